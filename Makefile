@@ -1,0 +1,55 @@
+# The one door: `make` lists what there is.
+# Needs python3 (3.11 or newer, with venv), make and git.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+QUICKSTART := quickstart
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup quickstart test check format bench lock clean
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Create .venv and install the pinned packages, where they have changed
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make setup PYTHON=python3.12")'
+	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+quickstart: setup ## Run a small search, or go on with it, and score its best generator
+	@if $(BIN)/synrep-search status $(QUICKSTART) >/dev/null 2>&1; \
+	then $(BIN)/synrep-search resume $(QUICKSTART); \
+	else $(BIN)/synrep-search launch search_spaces/$(QUICKSTART).yaml --yes; fi
+	@echo; cat searches/$(QUICKSTART)/best/README.md; echo
+	@$(BIN)/synrep evaluate searches/$(QUICKSTART)/best
+
+test: setup ## Run the tests; ARGS="-k lift" passes options to pytest
+	$(BIN)/pytest $(ARGS)
+
+check: setup ## Lint, formatting and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: setup ## Format the code and mend what the linter can
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: setup ## Run every script in benchmarks/
+	@set -e; for script in $(sort $(wildcard benchmarks/*.py)); do echo "# $$script"; $(BIN)/python $$script; done
+
+lock: ## Pin what .venv holds now in requirements.lock
+	@echo "# Every package of the environment, exactly; 'make lock' writes this file." > requirements.lock.tmp
+	@$(BIN)/pip freeze --all --exclude pip --exclude-editable | sed 's/+[a-z0-9.]*$$//' >> requirements.lock.tmp
+	@mv requirements.lock.tmp requirements.lock && touch $(STAMP)
+
+clean: ## Remove .venv, caches and build output; searches and exports stay
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

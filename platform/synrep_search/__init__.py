@@ -1,0 +1,3 @@
+"""Distributed search over synchronized reprojection GANs: Ray Tune, Optuna and MLflow."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,48 @@
+"""What differs between two specifications, for a resume that must say what would change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from synrep_search.spec.problems import shown
+
+if TYPE_CHECKING:
+    from synrep_search.spec.model import SearchSpec
+
+
+def diff(before: SearchSpec, after: SearchSpec) -> list[str]:
+    """A line `key: old -> new` for each key that differs, those of the space last.
+
+    A searched name is one key however its distribution changed; `not set` stands for a key, or a
+    searched name, that only one of the two has.
+    """
+    old, new = _flat(before), _flat(after)
+    keys = [*old, *(key for key in new if key not in old)]
+    return [
+        f"{key}: {old.get(key, 'not set')} -> {new.get(key, 'not set')}"
+        for key in keys
+        if old.get(key) != new.get(key)
+    ]
+
+
+def _flat(spec: SearchSpec) -> dict[str, str]:
+    everything = spec.model_dump(mode="json", exclude={"space"})
+    flat = {key: shown(value) for key, value in _walk("", everything)}
+    for name, part in spec.space.names.items():
+        first, *rest = part.describe(name)
+        lines = [f"{first.kind} {first.values}"]
+        lines += [f"{row.name.removeprefix(name + '.')} {row.kind} {row.values}" for row in rest]
+        flat[f"space.{name}"] = "; ".join(lines)
+    return flat
+
+
+def _walk(prefix: str, value: Any) -> list[tuple[str, Any]]:
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        value = {str(i): item for i, item in enumerate(value)}
+    if isinstance(value, dict) and value:
+        return [
+            leaf
+            for key, inner in value.items()
+            for leaf in _walk(f"{prefix}.{key}" if prefix else key, inner)
+        ]
+    return [(prefix, value)]

@@ -1,0 +1,140 @@
+"""What a search is: the resolved search file, frozen, which the ledger keeps word for word."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from synrep.config import Count, Section
+from synrep_search.spec.space import Space
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class Tpe(Section):
+    """Tree-structured Parzen estimator: learns from finished trials where good values lie."""
+
+    kind: Literal["tpe"] = "tpe"
+    seed: Seed = 0
+    """Seed of the sampler."""
+    startup: Count = 16
+    """Trials drawn at random before the estimator takes over."""
+
+
+class RandomSampler(Section):
+    """Every trial is drawn independently: the honest baseline, and the one for ablations."""
+
+    kind: Literal["random"] = "random"
+    seed: Seed = 0
+    """Seed of the sampler."""
+
+
+class Asha(Section):
+    """Asynchronous successive halving: at each rung only the best 1/reduction go on."""
+
+    kind: Literal["asha"] = "asha"
+    grace: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """First rung, as a fraction of the full length of a training."""
+    reduction: Annotated[int, Field(ge=2)] = 3
+    """Each rung is this many times as far as the one before, and one in so many passes it."""
+
+
+class SearchSection(Section):
+    """The goal and how it is looked for; exactly one of `minimize` and `maximize` is set."""
+
+    minimize: str | None = None
+    """Metric of the trainer's reports whose smallest value is best."""
+    maximize: str | None = None
+    """Metric of the trainer's reports whose largest value is best."""
+    trials: Count = 32
+    """Trials to make in all."""
+    seed: Seed = 0
+    """Seed from which the seed of each trial is drawn."""
+    sampler: Annotated[Tpe | RandomSampler, Field(discriminator="kind")] = Tpe()
+    """How points are proposed."""
+    early_stopping: Asha | None = None
+    """How poor trials are ended early; None lets every trial run its full length."""
+
+    @property
+    def metric(self) -> str:
+        """The goal's metric."""
+        return self.minimize or self.maximize or ""
+
+    @property
+    def direction(self) -> Literal["minimize", "maximize"]:
+        """Which way the metric should go."""
+        return "minimize" if self.minimize else "maximize"
+
+
+class Resources(Section):
+    """What one trial takes."""
+
+    cpu: Annotated[float, Field(gt=0)] = 1.0
+    """CPU cores; each trial uses this many threads, at least one."""
+    gpu: Annotated[float, Field(ge=0)] = 0.0
+    """GPUs; a fraction lets several trials share one, without isolation of memory."""
+    fuse: Literal["off", "auto"] = "auto"
+    """Train trials of equal shapes as one program. At present `auto` resolves to `off`."""
+    trials_at_once: Count | None = None
+    """Trials that run at the same time; None is as many as the machines hold."""
+
+
+class Budget(Section):
+    """When to stop before the target is met; a stopped search can be resumed."""
+
+    hours: Annotated[float, Field(gt=0)] | None = None
+    """Wall-clock time of one launch or resume; None is without limit."""
+
+
+class Failures(Section):
+    """What happens when a trial's process dies."""
+
+    retries: Annotated[int, Field(ge=0)] = 3
+    """Further attempts of a trial after failures; preemption does not count."""
+
+
+class Tracking(Section):
+    """Where MLflow keeps the runs."""
+
+    uri: str | None = None
+    """Tracking server or database; None is a SQLite store in the search's folder."""
+    experiment: Annotated[str, Field(min_length=1)] = "synrep"
+    """MLflow experiment: one for each line of study."""
+    keep_best: Annotated[int, Field(ge=1)] = 3
+    """How many of the best generators are stored with the runs."""
+
+
+class SearchSpec(Section):
+    """A search with nothing left open: all defaults filled, every value checked."""
+
+    name: str
+    """Names the search everywhere: ledger, folders, tags."""
+    trainer: str = "synrep"
+    """Name in `synrep_search.trainers.TRAINERS`."""
+    train: dict[str, Any]
+    """The complete configuration of a training; a trial replaces its seed and searched names."""
+    space: Space
+    """The searched names."""
+    search: SearchSection
+    """Goal, number of trials, sampler, early stopping."""
+    start_from: tuple[dict[str, Any], ...] = ()
+    """Points tried first, complete: values by searched name."""
+    resources: Resources = Resources()
+    budget: Budget = Budget()
+    failures: Failures = Failures()
+    storage: str | None = None
+    """Folder or URI for checkpoints and copies of the ledger; None is the search's own folder."""
+    ledger: str | None = None
+    """SQLAlchemy URL without a password; None is SQLite in the search's own folder."""
+    tracking: Tracking = Tracking()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the specification as canonical JSON, in hex."""
+        text = json.dumps(
+            self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), allow_nan=False
+        )
+        return hashlib.sha256(text.encode()).hexdigest()

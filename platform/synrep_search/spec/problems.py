@@ -1,0 +1,118 @@
+"""Gathers everything that is wrong with a search file, in words for the person who wrote it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from synrep_search.errors import Problem, SpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+# Greedy on purpose: a password may itself hold `/` or `@`.
+_CREDENTIALS = re.compile(r"://\S*@")
+_SECRET_OPTION = re.compile(r"(?i)((?:passw|secret|token|access_key)[^=&\s]*=)[^&\s\"]*")
+_LONGEST = 80
+
+
+class Problems:
+    """The list of problems found so far; equal ones are kept once."""
+
+    def __init__(self) -> None:
+        self.found: list[Problem] = []
+
+    def add(self, where: str, path: str, rule: str) -> None:
+        """Note one broken rule; see `Problem` for the arguments."""
+        problem = Problem(where=where, path=path, rule=rule)
+        if problem not in self.found:
+            self.found.append(problem)
+
+    def check(self) -> None:
+        """Raise what was found, in reading order.
+
+        Raises:
+            SpecError: at least one problem was added.
+        """
+        if self.found:
+            raise SpecError(sorted(self.found, key=_reading_order))
+
+
+def _reading_order(problem: Problem) -> tuple[str, int]:
+    """Options first, then the files by name and line."""
+    place = re.match(r"(.*?):(\d+)", problem.where)
+    return (place[1], int(place[2])) if place else ("", 0)
+
+
+def shown(value: Any) -> str:
+    """A value as a user would write it, shortened, without any password in it."""
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    text = _SECRET_OPTION.sub(r"\1***", _CREDENTIALS.sub("://***@", text))
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def holds_secret(url: str) -> bool:
+    """Whether a URL carries a password, a key or a token."""
+    return bool(re.search(r"://\S*:\S*@", url) or _SECRET_OPTION.search(url))
+
+
+def unknown(word: Any, valid: Iterable[str], kind: str = "key") -> str:
+    """The rule for a word that is not among the valid ones: a guess, and all of them."""
+    valid = list(valid)
+    return f"unknown {kind} {shown(word)}{did_you_mean(word, valid)}; valid: {', '.join(valid)}"
+
+
+def did_you_mean(word: Any, valid: Iterable[str]) -> str:
+    """`: did you mean x?`, or nothing where no valid word is close."""
+    close = difflib.get_close_matches(str(word)[:_LONGEST], list(valid), n=1)
+    return f": did you mean {close[0]}?" if close else ""
+
+
+_RULES = {
+    "greater_than": "must be greater than {gt:g}, got {got}",
+    "greater_than_equal": "must be at least {ge:g}, got {got}",
+    "less_than": "must be less than {lt:g}, got {got}",
+    "less_than_equal": "must be at most {le:g}, got {got}",
+    "int_type": "must be a whole number, got {got}",
+    "float_type": "must be a number, got {got}",
+    "finite_number": "must be a finite number, got {got}",
+    "bool_type": "must be true or false, got {got}",
+    "string_type": "must be text, got {got}",
+    "dict_type": "must be a mapping of keys to values, got {got}",
+    "model_type": "must be a mapping of keys to values, got {got}",
+    "model_attributes_type": "must be a mapping of keys to values, got {got}",
+    "list_type": "must be a list, got {got}",
+    "tuple_type": "must be a list, got {got}",
+    "too_long": "has {actual_length} entries, but takes {max_length}",
+    "string_too_short": "must not be empty",
+    "missing": "is missing",
+    "union_tag_not_found": "needs the key {discriminator}, got {got}",
+}
+
+
+def explain(error: Mapping[str, Any], valid: Iterable[str] = ()) -> str:
+    """One validation error of pydantic's as a rule in plain words.
+
+    Args:
+        error: an item of `ValidationError.errors()`.
+        valid: the keys that the place takes, for an unknown key.
+    """
+    kind, context, got = error["type"], error.get("ctx", {}), shown(error.get("input"))
+    if kind == "extra_forbidden":
+        rule = unknown(error["loc"][-1], valid)
+    elif kind == "literal_error":
+        options = re.findall(r"'([^']*)'", context["expected"])
+        rule = f"must be {context['expected']}, got {got}{did_you_mean(error['input'], options)}"
+    elif kind == "union_tag_invalid":
+        rule = unknown(context["tag"], re.findall(r"'([^']*)'", context["expected_tags"]), "family")
+    elif kind == "too_few":
+        rule = f"has {len(error['input'])} entries, which are too few"
+    elif kind == "value_error":
+        rule = str(context["error"])
+    elif kind in _RULES:
+        rule = _RULES[kind].format(got=got, **context)
+    else:
+        rule = f"{error['msg']}, got {got}"
+    return rule

@@ -1,0 +1,109 @@
+"""The things that a search can train, by name.
+
+A trainer is a configuration model and a training class, both named by import strings: reading a
+search file needs the first alone and so loads no torch; only a trial's process loads the second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from synrep.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from synrep.config import Section
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trainer:
+    """One kind of training.
+
+    Attributes:
+        name: as written under `trainer` in the search file.
+        config: import string of the configuration model, `package.module:Class`.
+        training: import string of the training class, called with a configuration.
+        goals: the metrics of its reports that a search can aim at; empty where any will do.
+        unsearchable: configuration fields that a space must not hold, each with the reason.
+            A field's name also covers the fields below it.
+    """
+
+    name: str
+    config: str
+    training: str
+    unsearchable: dict[str, str]
+    goals: tuple[str, ...] = ()
+
+    def config_model(self) -> type[Section]:
+        """The configuration model; loads no torch."""
+        model: type[Section] = _load(self.config)
+        return model
+
+    def training_class(self) -> Callable[..., Any]:
+        """The training class; for `synrep` this loads torch."""
+        training: Callable[..., Any] = _load(self.training)
+        return training
+
+    def why_unsearchable(self, name: str) -> str | None:
+        """The reason why `name` can't be searched, or None where it can."""
+        for field, reason in self.unsearchable.items():
+            if name == field or name.startswith(f"{field}."):
+                return reason
+        return None
+
+
+_SEED = "every trial gets its own seed, drawn from search.seed"
+_LENGTH = "all trials have the same length and reports, so that they can be compared on the way"
+
+TRAINERS = {
+    trainer.name: trainer
+    for trainer in (
+        Trainer(
+            name="synrep",
+            config="synrep.config:TrainConfig",
+            training="synrep.training:Training",
+            unsearchable={
+                "seed": _SEED,
+                "iterations": _LENGTH,
+                "reports": _LENGTH,
+                "data.poses": "results on different poses can't be compared",
+                "evaluation": "it decides how the goal is measured, not how good a model is",
+            },
+            goals=(
+                "validation/mpjpe_mm",
+                "validation/p_mpjpe_mm",
+                "validation/n_mpjpe_mm",
+                "validation/z_mm",
+                "validation/only_z_mm",
+            ),
+        ),
+        Trainer(
+            name="scripted",
+            config="synrep_search.testing:ScriptConfig",
+            training="synrep_search.testing:ScriptedTraining",
+            unsearchable={"seed": _SEED, "iterations": _LENGTH, "reports": _LENGTH},
+        ),
+    )
+}
+
+
+def trainer_named(name: str) -> Trainer:
+    """The trainer of that name.
+
+    Raises:
+        InputError: there is none; lists those there are.
+    """
+    try:
+        return TRAINERS[name]
+    except KeyError:
+        raise InputError(
+            "trainer", f"no trainer is called {name!r}", f"valid: {', '.join(TRAINERS)}"
+        ) from None
+
+
+def _load(target: str) -> Any:
+    module, _, name = target.partition(":")
+    return getattr(import_module(module), name)

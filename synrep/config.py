@@ -1,0 +1,333 @@
+"""The one configuration of a training: every open point of the paper, as a field.
+
+Row numbers refer to the table of decisions in docs/model.md. Fields that change the result are
+all here; where and how a training runs (device, folders) is not.
+Frozen, and every key is checked: an unknown key is an error, never ignored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from synrep.errors import InputError
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """Base of all parts of a configuration: frozen, strict types, unknown keys refused."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
+
+
+class Tanh(Section):
+    """tanh(scale * (1 / (d - 1)) ** power); the paper's equation 5 at scale = power = 1."""
+
+    family: Literal["tanh"] = "tanh"
+    scale: Positive = 1.0
+    power: Positive = 1.0
+
+
+class Uniform(Section):
+    """1 for every distance: the plain kinematic chain space."""
+
+    family: Literal["uniform"] = "uniform"
+
+
+class Exponential(Section):
+    """exp(-rate * (d - 1))."""
+
+    family: Literal["exponential"] = "exponential"
+    rate: Positive = 0.5
+
+
+class Power(Section):
+    """d ** -exponent."""
+
+    family: Literal["power"] = "power"
+    exponent: Positive = 1.0
+
+
+class Gaussian(Section):
+    """exp(-(d - 1)**2 / (2 * sigma**2))."""
+
+    family: Literal["gaussian"] = "gaussian"
+    sigma: Positive = 2.0
+
+
+class Linear(Section):
+    """max(0, 1 - (d - 1) / reach): zero beyond the reach."""
+
+    family: Literal["linear"] = "linear"
+    reach: Positive = 6.0
+
+
+class Band(Section):
+    """1 up to the distance `reach`, 0 beyond."""
+
+    family: Literal["band"] = "band"
+    reach: Annotated[int, Field(ge=1, le=7)] = 2
+
+
+class Free(Section):
+    """One weight for each bone distance 2, 3, ..., 7."""
+
+    family: Literal["free"] = "free"
+    weights: tuple[Fraction, Fraction, Fraction, Fraction, Fraction, Fraction] = (
+        1.0,
+        1.0,
+        1.0,
+        1.0,
+        1.0,
+        1.0,
+    )
+
+
+Weighting = Annotated[
+    Tanh | Uniform | Exponential | Power | Gaussian | Linear | Band | Free,
+    Field(discriminator="family"),
+]
+
+
+class KcsConfig(Section):
+    """The weighted kinematic chain space that the critic sees (section 3.3 of the paper)."""
+
+    weighting: Weighting = Tanh()
+    """Weight of a pair of bones by their distance in the skeleton tree (row 30)."""
+    floor: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Mixes any family with a constant: floor + (1 - floor) * w(d)."""
+    diagonal: Positive = 1.0
+    """Weight of the squared bone lengths on the diagonal."""
+    entries: Literal["full", "upper"] = "full"
+    """All b*b entries, or each pair once (row 31)."""
+    cosine: bool = False
+    """Cosines between bones off the diagonal instead of inner products; lengths stay on it."""
+    rescale: bool = False
+    """Divide by one number so that the entries have unit mean square on real poses: makes
+    weighting families comparable at equal initial variance."""
+
+
+class GeneratorConfig(Section):
+    """The lifting network: 2D joints in, one depth a joint out (section 3.1; rows 12-17, 21)."""
+
+    width: Count = 1024
+    """Units of each hidden layer (row 12)."""
+    blocks: Count = 2
+    """Residual blocks of two layers each (row 12)."""
+    batch_norm: bool = True
+    """Batch normalisation after each hidden layer; also in the reprojection network (row 14)."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Dropout rate after each hidden layer (row 17)."""
+    slope: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    """Negative slope of the leaky ReLU of all three networks (row 16)."""
+    init: Literal["uniform", "kaiming", "normal"] = "uniform"
+    """Initial weights of all three networks: uniform within 1 / sqrt(inputs), Kaiming-normal, or
+    N(0, 0.02) (row 21). Batch normalisation makes the step relative to the weights what counts,
+    so smaller weights learn faster at the same learning rate: docs/experiments.md."""
+    output_gain: Positive = 0.1
+    """Factor on the initial weights of the last layer: depths start near 0 (row 21)."""
+    lift: Literal["weak", "perspective"] = "weak"
+    """How x and y follow from the 2D input: copied, or scaled by the predicted depth (row 39)."""
+    distance: Positive = 10.0
+    """Distance of the root from the camera in xy-radii, used by the perspective lift (row 39)."""
+
+
+class ReprojectionNetworkConfig(Section):
+    """The network that maps a 3D pose back to 2D (section 3.2; row 12)."""
+
+    width: Count = 1024
+    """Units of each hidden layer."""
+    blocks: Count = 1
+    """Residual blocks of two layers each."""
+
+
+class CriticConfig(Section):
+    """The discriminator, a Wasserstein critic (section 3.3; rows 9-13)."""
+
+    branch_width: Count = 100
+    """Width of each of the three branches: 3D pose, 2D pose, wKCS (row 12)."""
+    head: Literal["mlp", "linear"] = "mlp"
+    """After joining the branches: one hidden layer and an output, or the output alone (row 13)."""
+    steps: Count = 1
+    """Critic updates for each generator update (row 11)."""
+    lipschitz: Literal["gradient_penalty", "spectral_norm", "weight_clipping", "none"] = (
+        "gradient_penalty"
+    )
+    """How the critic is kept Lipschitz (row 9)."""
+    gp_weight: NonNegative = 10.0
+    """Weight of the gradient penalty (row 9)."""
+    gp_inputs: Literal["pose", "pose+features"] = "pose"
+    """Gradient with respect to (Y, X), or also to an interpolated wKCS (row 10)."""
+    clip: Positive = 0.01
+    """Bound on each weight under weight clipping (row 9)."""
+
+
+class LossConfig(Section):
+    """Weights of the generator's loss terms (section 3.4)."""
+
+    lambda_angle: NonNegative = 1.0
+    """Weight of L_angle, equation 13 (row 8)."""
+    lambda_reprojection: NonNegative = 0.0
+    """Weight of the distance between reprojected and input 2D pose; the paper has none (row 28)."""
+    angle_norm: Literal["zx", "xyz"] = "zx"
+    """Norms in equation 12: in the plane (a true sine), or of the full vectors (row 7)."""
+
+
+class OptimConfig(Section):
+    """Adam for each network (section 3.6; rows 19, 20, 22)."""
+
+    lr_generator: Positive = 8e-5
+    """Learning rate of the generator."""
+    lr_reprojection: Positive = 8e-5
+    """Learning rate of the reprojection network."""
+    lr_discriminator: Positive = 8e-5
+    """Learning rate of the critic."""
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Adam's first decay rate."""
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Adam's second decay rate."""
+    decay: Literal["none", "linear", "exponential"] = "none"
+    """Learning-rate schedule over the whole training (row 20)."""
+    decay_to: Annotated[float, Field(gt=0, le=1)] = 0.01
+    """Learning rate at the end, as a fraction of that at the start; unused without decay."""
+    clip_grad_norm: NonNegative = 0.0
+    """Bound on the gradient norm of generator and reprojection network; 0 is off (row 22)."""
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay of the moving average of generator weights used for scoring; 0 is off (row 20)."""
+
+
+class DataConfig(Section):
+    """Which poses, seen by which cameras, as what 2D input."""
+
+    poses: str = "synthetic"
+    """Folder of a pose store, or `synthetic` for the built-in seeded motion."""
+    joints: Literal[17, 16] = 17
+    """Human3.6M joints with or without the nose (row 4)."""
+    input_2d: Literal["perspective", "orthographic"] = "perspective"
+    """Camera projection with distortion, or x and y themselves, for debugging (row 1)."""
+    noise_px: NonNegative = 0.0
+    """Standard deviation of Gaussian noise on each 2D joint, in pixels (row 37)."""
+    scale_ref: Literal["xy_radius", "radius_3d", "xy_fro"] = "xy_radius"
+    """What a 3D pose is divided by (row 2)."""
+    pair_real: bool = True
+    """The critic's real 2D pose belongs to the same frame as its real 3D pose (row 24)."""
+    real_2d: Literal["gt", "detected"] = "gt"
+    """The critic's real 2D pose when the store also has detections (row 25)."""
+    unpaired_split: bool = False
+    """Generator input from one half of the subjects, real 3D poses from the other (row 26)."""
+    train_stride: Count = 1
+    """Use every n-th training frame; 5 brings Human3.6M from 50 to 10 Hz (row 32)."""
+    test_stride: Count = 1
+    """Use every n-th validation and test frame (row 32)."""
+    cameras: Count = 4
+    """Virtual cameras around each pose, for stores in world coordinates."""
+    camera_seed: int = 0
+    """Seed of the rig of virtual cameras."""
+    noise_seed: int = 0
+    """Seed of the 2D noise: the same view always carries the same noise."""
+    sh_map: Literal["geometric", "martinez", "kudo"] = "geometric"
+    """How 16 MPII joints become 17 Human3.6M joints (row 35)."""
+
+
+class EvaluationConfig(Section):
+    """How predictions become millimetres (section 7 of docs/model.md; rows 3 and 34)."""
+
+    scale: Literal["gt_xy", "nmpjpe", "bone_length", "constant"] = "gt_xy"
+    """Scale of the headline error: each frame's true xy-radius (GT-scaled), the best scale for
+    each frame, a constant bone-length sum, or one constant (row 3)."""
+    alignment: Literal["similarity", "rigid"] = "similarity"
+    """Procrustes alignment of P-MPJPE, with or without scale (row 34)."""
+    views: Count = 4096
+    """Validation views scored at each report: a fixed, evenly spaced subset."""
+
+
+class GuardConfig(Section):
+    """When a training counts as diverged."""
+
+    critic_limit: Positive = 1e5
+    """Largest absolute critic loss."""
+    collapse_ratio: NonNegative = 0.02
+    """Smallest spread of predicted depths, as a fraction of the spread of real ones."""
+    collapse_after: Count = 1000
+    """Iterations before the spread is watched: depths start near 0 on purpose."""
+
+
+class TrainConfig(Section):
+    """Everything that decides the result of one training; the defaults are the paper's."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seed of initial weights, data order, dropout and interpolation."""
+    iterations: Count = 100_000
+    """Generator updates (row 20)."""
+    batch_size: Annotated[int, Field(ge=2)] = 256
+    """Poses in each batch (row 18)."""
+    reports: Count = 25
+    """Reports over the whole training: each one validates and can be a checkpoint."""
+    reprojection: Literal["sync", "separate", "none"] = "sync"
+    """The reprojection network trains with the GAN, by itself on real pairs, or is left out
+    (row 27)."""
+    generator: GeneratorConfig = GeneratorConfig()
+    reprojection_network: ReprojectionNetworkConfig = ReprojectionNetworkConfig()
+    critic: CriticConfig = CriticConfig()
+    kcs: KcsConfig = KcsConfig()
+    loss: LossConfig = LossConfig()
+    optim: OptimConfig = OptimConfig()
+    data: DataConfig = DataConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    guard: GuardConfig = GuardConfig()
+
+
+def read_config(file: Path | None, options: Sequence[str] = ()) -> TrainConfig:
+    """A configuration from a JSON file and `dotted.key=value` options; defaults elsewhere.
+
+    A value is JSON, or a plain word.
+
+    Raises:
+        InputError: names every field that breaks a rule.
+    """
+    try:
+        content = {} if file is None else json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(str(file), f"not JSON: {error}") from None
+    for option in options:
+        key, equals, text = option.partition("=")
+        if not equals:
+            raise InputError(f"-o {option}", "has no '='", "write -o dotted.key=value")
+        set_dotted(content, key, _value(text))
+    try:
+        return TrainConfig.model_validate_json(json.dumps(content))
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()
+        )
+        raise InputError(str(file or "-o"), problems, "fields: synrep/config.py") from None
+
+
+def set_dotted(content: dict[str, Any], key: str, value: Any) -> None:
+    """Set `a.b.c` in nested mappings, in place; missing ones are made."""
+    *parents, last = key.split(".")
+    for parent in parents:
+        inner = content.setdefault(parent, {})
+        content = inner if isinstance(inner, dict) else content.setdefault(parent, {})
+    content[last] = value
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,269 @@
+"""Motion capture in BVH files: a folder of them becomes poses of 17 Human3.6M joints.
+
+Axes: F files, T frames of a file, J joints.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
+
+import numpy as np
+from pydantic import Field
+
+from synrep.config import Section
+from synrep.data.header import Axis
+from synrep.data.heads import place_heads
+from synrep.data.joint_maps import (
+    FROM_HEAD,
+    JointMap,
+    detect_joint_map,
+    load_joint_map,
+    require_joints,
+)
+from synrep.data.poses import Poses
+from synrep.errors import InputError
+from synrep.skeleton import HUMAN36M_17
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pybvh
+    from numpy.typing import NDArray
+
+Unit = Literal["mm", "cm", "m", "inch", "cmu"]
+MM_PER_UNIT: dict[Unit, float] = {
+    "mm": 1.0,
+    "cm": 10.0,
+    "m": 1000.0,
+    "inch": 25.4,
+    "cmu": 25.4 / 0.45,  # the scale in the headers of the CMU database
+}
+LEG_MM = (600.0, 1150.0)
+"""Leg lengths (hip to knee to ankle) of people; no two units can both give one."""
+
+
+class BvhOptions(Section):
+    """How to read a folder of BVH files."""
+
+    joint_map: str = "auto"
+    """Name of a joint map, a JSON file with one, or `auto`: by the joint names of each file."""
+    unit: Unit | Literal["auto"] = "auto"
+    """Unit of length in the files; `auto` judges by the length of the legs."""
+    up: Axis | Literal["auto"] = "auto"
+    """Axis that points up; `auto` judges by where heads are."""
+    fps: Annotated[float, Field(gt=0)] = 25.0
+    """Wanted frame rate; files keep every n-th frame, with the n that comes nearest."""
+    path: str = ""
+    """Regular expression of the path below the folder, without suffix, with the groups `subject`
+    and `action`; empty for the joint map's own."""
+
+
+@dataclass(frozen=True, eq=False)
+class _File:
+    """One file: joints in its own unit and axes, nose and head not yet placed."""
+
+    path: Path
+    subject: str
+    action: str
+    clip: str
+    joints: NDArray[np.float64]
+    """(T, J, 3); nose and head hold the base of the skull."""
+    skull: NDArray[np.float64]
+    """(T, 3, 3) rotation of the skull's joint."""
+    fps: float
+
+
+def read_bvh_folder(
+    root: str | Path,
+    options: BvhOptions,
+    on_file: Callable[[int, int], None] = lambda _done, _total: None,
+) -> tuple[Poses, list[str]]:
+    """Poses of all BVH files under a folder, in world millimetres with z up.
+
+    Args:
+        root: searched with all its subfolders.
+        options: how to read.
+        on_file: called with the number of files done and of all files.
+
+    Returns:
+        The poses, and notes on what was detected.
+
+    Raises:
+        InputError: no files, a file that can't be read, unknown joint names, a unit or up axis
+            that can't be told, different frame rates, or a path without subject.
+    """
+    folder = Path(root)
+    paths = sorted(folder.rglob("*.bvh"))
+    if not paths:
+        raise InputError(str(folder), "no .bvh files", "give the folder that holds them")
+    files, maps = [], set()
+    for count, path in enumerate(paths, 1):
+        file, joint_map = _read_file(path, folder, options)
+        files.append(file)
+        maps.add(joint_map.name)
+        on_file(count, len(paths))
+    _check_rates(files)
+    scale, unit = _unit(files, options)
+    turn, up = _upright(files, options)
+    notes = [f"{len(files)} files, joint map {', '.join(sorted(maps))}", unit, up]
+    notes.append(f"{files[0].fps:g} frames a second")
+    placed = place_heads(
+        [file.joints @ turn.T * scale for file in files],
+        [turn @ file.skull for file in files],
+        [file.subject for file in files],
+    )
+    parts = [_poses(file, joints) for file, joints in zip(files, placed, strict=True)]
+    return Poses.concatenate(parts), notes
+
+
+def _read_file(path: Path, folder: Path, options: BvhOptions) -> tuple[_File, JointMap]:
+    motion = _parse(path)
+    names = list(motion.joint_names)
+    if options.joint_map == "auto":
+        joint_map = detect_joint_map(str(path), names)
+    else:
+        joint_map = load_joint_map(options.joint_map)
+        require_joints(str(path), joint_map, names)
+    stride = max(1, round(motion.fps / options.fps))
+    kept = motion[::stride]
+    clip = path.relative_to(folder).with_suffix("").as_posix()
+    subject, action = _labels(path, clip, options.path or joint_map.path)
+    at = dict(zip(names, np.moveaxis(kept.joint_positions(), 1, 0), strict=True))
+    joints = [
+        np.mean([at[name] for name in joint_map.joints[joint]], axis=0)
+        if joint not in FROM_HEAD
+        else at[joint_map.skull]
+        for joint in HUMAN36M_17.joints
+    ]
+    stacked = np.stack(joints, axis=1)
+    if (bone := joint_map.missing_bone) is not None:
+        lost = bone.ratio * (at[bone.end] - at[bone.start])
+        stacked[:, HUMAN36M_17.indices(*bone.joints)] += lost[:, None]
+    skull = _global_rotation(kept, names.index(joint_map.skull))
+    return _File(path, subject, action, clip, stacked, skull, motion.fps / stride), joint_map
+
+
+def _parse(path: Path) -> pybvh.Bvh:
+    import pybvh  # noqa: PLC0415 - loads matplotlib
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its guesses on axes are not used
+            return pybvh.read_bvh_file(path, world_up="+y")
+    except (ValueError, IndexError, OSError) as error:
+        reason = str(error).replace(f" in file {path}", "")
+        raise InputError(
+            str(path),
+            f"not readable as BVH: {reason}",
+            "export it again, with three rotations for each joint and positions for the root alone",
+        ) from None
+
+
+def _labels(path: Path, clip: str, pattern: str) -> tuple[str, str]:
+    """Subject and action of a file."""
+    try:
+        found = re.fullmatch(pattern, clip)
+    except re.error as error:
+        raise InputError("--path", f"no regular expression: {error}") from None
+    groups = found.groupdict() if found else {}
+    if not groups.get("subject"):
+        raise InputError(
+            str(path),
+            f"its path {clip!r} names no subject by the pattern {pattern!r}",
+            "give --path with a group (?P<subject>...) and, if there is one, (?P<action>...)",
+        )
+    return groups["subject"], groups.get("action") or "unknown"
+
+
+def _global_rotation(motion: pybvh.Bvh, joint: int) -> NDArray[np.float64]:
+    """(T, 3, 3) rotation of a joint in the file's axes: the product down from the root."""
+    local = motion.to_rotmat()[1]
+    order = [node for node in motion.nodes if not node.is_end_site()]
+    rotation: NDArray[np.float64] = local[:, joint]
+    node = order[joint].parent
+    while node is not None:
+        rotation = local[:, order.index(node)] @ rotation
+        node = node.parent
+    return rotation
+
+
+def _check_rates(files: list[_File]) -> None:
+    first = files[0]
+    for file in files:
+        if abs(file.fps - first.fps) > 0.01 * first.fps:
+            raise InputError(
+                str(file.path),
+                f"gives {file.fps:g} frames a second where {first.path} gives {first.fps:g}",
+                "choose --fps so that both come out equal, or convert them to separate stores",
+            )
+
+
+def _unit(files: list[_File], options: BvhOptions) -> tuple[float, str]:
+    """Millimetres per unit, and how it is known."""
+    hip, knee, foot = HUMAN36M_17.indices("RHip", "RKnee", "RFoot")
+    if options.unit != "auto":
+        return MM_PER_UNIT[options.unit], f"unit {options.unit}"
+    found: dict[Unit, _File] = {}
+    for file in files:
+        joints = file.joints[0]
+        leg = float(
+            np.linalg.norm(joints[knee] - joints[hip]) + np.linalg.norm(joints[foot] - joints[knee])
+        )
+        fits = [u for u, mm in MM_PER_UNIT.items() if LEG_MM[0] <= leg * mm <= LEG_MM[1]]
+        if len(fits) != 1:
+            raise InputError(
+                str(file.path),
+                f"legs {leg:.3g} long fit no unit",
+                f"--unit {'|'.join(MM_PER_UNIT)}",
+            )
+        found.setdefault(fits[0], file)
+    if len(found) > 1:
+        (unit, file), (other, second) = list(found.items())[:2]
+        raise InputError(
+            str(second.path),
+            f"looks like {other} where {file.path} looks like {unit}",
+            "give --unit, or convert them to separate stores",
+        )
+    unit = next(iter(found))
+    return MM_PER_UNIT[unit], f"unit {unit} (judged by the length of the legs)"
+
+
+def _upright(files: list[_File], options: BvhOptions) -> tuple[NDArray[np.float64], str]:
+    """Rotation (3, 3) that brings the files' up axis to z, and how that axis is known."""
+    hip, thorax = HUMAN36M_17.indices("Hip", "Thorax")
+    if options.up != "auto":
+        return _to_z_up(options.up), f"up {options.up}"
+    trunk = np.concatenate([file.joints[:, thorax] - file.joints[:, hip] for file in files])
+    trunk /= np.maximum(np.linalg.norm(trunk, axis=1, keepdims=True), 1e-9)
+    mean = trunk.mean(axis=0)
+    axis = int(np.argmax(np.abs(mean)))
+    if abs(mean[axis]) < 0.6:
+        raise InputError("--up", "the people stand upright along no axis", "name it: --up +y")
+    up: Axis = next(a for a in get_args(Axis) if a == f"{'+-'[int(mean[axis] < 0)]}{'xyz'[axis]}")
+    return _to_z_up(up), f"up {up} (judged by the trunks)"
+
+
+def _to_z_up(up: Axis) -> NDArray[np.float64]:
+    """A proper rotation, so that left stays left."""
+    axis = "xyz".index(up[1])
+    z = np.zeros(3)
+    z[axis] = -1.0 if up[0] == "-" else 1.0
+    x = np.zeros(3)
+    x[(axis + 1) % 3] = 1.0
+    return np.stack([x, np.cross(z, x), z])
+
+
+def _poses(file: _File, joints: NDArray[np.float64]) -> Poses:
+    count = len(joints)
+    return Poses(
+        joints_mm=joints.astype(np.float32),
+        subject=np.full(count, file.subject),
+        action=np.full(count, file.action),
+        clip=np.full(count, file.clip),
+        frame=np.arange(count, dtype=np.int32),
+        fps=file.fps,
+    )

@@ -1,0 +1,188 @@
+"""Which BVH joints make which Human3.6M joints, one table entry for each naming convention.
+
+A convention that is not here can be given as a JSON file with the fields of `JointMap`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from synrep.config import Section
+from synrep.errors import InputError
+from synrep.skeleton import HUMAN36M_17
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FROM_HEAD = ("Nose", "Head")
+"""Joints placed by the head's position and rotation instead of a BVH joint."""
+NEEDED = tuple(joint for joint in HUMAN36M_17.joints if joint not in FROM_HEAD)
+
+
+class MissingBone(Section):
+    """A bone that the conversion to BVH lost: everything above it is put back by its length."""
+
+    start: str
+    """BVH joint where the bone below the gap starts."""
+    end: str
+    """BVH joint where that bone ends and the lost one starts."""
+    ratio: float
+    """Length of the lost bone over the length of the one below."""
+    joints: tuple[str, ...]
+    """Human3.6M joints above the gap."""
+
+
+class JointMap(Section):
+    """How the joints of one family of BVH files become those of Human3.6M."""
+
+    name: str
+    """Name in options."""
+    joints: dict[str, tuple[str, ...]]
+    """For each Human3.6M joint but nose and head, the BVH joints whose mean it is."""
+    skull: str
+    """BVH joint at the base of the skull; its rotation turns the head."""
+    path: str = r"(?:.*/)?(?P<subject>[^/]+)/(?P<action>[^/]+?)[_-]?\d*"
+    """Regular expression of a file's path without suffix, with the groups `subject` and,
+    where it is known, `action`."""
+    missing_bone: MissingBone | None = None
+    """A bone to put back."""
+
+    def needed(self) -> tuple[str, ...]:
+        """All BVH joints that a file must have, each once."""
+        names = [name for joint in NEEDED for name in self.joints[joint]] + [self.skull]
+        if self.missing_bone:
+            names += [self.missing_bone.start, self.missing_bone.end]
+        return tuple(dict.fromkeys(names))
+
+
+def _limbs(**names: str) -> dict[str, tuple[str, ...]]:
+    """Hips, legs and arms of a convention that names both sides alike; `{}` is the side."""
+    joints = {
+        f"{short}{joint}": (pattern.format(side),)
+        for joint, pattern in names.items()
+        for short, side in (("R", "Right"), ("L", "Left"))
+    }
+    return {"Hip": (*joints["RHip"], *joints["LHip"]), **joints}
+
+
+_MAYA_LIMBS = _limbs(
+    Hip="{}UpLeg",
+    Knee="{}Leg",
+    Foot="{}Foot",
+    Shoulder="{}Arm",
+    Elbow="{}ForeArm",
+    Wrist="{}Hand",
+)
+
+JOINT_MAPS = {
+    entry.name: entry
+    for entry in (
+        JointMap(
+            name="cmu",  # B. Hahne's conversions of the CMU database, MotionBuilder names
+            joints=_MAYA_LIMBS | {"Spine": ("Spine", "Spine1"), "Thorax": ("Neck1",)},
+            skull="Head",
+            path=r"(?:.*/)?(?P<subject>\d+)_(?P<trial>\d+)",
+            missing_bone=MissingBone(
+                start="Spine",
+                end="Spine1",
+                ratio=1.01,
+                joints=(
+                    *("Thorax", "Nose", "Head"),
+                    *("LShoulder", "LElbow", "LWrist", "RShoulder", "RElbow", "RWrist"),
+                ),
+            ),
+        ),
+        JointMap(
+            name="lafan1",
+            joints=_MAYA_LIMBS | {"Spine": ("Spine1", "Spine2"), "Thorax": ("Neck",)},
+            skull="Head",
+            path=r"(?:.*/)?(?P<action>[^/]+?)\d*_(?P<subject>subject\d+)",
+        ),
+        JointMap(
+            name="xsens",  # also 100STYLE
+            joints=_limbs(
+                Hip="{}Hip",
+                Knee="{}Knee",
+                Foot="{}Ankle",
+                Shoulder="{}Shoulder",
+                Elbow="{}Elbow",
+                Wrist="{}Wrist",
+            )
+            | {"Spine": ("Chest2", "Chest3"), "Thorax": ("Neck",)},
+            skull="Head",
+        ),
+    )
+}
+"""The conventions known by name. The order is that of detection: more specific ones first."""
+
+
+def load_joint_map(name: str) -> JointMap:
+    """A joint map by name, or from a JSON file.
+
+    Raises:
+        InputError: the name is unknown, or the file is no joint map.
+    """
+    if name in JOINT_MAPS:
+        return JOINT_MAPS[name]
+    if not name.endswith(".json"):
+        raise InputError(
+            "--joint-map",
+            f"unknown name {name!r}",
+            f"known: auto, {', '.join(JOINT_MAPS)}; or a .json file of your own",
+        )
+    try:
+        entry = JointMap.model_validate_json(Path(name).read_text("utf-8"))
+    except OSError as error:
+        raise InputError(name, f"can't be read: {error.strerror}") from None
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise InputError(
+            name, faults, "see the fields of synrep.data.joint_maps.JointMap"
+        ) from None
+    if missing := [joint for joint in NEEDED if not entry.joints.get(joint)]:
+        raise InputError(name, "`joints` lacks " + ", ".join(missing))
+    return entry
+
+
+def detect_joint_map(place: str, names: Sequence[str]) -> JointMap:
+    """The first convention whose joints are all there.
+
+    Raises:
+        InputError: no convention fits.
+    """
+    lacking = {
+        entry.name: [name for name in entry.needed() if name not in names]
+        for entry in JOINT_MAPS.values()
+    }
+    for name, missing in lacking.items():
+        if not missing:
+            return JOINT_MAPS[name]
+    nearest = min(lacking, key=lambda name: len(lacking[name]))
+    raise InputError(
+        place,
+        f"no known joint names; nearest is {nearest!r}, which needs "
+        + ", ".join(lacking[nearest][:5]),
+        f"the file has {', '.join(names)}; describe them in a .json file for --joint-map",
+    )
+
+
+def require_joints(place: str, entry: JointMap, names: Sequence[str]) -> None:
+    """Check that a file has every joint of a map.
+
+    Raises:
+        InputError: one is missing; names it, its use and candidates.
+    """
+    for name in entry.needed():
+        if name not in names:
+            uses = [joint for joint, sources in entry.joints.items() if name in sources]
+            near = difflib.get_close_matches(name, names, 3, 0.5) or list(names)
+            raise InputError(
+                place,
+                f"no joint {name!r}, which the joint map {entry.name!r} needs"
+                + (f" for {', '.join(uses)}" if uses else ""),
+                f"the file has {', '.join(near)}; choose another --joint-map",
+            )

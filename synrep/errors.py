@@ -1,0 +1,47 @@
+"""Errors that a user can cause and mend.
+
+SynrepError
+├── InputError     a file, option or value breaks a rule; names the place and the remedy
+├── DamagedError   a file's content does not match its checksum or its declared shape
+└── Diverged       a training left the region in which it can recover (not a mistake of the user's)
+"""
+
+from __future__ import annotations
+
+
+class SynrepError(Exception):
+    """Base of all errors that the command lines print as one message, without a traceback."""
+
+
+class InputError(SynrepError):
+    """Something the user gave breaks a rule.
+
+    Args:
+        place: where: a file, a file and line, an option or a configuration field.
+        rule: what is wrong, with the offending value.
+        remedy: what to do instead; omitted where the rule says it.
+    """
+
+    def __init__(self, place: str, rule: str, remedy: str = "") -> None:
+        super().__init__(f"{place}: {rule}" + (f" ({remedy})" if remedy else ""))
+        self.place = place
+        self.rule = rule
+        self.remedy = remedy
+
+
+class DamagedError(InputError):
+    """A stored file is truncated, altered or not what its header says."""
+
+
+class Diverged(SynrepError):  # noqa: N818 - an outcome of training, not a malfunction
+    """A training can't recover: NaN, an exploding critic or collapsed depths.
+
+    Args:
+        reason: which guard fired, with the value and its limit.
+        iteration: generator iterations done when it fired.
+    """
+
+    def __init__(self, reason: str, iteration: int) -> None:
+        super().__init__(f"diverged at iteration {iteration}: {reason}")
+        self.reason = reason
+        self.iteration = iteration

@@ -1,0 +1,123 @@
+"""From predictions to the numbers of a table: errors for each action and their averages.
+
+Axes: V views, J joints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from synrep import metrics
+from synrep.kcs import bone_lengths
+from synrep.losses import facing_sine
+
+if TYPE_CHECKING:
+    from synrep.config import EvaluationConfig
+    from synrep.networks import Generator
+    from synrep.views import Views
+
+CHUNK = 8192
+"""Views scored at once: bounds memory, not the result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Body:
+    """Sizes of the training poses, for scales that use no truth of the test frame (row 3).
+
+    Attributes:
+        bone_length_sum_mm: mean over the training poses of the sum of their bone lengths.
+        scale_mm: mean of what their 3D poses were divided by.
+    """
+
+    bone_length_sum_mm: float
+    scale_mm: float
+
+    @classmethod
+    def of(cls, views: Views) -> Body:
+        """Measured on an evenly spaced subset of the training views."""
+        some = views.evenly(20_000)
+        lengths = bone_lengths(some.poses.double(), some.skeleton).sum(-1) * some.scale_mm
+        return cls(
+            bone_length_sum_mm=float(lengths.mean()), scale_mm=float(some.scale_mm.double().mean())
+        )
+
+
+@torch.no_grad()
+def predict(generator: Generator, views: Views) -> Tensor:
+    """Poses (V, J, 3) in radii that the generator makes of the views' 2D poses."""
+    was_training = generator.training
+    generator.eval()
+    parts = [
+        generator.lift(views.keypoints[start : start + CHUNK], views.ray[start : start + CHUNK])
+        for start in range(0, len(views), CHUNK)
+    ]
+    generator.train(was_training)
+    return torch.cat(parts)
+
+
+def to_mm(predicted: Tensor, views: Views, scale: str, body: Body) -> Tensor:
+    """Millimetres (V, J, 3) from radii by a scale mode of `EvaluationConfig.scale`.
+
+    For `nmpjpe` the true scale is applied; the best one is found when the error is taken.
+    """
+    if scale == "constant":
+        return predicted * body.scale_mm
+    if scale == "bone_length":
+        lengths = bone_lengths(predicted, views.skeleton).sum(-1)
+        return predicted * (body.bone_length_sum_mm / lengths.clamp_min(1e-6))[:, None, None]
+    return predicted * views.scale_mm[:, None, None]
+
+
+def errors(
+    predicted: Tensor, views: Views, config: EvaluationConfig, body: Body
+) -> dict[str, Tensor]:
+    """All errors, (V,) each, of predictions (V, J, 3) in radii."""
+    true = views.poses * views.scale_mm[:, None, None]
+    made = to_mm(predicted, views, config.scale, body)
+    headline = metrics.n_mpjpe if config.scale == "nmpjpe" else metrics.mpjpe
+    return {
+        "mpjpe_mm": headline(made, true),
+        "p_mpjpe_mm": metrics.p_mpjpe(made, true, scale=config.alignment == "similarity"),
+        "n_mpjpe_mm": metrics.n_mpjpe(made, true),
+        "z_mm": metrics.z_error(made, true),
+        "only_z_mm": metrics.only_z(made, true),
+        "flipped": metrics.flipped(made, true),
+        "backwards": (facing_sine(predicted, views.skeleton) < 0).to(predicted),
+    }
+
+
+def table(values: dict[str, Tensor], views: Views) -> dict[str, dict[str, float]]:
+    """Mean of each error for each action, their plain mean, and the mean over all frames."""
+    rows = {}
+    for index, action in enumerate(views.actions):
+        chosen = views.action == index
+        if bool(chosen.any()):
+            rows[action] = {name: float(value[chosen].mean()) for name, value in values.items()}
+    per_action = list(rows.values())
+    rows["mean of actions"] = {
+        name: sum(row[name] for row in per_action) / len(per_action) for name in values
+    }
+    rows["mean of frames"] = {name: float(value.mean()) for name, value in values.items()}
+    return rows
+
+
+def evaluate(
+    generator: Generator, views: Views, config: EvaluationConfig, body: Body
+) -> dict[str, Any]:
+    """The table of one generator on one split, with everything that qualifies its numbers."""
+    return describe(errors(predict(generator, views), views, config, body), views, config)
+
+
+def describe(values: dict[str, Tensor], views: Views, config: EvaluationConfig) -> dict[str, Any]:
+    """A table of errors with scale mode, alignment, joint set and frame count."""
+    return {
+        "scale": config.scale,
+        "alignment": config.alignment,
+        "skeleton": views.skeleton.name,
+        "views": len(views),
+        "errors": table(values, views),
+    }

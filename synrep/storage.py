@@ -1,0 +1,114 @@
+"""Files in a folder or an object store, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from synrep.errors import InputError
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileSystem
+
+
+class Storage:
+    """A folder, addressed by a local path or a URI (`s3://bucket/folder`, `gs://`, `file://`).
+
+    A file appears whole or not at all: locally it is written beside its place and renamed,
+    object stores publish an object only when its upload is complete.
+    Credentials come from the environment, never from the URI.
+    """
+
+    def __init__(self, filesystem: FileSystem, root: str, uri: str) -> None:
+        self._filesystem = filesystem
+        self._root = root
+        self.uri = uri
+        """The path or URI this storage was opened with; safe to hand to another process."""
+
+    @classmethod
+    def at(cls, uri: str | Path) -> Storage:
+        """Open a folder; it is created by the first write.
+
+        Raises:
+            InputError: the URI can't be understood, or carries a password.
+        """
+        from pyarrow import ArrowInvalid, fs
+
+        text = str(uri)
+        if "://" not in text:
+            path = Path(text).absolute()
+            return cls(fs.LocalFileSystem(), str(path), str(path))
+        if "@" in text.split("://", 1)[1].split("/", 1)[0]:
+            raise InputError(
+                f"storage {text.split('://', 1)[0]}://...",
+                "the URI carries credentials",
+                "leave them out and set them in the environment",
+            )
+        try:
+            filesystem, root = fs.FileSystem.from_uri(text)
+        except (ArrowInvalid, OSError) as error:
+            raise InputError(
+                f"storage {text}", f"can't be opened: {error}", "use a path, s3://..., gs://..."
+            ) from None
+        return cls(filesystem, root, text.rstrip("/"))
+
+    def child(self, name: str) -> Storage:
+        """A folder inside this one."""
+        return Storage(self._filesystem, f"{self._root}/{name}", f"{self.uri}/{name}")
+
+    @property
+    def local_path(self) -> Path | None:
+        """The folder as a path on this machine, if it is one."""
+        return Path(self._root) if self._filesystem.type_name == "local" else None
+
+    def write(self, path: str, content: bytes) -> None:
+        """Create or replace a file atomically."""
+        if (folder := self.local_path) is not None:
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+            try:
+                with temporary.open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                temporary.replace(target)
+            finally:
+                temporary.unlink(missing_ok=True)
+            return
+        with self._filesystem.open_output_stream(f"{self._root}/{path}") as stream:
+            stream.write(content)
+
+    def read(self, path: str) -> bytes:
+        """Content of a file.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+        """
+        with self._filesystem.open_input_file(f"{self._root}/{path}") as stream:
+            return bytes(stream.read())
+
+    def list(self, folder: str = "") -> list[str]:
+        """Names of the files in a folder, sorted; empty if there is no such folder."""
+        from pyarrow import fs
+
+        selector = fs.FileSelector(f"{self._root}/{folder}".rstrip("/"), allow_not_found=True)
+        return sorted(
+            info.base_name
+            for info in self._filesystem.get_file_info(selector)
+            if info.type == fs.FileType.File and not info.base_name.startswith(".")
+        )
+
+    def exists(self, path: str) -> bool:
+        """Whether a file is there."""
+        from pyarrow import fs
+
+        info = self._filesystem.get_file_info(f"{self._root}/{path}")
+        return bool(info.type == fs.FileType.File)
+
+    def delete(self, path: str) -> None:
+        """Remove a file; nothing happens if it is not there."""
+        if self.exists(path):
+            self._filesystem.delete_file(f"{self._root}/{path}")

@@ -1,0 +1,132 @@
+"""`synrep`: train, stop, resume, evaluate, export and lift, as a user types it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner, Result
+
+from synrep.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SMALL = [
+    "-o", "iterations=12", "-o", "reports=3", "-o", "batch_size=32", "-o", "generator.width=16",
+    "-o", "reprojection_network.width=16", "-o", "critic.branch_width=8",
+    "-o", "evaluation.views=100",
+]  # fmt: skip
+
+
+def synrep(*words: object) -> Result:
+    """Run a command in this process."""
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small training."""
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    result = synrep("train", "--out", folder, "--threads", 1, *SMALL)
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+def test_train_writes_log_and_checkpoints(run_folder: Path) -> None:
+    """One log line a report; the two newest checkpoints; nothing temporary."""
+    log = [json.loads(line) for line in (run_folder / "log.jsonl").read_text().splitlines()]
+    assert [row["iteration"] for row in log] == [4, 8, 12]
+    assert sorted(path.name[:8] for path in (run_folder / "checkpoints").iterdir()) == [
+        "00000008",
+        "00000012",
+    ]
+    assert {path.name for path in run_folder.iterdir()} == {
+        "config.json",
+        "log.jsonl",
+        "checkpoints",
+    }
+
+
+def test_existing_training_is_not_overwritten(run_folder: Path) -> None:
+    """The message names --resume, and nothing changes."""
+    before = (run_folder / "log.jsonl").read_text()
+    result = synrep("train", "--out", run_folder, *SMALL)
+    assert result.exit_code == 2
+    assert "holds a training already (add --resume" in result.output
+    assert (run_folder / "log.jsonl").read_text() == before
+
+
+def test_resume_uses_the_checkpoint_before_a_damaged_one(run_folder: Path) -> None:
+    """A truncated newest checkpoint costs one report interval, and the log ends the same."""
+    before = (run_folder / "log.jsonl").read_text()
+    newest = max((run_folder / "checkpoints").iterdir())
+    newest.write_bytes(newest.read_bytes()[:-1])
+    result = synrep("train", "--out", run_folder, "--resume", "--threads", 1)
+    assert result.exit_code == 0, result.output
+    assert (run_folder / "log.jsonl").read_text() == before
+
+
+def test_evaluate_prints_actions_averages_and_references(run_folder: Path) -> None:
+    """The table names scale, alignment, joints, views and seed beside the millimetres."""
+    result = synrep("evaluate", run_folder, "--references")
+    assert result.exit_code == 0, result.output
+    for word in ("walk", "mean of actions", "mean depth", "perfect depth", "supervised"):
+        assert word in result.output
+    for word in ("GT-scaled", "similarity", "human36m-17", "test subjects", "seed 0"):
+        assert word in result.output.replace("\n", " ")
+
+
+def test_evaluate_json_orders_the_references(run_folder: Path) -> None:
+    """Perfect depth is better than mean depth on any data."""
+    result = synrep("evaluate", run_folder, "--references", "--json", "--split", "validation")
+    found = json.loads(result.output)
+    error = {
+        name: part["errors"]["mean of frames"]["mpjpe_mm"]
+        for name, part in found.items()
+        if isinstance(part, dict) and "errors" in part
+    }
+    assert error["perfect depth"] < error["mean depth"]
+    assert found["split"] == "validation"
+
+
+def test_export_and_lift(run_folder: Path, tmp_path: Path) -> None:
+    """An exported generator lifts keypoints from a file."""
+    exported = tmp_path / "exported"
+    assert synrep("export", run_folder, "--to", exported).exit_code == 0
+    keypoints = tmp_path / "keypoints.json"
+    frame = [[100 + 7 * joint, 200 + 11 * (joint % 5)] for joint in range(17)]
+    keypoints.write_text(json.dumps([frame, frame]))
+    out = tmp_path / "poses.json"
+    result = synrep("lift", exported, keypoints, "--skeleton", "human36m-17", "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "2 poses" in result.output
+    assert out.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-o", "generator.widht=3"], "generator.widht"),
+        (["-o", "iterations"], "has no '='"),
+        (["-o", "loss.lambda_angle=-1"], "loss.lambda_angle"),
+        (["-o", "batch_size=1.5", "-o", "seed=-1"], "seed"),
+        (["-o", "data.poses=/nowhere"], "/nowhere"),
+    ],
+)
+def test_bad_options_leave_nothing_behind(options: list[str], message: str, tmp_path: Path) -> None:
+    """One message, exit code 2, no folder."""
+    result = synrep("train", "--out", tmp_path / "run", *SMALL, *options)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("command", ["", "train", "evaluate", "lift", "export", "data"])
+def test_help_has_examples(command: str) -> None:
+    """Every command shows how it is used."""
+    result = synrep(*command.split(), "--help")
+    assert result.exit_code == 0
+    assert not command or command == "data" or "Examples:" in result.output

@@ -1,0 +1,93 @@
+"""Errors in millimetres, against an independent computation with SciPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from synrep.metrics import align, flipped, mpjpe, n_mpjpe, only_z, p_mpjpe, z_error
+
+RANDOM = np.random.default_rng(0)
+Array = NDArray[np.float64]
+
+
+def poses(count: int = 6) -> Array:
+    """Random root-relative poses in millimetres."""
+    made = RANDOM.normal(0, 300, (count, 17, 3))
+    return np.asarray(made - made[:, :1])
+
+
+def independent_p_mpjpe(predicted: Array, true: Array, *, scale: bool) -> float:
+    """One pose aligned by SciPy's rotation fit, then its scale in closed form."""
+    p, t = predicted - predicted.mean(0), true - true.mean(0)
+    rotated = Rotation.align_vectors(t, p)[0].apply(p)
+    factor = (rotated * t).sum() / (rotated**2).sum() if scale else 1.0
+    return float(np.linalg.norm(factor * rotated - t, axis=1).mean())
+
+
+@pytest.mark.parametrize("scale", [True, False])
+def test_p_mpjpe_equals_an_independent_computation(scale: bool) -> None:  # noqa: FBT001
+    """Random poses, with and without scale."""
+    predicted, true = poses(), poses()
+    found = p_mpjpe(torch.tensor(predicted), torch.tensor(true), scale=scale)
+    expected = [
+        independent_p_mpjpe(p, t, scale=scale) for p, t in zip(predicted, true, strict=True)
+    ]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_alignment_undoes_a_similarity_but_never_a_mirror() -> None:
+    """A turned, scaled and moved pose fits exactly; a mirror image does not."""
+    true = poses(3)
+    turn = Rotation.random(rng=1).as_matrix()
+    moved = torch.tensor(1.7 * true @ turn.T + [100.0, -50.0, 3000.0])
+    torch.testing.assert_close(align(moved, torch.tensor(true)), torch.tensor(true))
+    mirrored = torch.tensor(true * [1.0, 1.0, -1.0])
+    assert p_mpjpe(mirrored, torch.tensor(true)).min() > 50
+
+
+def test_errors_of_one_missing_joint() -> None:
+    """One joint 170 mm off among 17 makes 10 mm."""
+    true = torch.tensor(poses(1))
+    predicted = true.clone()
+    predicted[0, 5, 2] += 170
+    assert mpjpe(predicted, true).item() == pytest.approx(10)
+    assert z_error(predicted, true).item() == pytest.approx(10)
+
+
+@pytest.mark.parametrize("metric", [mpjpe, n_mpjpe, p_mpjpe, only_z, flipped])
+def test_all_joints_in_one_point_is_no_nan(metric) -> None:
+    """Degenerate predictions and degenerate truths have finite errors."""
+    true, point = torch.tensor(poses(2)), torch.zeros(2, 17, 3, dtype=torch.float64)
+    for predicted, reference in ((point, true), (true, point), (point, point)):
+        assert torch.isfinite(metric(predicted, reference)).all()
+
+
+def test_n_mpjpe_takes_the_best_scale() -> None:
+    """No other factor gives a smaller sum of squares, and a scaled truth costs nothing."""
+    true = torch.tensor(poses(1))
+    assert n_mpjpe(true * 3, true).item() == pytest.approx(0, abs=1e-9)
+    predicted = torch.tensor(poses(1))
+    factor = float((predicted * true).sum() / predicted.square().sum())
+    squares = [float(((predicted * f - true) ** 2).sum()) for f in (factor, factor * 1.01)]
+    assert squares[0] < squares[1]
+    assert n_mpjpe(predicted, true).item() == pytest.approx(mpjpe(predicted * factor, true).item())
+
+
+def test_only_z_replaces_x_and_y_by_the_truth() -> None:
+    """Errors in x and y do not count."""
+    true = torch.tensor(poses(2))
+    predicted = true.clone()
+    predicted[..., :2] += 500
+    assert only_z(predicted, true).max().item() == pytest.approx(0, abs=1e-6)
+
+
+def test_flipped_counts_inverted_depths() -> None:
+    """A pose with inverted depths counts as flipped, the truth does not."""
+    true = torch.tensor(poses(1))
+    mirror = true * torch.tensor([1.0, 1.0, -1.0])
+    assert flipped(mirror, true).item() == 1
+    assert flipped(true, true).item() == 0
