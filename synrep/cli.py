@@ -122,7 +122,7 @@ def evaluate(model: Path, split: str, poses: str | None, references: bool, as_js
 
 @main.command()
 @click.argument("model", type=ANY)
-@click.argument("keypoints", type=FILE)
+@click.argument("keypoints", type=ANY)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help=".npz, .json or .png")
 @click.option("--skeleton", help="Joints of the keypoints, if the file does not name them.")
 @click.option(

@@ -28,7 +28,9 @@ class Problem:
     rule: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.path}: {self.rule}" if self.path else f"{self.where}: {self.rule}"
+        return (
+            f"{self.where}: {self.path}: {self.rule}" if self.path else f"{self.where}: {self.rule}"
+        )
 
 
 class SpecError(SynrepError):

@@ -39,7 +39,7 @@ class Simplex(Section):
             suggest.float(f"{name}.{i}", _LOWEST, 1.0, log=False, step=None)
             for i in range(self.size)
         ]
-        return _spread([-math.log(x) for x in draws], self.sum, self.max)
+        return _spread([max(0.0, -math.log(x)) for x in draws], self.sum, self.max)
 
     def flatten(self, name: str, value: Any) -> dict[str, Any]:
         """Shares that give the value back, to rounding."""

@@ -1,0 +1,1 @@
+"""Ray Tune: the only place that imports ray."""

@@ -1,0 +1,65 @@
+"""Asynchronous successive halving, the stopping variant (Li et al., MLSys 2020).
+
+A trial that reaches a rung goes on only if its best value so far is among the best
+1/reduction of all values seen at that rung. The rungs are a function of the ledger: they are
+filled again from its records when a search is resumed.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right, insort
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class SuccessiveHalving:
+    """Decides which trials go on.
+
+    Args:
+        length: iterations of a whole training.
+        grace: first rung, as a fraction of the length.
+        reduction: factor between rungs, and one over the share that passes each.
+    """
+
+    def __init__(self, length: int, grace: float, reduction: int) -> None:
+        self.reduction = reduction
+        self.rungs: list[int] = []
+        rung = max(1.0, grace * length)
+        while rung < length:
+            self.rungs.append(math.ceil(rung))
+            rung *= reduction
+        self._values: dict[int, list[float]] = {rung: [] for rung in self.rungs}
+        self._reached: dict[int, int] = {}
+
+    def restore(self, trial: int, losses: Mapping[int, float]) -> None:
+        """Enter the recorded losses of a trial, by iteration, without deciding anything."""
+        for iteration, loss in losses.items():
+            self._enter(trial, iteration, loss)
+
+    def goes_on(self, trial: int, iteration: int, loss: float) -> bool:
+        """Whether a trial goes on after a report.
+
+        Args:
+            trial: its number.
+            iteration: updates done; each rung is judged once, at the first report that reaches it.
+            loss: best value so far; smaller is better.
+        """
+        return all(self._passes(rung, loss) for rung in self._enter(trial, iteration, loss))
+
+    def _enter(self, trial: int, iteration: int, loss: float) -> list[int]:
+        """Add the loss to the rungs that the trial has newly reached; those rungs."""
+        before = self._reached.get(trial, 0)
+        new = [rung for rung in self.rungs if before < rung <= iteration]
+        self._reached[trial] = max(before, iteration)
+        for rung in new:
+            insort(self._values[rung], loss)
+        return new
+
+    def _passes(self, rung: int, loss: float) -> bool:
+        values = self._values[rung]
+        # With fewer values than the reduction, only the best so far passes.
+        places = max(1, len(values) // self.reduction)
+        return bisect_right(values, loss) <= places or loss <= values[places - 1]

@@ -1,0 +1,79 @@
+"""The database of a ledger: Optuna's own tables, and two of ours beside them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from optuna.storages import RDBStorage
+from sqlalchemy.exc import SQLAlchemyError
+
+from synrep_search.errors import LedgerError
+
+metadata = sa.MetaData()
+
+leases = sa.Table(
+    "synrep_lease",
+    metadata,
+    sa.Column("search", sa.String(200), primary_key=True),
+    sa.Column("owner", sa.String(200), nullable=False),
+    sa.Column("heartbeat", sa.Float, nullable=False),
+    sa.Column("stop_requested", sa.Boolean, nullable=False),
+)
+"""Who runs a search now; an empty owner is nobody. Heartbeats are seconds since 1970."""
+
+events = sa.Table(
+    "synrep_event",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("search", sa.String(200), nullable=False),
+    sa.Column("trial", sa.Integer, nullable=False),
+    sa.Column("kind", sa.String(20), nullable=False),
+    sa.Column("step", sa.Integer, nullable=False),
+    sa.Column("time_ms", sa.BigInteger, nullable=False),
+    sa.Column("payload", sa.Text, nullable=False),
+    sa.Column("delivered", sa.Boolean, nullable=False),
+    sa.UniqueConstraint("search", "trial", "kind", "step"),
+    sa.Index("synrep_event_pending", "search", "delivered", "id"),
+)
+"""All reports and everything else that MLflow is told, in order; see `outbox`."""
+
+SEARCH_ITSELF = -1
+"""The `trial` of events about the search as a whole."""
+
+
+def open_storage(url: str) -> RDBStorage:
+    """Optuna's storage on a database, with our tables; made where they are missing.
+
+    Raises:
+        LedgerError: the database can't be reached or is not a ledger.
+    """
+    sqlite = url.startswith("sqlite")
+    arguments: dict[str, Any] = {"connect_args": {"timeout": 30}} if sqlite else {}
+    try:
+        storage = RDBStorage(url, engine_kwargs=arguments | {"pool_pre_ping": not sqlite})
+        if sqlite:
+            sa.event.listen(storage.engine, "connect", _tune_sqlite)
+            storage.engine.dispose()
+        metadata.create_all(storage.engine)
+    except (SQLAlchemyError, RuntimeError, ImportError) as error:
+        raise LedgerError(f"the ledger {shown(url)} can't be opened: {_cause(error)}") from None
+    return storage
+
+
+def shown(url: str) -> str:
+    """A database URL that can be printed: a password in it is hidden."""
+    return sa.make_url(url).render_as_string(hide_password=True)
+
+
+def _tune_sqlite(connection: Any, _record: object) -> None:
+    # Readers never wait for the driver, and a commit costs no disk flush. A power cut can lose
+    # the last moments, never the file; a killed process loses nothing.
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _cause(error: Exception) -> str:
+    """The database's own words, without the statement and its parameters."""
+    original = getattr(error, "orig", None) or error
+    return str(original).strip().splitlines()[0]

@@ -1,0 +1,110 @@
+"""Every path of a search, spelled in one place.
+
+HOME/
+  mlflow.db, mlartifacts/     runs of all searches in this home, unless a tracking server is named
+  NAME/
+    search.json               where the ledger is, if not here
+    ledger.sqlite
+    trials/0007/              checkpoints of trial 7, unless a storage is named
+    best/                     the best generator, exported
+    exports/0007/             the generators that are kept
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from synrep.storage import Storage
+from synrep_search.errors import LedgerError
+
+if TYPE_CHECKING:
+    from synrep_search.spec import SearchSpec
+
+LEDGER_FILE = "ledger.sqlite"
+
+
+def home_dir(given: Path | None = None) -> Path:
+    """The folder of all searches: as given, $SYNREP_HOME, or ./searches."""
+    return (given or Path(os.environ.get("SYNREP_HOME") or "searches")).absolute()
+
+
+class SearchPaths:
+    """The folder of one search.
+
+    Args:
+        home: of all searches.
+        name: of this one.
+    """
+
+    def __init__(self, home: Path, name: str) -> None:
+        self.home = home
+        self.name = name
+        self.folder = home / name
+        self.best = self.folder / "best"
+        self.exports = self.folder / "exports"
+
+    @property
+    def ledger_file(self) -> Path:
+        """The SQLite ledger, if it is one."""
+        return self.folder / LEDGER_FILE
+
+    def refuse_existing(self) -> None:
+        """Raise if a search of this name is here.
+
+        Raises:
+            LedgerError: names `resume`.
+        """
+        if self.name in names(self.home):
+            raise LedgerError(
+                f"search {self.name!r} exists already in {self.home}: go on with it by "
+                f"`synrep-search resume {self.name}`, or launch under another name with --name"
+            )
+
+    def ledger_url(self, spec: SearchSpec | None = None) -> str:
+        """Database of the ledger: as the specification says, or as it was noted at the launch.
+
+        Raises:
+            LedgerError: there is no such search here.
+        """
+        if spec is not None:
+            return spec.ledger or f"sqlite:///{self.ledger_file}"
+        note = self.folder / "search.json"
+        if note.exists():
+            return str(json.loads(note.read_text(encoding="utf-8"))["ledger"])
+        if not self.ledger_file.exists():
+            known = ", ".join(names(self.home)) or "none"
+            raise LedgerError(f"no search {self.name!r} in {self.home} (there are: {known})")
+        return f"sqlite:///{self.ledger_file}"
+
+    def note_ledger(self, url: str) -> None:
+        """Remember a ledger that is not in this folder."""
+        Storage.at(self.folder).write("search.json", json.dumps({"ledger": url}).encode())
+
+    def storage(self, spec: SearchSpec) -> Storage:
+        """Where checkpoints go."""
+        return (
+            Storage.at(spec.storage).child(self.name) if spec.storage else Storage.at(self.folder)
+        )
+
+    def tracking_uri(self, spec: SearchSpec) -> str:
+        """MLflow's store: as the specification says, or the home's own."""
+        return spec.tracking.uri or f"sqlite:///{self.home / 'mlflow.db'}"
+
+
+def trial_folder(number: int) -> str:
+    """Folder of a trial's checkpoints within the search's storage."""
+    return f"trials/{number:04d}"
+
+
+def names(home: Path) -> list[str]:
+    """Names of the searches in a home."""
+    if not home.is_dir():
+        return []
+    return sorted(
+        path.name
+        for path in home.iterdir()
+        if (path / LEDGER_FILE).exists() or (path / "search.json").exists()
+    )

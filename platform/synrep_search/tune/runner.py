@@ -1,0 +1,109 @@
+"""The runner on Ray: a cluster, or this machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+# Read by ray when it is imported; a user's own settings win.
+for _name, _value in {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # files and events per trial that nobody reads
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the driver has its own
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # the ledger is the state
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_MAX_PENDING_TRIALS_PG": "1",
+}.items():
+    os.environ.setdefault(_name, _value)
+
+import ray
+from ray import tune
+
+from synrep_search.tune.bridge import LedgerScheduler, LedgerSearcher
+from synrep_search.tune.trainable import Attempt
+
+if TYPE_CHECKING:
+    from synrep_search.search import Search
+
+OBJECT_STORE_BYTES = 100 * 2**20
+"""Only short JSON texts pass through Ray; poses are memory-mapped files."""
+
+
+class RayRunner:
+    """Runs the jobs of a search as Tune trials.
+
+    Args:
+        address: of a running cluster; None starts Ray on this machine and ends it afterwards.
+    """
+
+    def __init__(self, address: str | None = None) -> None:
+        self.address = address
+
+    def __call__(self, search: Search) -> None:
+        """Run until the search is finished."""
+        _connect(self.address)
+        try:
+            with TemporaryDirectory(prefix="synrep-tune-", ignore_cleanup_errors=True) as scratch:
+                self._tune(search, Path(scratch))
+        finally:
+            ray.shutdown()
+
+    def _tune(self, search: Search, scratch: Path) -> None:
+        resources = search.spec.resources
+        slots = resources.trials_at_once or _slots(resources.cpu, resources.gpu)
+        search.view.say(f"{slots} trials at a time on {_described(ray.cluster_resources())}")
+        searcher = LedgerSearcher(search)
+        tuner = tune.Tuner(
+            tune.with_resources(Attempt, {"cpu": resources.cpu, "gpu": resources.gpu}),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher,
+                scheduler=LedgerScheduler(search, searcher),
+                num_samples=-1,
+                # A searcher of one's own gets one pending trial at a time otherwise.
+                max_concurrent_trials=slots,
+                reuse_actors=True,
+                trial_name_creator=lambda trial: trial.trial_id,
+                trial_dirname_creator=lambda trial: trial.trial_id,
+            ),
+            run_config=tune.RunConfig(
+                name="search",
+                storage_path=str(scratch),
+                verbose=0,
+                # A retry is a new attempt of ours, from our own checkpoint.
+                failure_config=tune.FailureConfig(max_failures=0),
+            ),
+        )
+        tuner.fit()
+
+
+def _connect(address: str | None) -> None:
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address is None:
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            **quiet,
+        )
+    else:
+        ray.init(address=address, **quiet)
+
+
+def _slots(cpu: float, gpu: float) -> int:
+    """Trials that the cluster holds at once."""
+    have = ray.cluster_resources()
+    by_cpu = have.get("CPU", 0) / cpu
+    by_gpu = have.get("GPU", 0) / gpu if gpu else by_cpu
+    return max(1, int(min(by_cpu, by_gpu)))
+
+
+def _described(have: dict[str, float]) -> str:
+    nodes = sum(1 for name in have if name.startswith("node:") and "internal" not in name)
+    gpus = f", {have['GPU']:g} GPUs" if have.get("GPU") else ""
+    return f"{nodes} node{'s' if nodes > 1 else ''}: {have.get('CPU', 0):g} CPUs{gpus}"

@@ -1,0 +1,153 @@
+"""A running search on a terminal: one live view; plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from synrep_search.ledger.ledger import Ledger
+    from synrep_search.ledger.records import Trial
+    from synrep_search.search import Search
+
+SUMMARY_S = 10.0
+"""Plain summaries come at most this often."""
+SHOWN = 10
+"""Rows of running trials in the live view, and of the best trials at the end."""
+
+
+class SearchView:
+    """Shows a search.
+
+    Args:
+        console: where to; its kind decides between the live view and plain lines.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def say(self, line: str) -> None:
+        """Show a line that stays."""
+        self.console.print(line, highlight=False, soft_wrap=True)
+
+    def ended(self, trial: Trial) -> None:
+        """A trial has ended for good."""
+        value = "" if trial.value is None else f", best {trial.value:.4g}"
+        cause = f" ({trial.record.cause})" if trial.record.cause else ""
+        self.say(f"trial {trial.number} {trial.state.replace('_', ' ')}{value}{cause}")
+
+    @contextmanager
+    def showing(self, search: Search) -> Iterator[None]:
+        """Keep the view up to date while a search runs."""
+        if self.console.is_terminal:
+            with Live(_Panel(search), console=self.console, refresh_per_second=2, transient=True):
+                yield
+            return
+        ended = threading.Event()
+        thread = threading.Thread(target=self._summaries, args=(search, ended), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    def _summaries(self, search: Search, ended: threading.Event) -> None:
+        before = ""
+        while not ended.wait(SUMMARY_S):
+            line = summary(search)
+            if line != before:
+                self.say(line)
+            before = line
+
+
+class _Panel:
+    """Drawn anew at every refresh."""
+
+    def __init__(self, search: Search) -> None:
+        self._search = search
+
+    def __rich__(self) -> Group:
+        table = Table("trial", "iteration", "now", "best", box=None, pad_edge=False)
+        metric = self._search.spec.search.metric
+        for number, report in list(self._search.running.items())[:SHOWN]:
+            if report is None:
+                table.add_row(str(number), "starting", "", "")
+                continue
+            best = self._search.ledger.trial(number).value
+            table.add_row(
+                str(number),
+                f"{report.iteration}/{self._search.length}",
+                f"{report.metrics.get(metric, float('nan')):.4g}",
+                "" if best is None else f"{best:.4g}",
+            )
+        return Group(Text(summary(self._search)), table)
+
+
+def summary(search: Search) -> str:
+    """Trials by state, best so far, throughput and time left, in one line."""
+    ledger = search.ledger
+    counts = ledger.counts()
+    ended = sum(counts.values()) - counts["waiting"] - counts["running"]
+    states = ", ".join(
+        f"{count} {state.replace('_', ' ')}" for state, count in counts.items() if count
+    )
+    parts = [f"{ended}/{ledger.target} trials ({states or 'none yet'})"]
+    if best := ledger.best():
+        parts.append(f"best {best[0].value:.4g} (trial {best[0].number})")
+    spent = time.monotonic() - search.started
+    if search.iterations:
+        parts.append(f"{search.iterations / spent:.0f} iterations/s")
+        work = sum(max(trial.rungs, default=0) for trial in ledger.trials())
+        a_trial = work / max(1, ended + counts["running"])
+        left = max(0.0, (ledger.target - ended) * a_trial - _begun(search))
+        parts.append(f"about {duration(left * spent / search.iterations)} left")
+    return "  ".join(parts)
+
+
+def _begun(search: Search) -> int:
+    """Iterations that the running trials have behind them."""
+    return sum(report.iteration for report in search.running.values() if report is not None)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def trial_table(ledger: Ledger, count: int = SHOWN) -> Table:
+    """The best trials, the best first, with what was searched."""
+    metric = ledger.spec.search.metric
+    best = ledger.best(count)
+    names = list(dict.fromkeys(name for trial in best for name in trial.params))
+    table = Table("trial", metric, "state", "iterations", title=f"best trials of {ledger.name}")
+    for name in names:
+        table.add_column(name.replace(".", ".\u200b"), justify="right")
+    for trial in best:
+        table.add_row(
+            str(trial.number),
+            f"{trial.value:.4g}",
+            trial.state.replace("_", " "),
+            str(max(trial.rungs, default=0)),
+            *(_short(trial.params.get(name)) for name in names),
+        )
+    return table
+
+
+def _short(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
