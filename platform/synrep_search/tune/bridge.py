@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -25,7 +26,7 @@ class LedgerSearcher(Searcher):
     """
 
     def __init__(self, search: Search) -> None:
-        super().__init__(metric="unused", mode="min")
+        super().__init__()
         self._search = search
         self.numbers: dict[str, int] = {}
         """Trial of the ledger by Tune's id of the attempt."""
@@ -47,6 +48,10 @@ class LedgerSearcher(Searcher):
     ) -> None:
         """Nothing to learn here: the scheduler has told the search."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune pickles what it is given, for a restore that is not used: it gets nothing."""
+        return {}
+
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the ledger is the state."""
 
@@ -66,6 +71,10 @@ class LedgerScheduler(FIFOScheduler):
         super().__init__()
         self._search = search
         self._searcher = searcher
+
+    def __getstate__(self) -> dict[str, Any]:
+        """See `LedgerSearcher.__getstate__`."""
+        return {}
 
     def on_trial_result(
         self, tune_controller: TuneController, trial: TuneTrial, result: dict[str, Any]
@@ -88,7 +97,11 @@ class LedgerScheduler(FIFOScheduler):
 
 
 def _cause(trial: TuneTrial) -> str:
-    """The last line of what Tune knows about the end of an attempt."""
-    error = trial.get_error() if hasattr(trial, "get_error") else None
-    lines = [line.strip() for line in str(error or "process died").splitlines() if line.strip()]
-    return lines[-1][:300]
+    """Why an attempt died, in a line: the exception that it raised, or that its process died."""
+    try:
+        text = Path(trial.error_file or "").read_text(encoding="utf-8")
+    except OSError:
+        return "unknown"
+    if "RayActorError" in text or "actor died" in text:
+        return "its process died"
+    return [line.strip() for line in text.splitlines() if line.strip()][-1][:300]

@@ -76,13 +76,15 @@ class RayRunner:
                 verbose=0,
                 # A retry is a new attempt of ours, from our own checkpoint.
                 failure_config=tune.FailureConfig(max_failures=0),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )
         tuner.fit()
 
 
 def _connect(address: str | None) -> None:
-    logging.getLogger("ray").setLevel(logging.ERROR)
+    # Tune calls a search with failed trials an error; ours are in the ledger, and retried.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
         ray.init(
