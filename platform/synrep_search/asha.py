@@ -7,7 +7,6 @@ filled again from its records when a search is resumed.
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right, insort
 from typing import TYPE_CHECKING
 
@@ -19,19 +18,14 @@ class SuccessiveHalving:
     """Decides which trials go on.
 
     Args:
-        length: iterations of a whole training.
-        grace: first rung, as a fraction of the length.
-        reduction: factor between rungs, and one over the share that passes each.
+        rungs: iterations at which a trial is judged, ascending.
+        reduction: one over the share that passes each.
     """
 
-    def __init__(self, length: int, grace: float, reduction: int) -> None:
+    def __init__(self, rungs: list[int], reduction: int) -> None:
         self.reduction = reduction
-        self.rungs: list[int] = []
-        rung = max(1.0, grace * length)
-        while rung < length:
-            self.rungs.append(math.ceil(rung))
-            rung *= reduction
-        self._values: dict[int, list[float]] = {rung: [] for rung in self.rungs}
+        self.rungs = rungs
+        self._values: dict[int, list[float]] = {rung: [] for rung in rungs}
         self._reached: dict[int, int] = {}
 
     def restore(self, trial: int, losses: Mapping[int, float]) -> None:

@@ -302,9 +302,9 @@ def _run(ledger: Ledger, paths: SearchPaths, address: str | None, *, local: bool
     console = _console()
     search = run_search(ledger, paths, _runner(address, local=local), SearchView(console))
     _conclusion(console, search, paths)
-    if not search.target_met:
+    if not search.ledger.target_met:
         sys.exit(3)
-    if not ledger.best():
+    if ledger.index.first() is None:
         sys.exit(1)
 
 
@@ -335,7 +335,7 @@ def _conclusion(console: Console, search: Search, paths: SearchPaths) -> None:
     where = "" if paths.home.name == "searches" else f" --home {paths.home}"
     if paths.best.exists():
         console.print(f"best generator: {paths.best}", highlight=False, soft_wrap=True)
-    if not search.target_met:
+    if not search.ledger.target_met:
         console.print(f"stopped ({search.stopping}); go on with: ", end="", highlight=False)
         console.print(f"synrep-search resume {paths.name}{where}", highlight=False, soft_wrap=True)
     console.print(f"MLflow: synrep-search ui {paths.name}{where}", highlight=False, soft_wrap=True)

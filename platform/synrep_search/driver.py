@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 from synrep_search.errors import LedgerError
 from synrep_search.export import export_best
 from synrep_search.ledger.database import SEARCH_ITSELF
+from synrep_search.ledger.outbox import Event
 from synrep_search.paths import LEDGER_FILE
 from synrep_search.search import Search
 
@@ -77,7 +78,7 @@ def run_search(ledger: Ledger, paths: SearchPaths, runner: Runner, view: SearchV
 
 def _drive(search: Search, runner: Runner, heart: _Heartbeat) -> None:
     try:
-        if not search.target_met:
+        if not search.ledger.target_met:
             runner(search)
     except KeyboardInterrupt:
         search.view.say("stopped at once")
@@ -87,22 +88,24 @@ def _drive(search: Search, runner: Runner, heart: _Heartbeat) -> None:
 
 
 def _conclude(search: Search, paths: SearchPaths, view: SearchView) -> None:
-    state = "finished" if search.target_met else "interrupted"
-    if search.target_met:
+    state = "finished" if search.ledger.target_met else "interrupted"
+    if search.ledger.target_met:
         export_best(search.ledger, paths, view)
-    outbox = search.ledger.outbox
-    payload = {"state": state, "cause": search.stopping}
-    outbox.put(SEARCH_ITSELF, "state", outbox.next_step(SEARCH_ITSELF, "state"), payload)
+    _tell_state(search.ledger, {"state": state, "cause": search.stopping})
 
 
 def _open_parent(ledger: Ledger) -> None:
-    outbox = ledger.outbox
     spec = ledger.spec.model_dump(mode="json")
     tags = {f"synrep.{name}": value for name, value in ledger.provenance.items()}
     payload = {"params": {}, "tags": tags | {"synrep.goal": ledger.spec.search.metric}}
-    outbox.put(SEARCH_ITSELF, "start", 0, payload | {"spec": spec})
-    running = {"state": "running"}
-    outbox.put(SEARCH_ITSELF, "state", outbox.next_step(SEARCH_ITSELF, "state"), running)
+    payload["spec"] = spec
+    ledger.outbox.put(Event(trial=SEARCH_ITSELF, kind="start", step=0, payload=payload))
+    _tell_state(ledger, {"state": "running"})
+
+
+def _tell_state(ledger: Ledger, payload: dict[str, str]) -> None:
+    step = ledger.outbox.next_step(SEARCH_ITSELF, "state")
+    ledger.outbox.put(Event(trial=SEARCH_ITSELF, kind="state", step=step, payload=payload))
 
 
 class _Heartbeat:

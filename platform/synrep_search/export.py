@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from synrep.errors import InputError
 from synrep_search.errors import LedgerError
+from synrep_search.ledger.outbox import Event
 from synrep_search.paths import trial_folder
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def export_best(ledger: Ledger, paths: SearchPaths, view: View) -> None:
     """
     if ledger.spec.trainer != "synrep":
         return
-    kept = ledger.best(ledger.spec.tracking.keep_best)
+    put = ledger.outbox.put
+    kept = ledger.index.best(ledger.spec.tracking.keep_best)
     for rank, trial in enumerate(kept):
         view.say(f"exporting the generator of trial {trial.number} ({rank + 1} of {len(kept)})")
         try:
@@ -41,10 +43,10 @@ def export_best(ledger: Ledger, paths: SearchPaths, view: View) -> None:
             continue
         step = ref.iteration
         files = {"folder": str(folder), "to": "generator"}
-        ledger.outbox.put(trial.number, "artifacts", step, files)
+        put(Event(trial=trial.number, kind="artifacts", step=step, payload=files))
         if rank == 0:
             champion = {"folder": str(folder), "checkpoint": ref.sha256, "trial": trial.number}
-            ledger.outbox.put(trial.number, "champion", step, champion)
+            put(Event(trial=trial.number, kind="champion", step=step, payload=champion))
             _replace(paths.best, folder)
 
 
@@ -60,10 +62,9 @@ def export_trial(ledger: Ledger, paths: SearchPaths, number: int | None, to: Pat
     """
     if to.exists():
         raise InputError(str(to), "exists already", "remove it or name another folder")
-    best = ledger.best()
-    if number is None and not best:
+    trial = ledger.index.first() if number is None else ledger.trial(number)
+    if trial is None:
         raise LedgerError(f"search {ledger.name!r} has no report yet: there is nothing to export")
-    trial = best[0] if number is None else ledger.trial(number)
     folder, _ = _export(ledger, paths, trial)
     shutil.copytree(folder, to)
     return trial.number
@@ -105,7 +106,7 @@ def _metrics(ledger: Ledger, trial: Trial) -> dict[str, Any]:
     reports = {
         event.step: event.payload["metrics"] for event in ledger.outbox.reports(trial.number)
     }
-    at = next(step for step, value in trial.rungs.items() if value == trial.value)
+    at = trial.best_iteration
     return {"trial": trial.number, "iteration": at, **reports[at]}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from synrep_search.trial import TrialRun
+from synrep_search.trial import Attempt
 
 if TYPE_CHECKING:
     from synrep_search.search import Search
@@ -12,13 +12,12 @@ if TYPE_CHECKING:
 
 def run(search: Search) -> None:
     """Run jobs until the search is finished; an exception of a trial loses only its attempt."""
+    threads = max(1, int(search.spec.resources.cpu))
+    device = "cuda" if search.spec.resources.gpu else "cpu"
     while not search.finished:
         job = search.next_job()
         if job is None:
             continue
-        try:
-            attempt = TrialRun(job)
-            while search.on_report(attempt.advance()) == "continue":
-                pass
-        except Exception as error:  # noqa: BLE001 - whatever a trial does, the others go on
-            search.on_lost(job.number, f"{type(error).__name__}: {error}")
+        attempt = Attempt(job, device, threads)
+        while search.on_reports([attempt.advance()]):
+            pass

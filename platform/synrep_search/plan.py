@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.table import Table
 
-from synrep_search.asha import SuccessiveHalving
-
 if TYPE_CHECKING:
     from synrep_search.spec import SearchSpec
 
@@ -24,7 +22,7 @@ def plan_table(spec: SearchSpec) -> Group:
     facts.add_row("length", f"{length} iterations, {spec.train['reports']} reports")
     halving = search.early_stopping
     if halving is not None:
-        rungs = SuccessiveHalving(length, halving.grace, halving.reduction).rungs
+        rungs = halving.rungs(length)
         facts.add_row("rungs", ", ".join(map(str, rungs)) + f"; 1 in {halving.reduction} goes on")
     facts.add_row("sampler", search.sampler.kind)
     resources = spec.resources

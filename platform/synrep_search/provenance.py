@@ -1,10 +1,11 @@
-"""Which code and which data a search ran on."""
+"""Which code and which data a search ran on, and an id that no other search has."""
 
 from __future__ import annotations
 
 import hashlib
 import subprocess
 import time
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,17 @@ if TYPE_CHECKING:
 
 
 def provenance(spec: SearchSpec) -> dict[str, str]:
-    """Code version, data fingerprint and time.
+    """Id, code version, data fingerprint and time of a new search.
 
     Raises:
         InputError: the poses can't be used; found here, before anything is written.
     """
-    return {"code": code_version(), "data": data_fingerprint(spec), "created": _now()}
+    return {
+        "id": uuid.uuid4().hex,  # names alone repeat: other homes may share a tracking server
+        "code": code_version(),
+        "data": data_fingerprint(spec),
+        "created": _now(),
+    }
 
 
 def code_version() -> str:

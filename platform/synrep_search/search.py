@@ -8,20 +8,25 @@ jobs and tells it what became of them; where trials run is the runner's alone.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from synrep_search.asha import SuccessiveHalving
 from synrep_search.ledger.database import SEARCH_ITSELF
+from synrep_search.ledger.outbox import Event
 from synrep_search.paths import trial_folder
 from synrep_search.spec import trial_config
-from synrep_search.trial import TrialJob, TrialReport
+from synrep_search.trial import TrialJob
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from synrep_search.ledger.ledger import Ledger
     from synrep_search.ledger.records import State, Trial
     from synrep_search.paths import SearchPaths
+    from synrep_search.trial import TrialReport
 
-Decision = Literal["continue", "stop"]
+SUSPECT_AFTER = 2
+"""A trial whose process died this often while it shared it runs by itself from then on."""
 
 
 class View(Protocol):
@@ -41,10 +46,17 @@ class Runner(Protocol):
         """Ask `search` for jobs; tell it of reports and losses; return when it is finished."""
 
 
+class Verdict(NamedTuple):
+    """What a report leads to: the trial goes on (`state` is None), waits, or has ended."""
+
+    state: State | None
+    cause: str = ""
+
+
 class Search:
     """The state of a running search that is not in the ledger: who runs, and whether to stop.
 
-    Runners call `next_job`, `on_report`, `on_lost` and `finished`, all from one thread.
+    Runners call `next_job`, `on_reports`, `on_lost` and `finished`, all from one thread.
 
     Args:
         ledger: opened, its lease held, reconciled.
@@ -66,6 +78,7 @@ class Search:
         self.iterations = 0
         """Iterations trained by this driver."""
         self.started = time.monotonic()
+        self._begun = {trial.number: trial.iteration for trial in ledger.index.trials()}
         self._sign = 1 if self.spec.search.direction == "minimize" else -1
         self._halving = self._successive_halving()
 
@@ -77,70 +90,83 @@ class Search:
     @property
     def finished(self) -> bool:
         """Whether nothing runs and nothing is to be begun."""
-        return not self.running and (bool(self.stopping) or self.target_met)
+        return not self.running and (bool(self.stopping) or self.ledger.target_met)
 
     @property
-    def target_met(self) -> bool:
-        """Whether the wanted number of trials has ended."""
-        counts = self.ledger.counts()
-        open_trials = counts["waiting"] + counts["running"]
-        return not open_trials and sum(counts.values()) >= self.ledger.target
+    def open_trials(self) -> int:
+        """Trials that run, wait, or are still to be made."""
+        counts = self.ledger.index.counts()
+        new = max(0, self.ledger.target - len(self.ledger.index))
+        return counts["running"] + counts["waiting"] + new
 
-    def next_job(self) -> TrialJob | None:
-        """The next attempt to run; None if there is none at the moment."""
-        if self.stopping:
+    def next_job(self, *, alone: bool = True) -> TrialJob | None:
+        """The next attempt to run; None if there is none at the moment.
+
+        Args:
+            alone: whether it would have a process to itself.
+        """
+        if self.stopping or (not alone and self._next_is_suspect()):
             return None
         trial = self.ledger.begin()
         if trial is None:
             return None
-        attempt = len(trial.record.attempts)
         self.running[trial.number] = None
-        self._announce(trial, attempt)
+        self._announce(trial)
         return TrialJob(
             number=trial.number,
-            attempt=attempt,
+            attempt=trial.attempt,
             trainer=self.spec.trainer,
             config=trial_config(self.spec, trial.record.values, trial.record.seed),
             checkpoints=self.checkpoints.child(trial_folder(trial.number)).uri,
-            resume_from=self.ledger.checkpoints(trial.number),
-            cpu=self.spec.resources.cpu,
-            gpu=self.spec.resources.gpu,
+            resume_from=self.ledger.checkpoints(trial.number) if trial.rungs else (),
+            alone=_is_suspect(trial),
         )
 
-    def on_report(self, report: TrialReport) -> Decision:
-        """Record a report, and decide whether its trial goes on."""
-        number = report.number
-        trial = self.ledger.trial(number)
-        if number not in self.running or report.attempt != len(trial.record.attempts):
-            return "stop"  # of an attempt that was given up
-        before = self.running[number]
-        self.iterations += report.iteration - (before.iteration if before else 0)
-        self.running[number] = report
-        self.trial_memory_mb = max(self.trial_memory_mb, report.memory_mb)
-        trial = self.ledger.report(report)
-        if report.ended:
-            self._end(number, report.ended, report.cause)
-        elif not self._goes_on(trial, report.iteration):
-            self._end(number, "stopped_early", f"not among the best at {report.iteration}")
-        elif self.stopping:
-            self._end(number, "waiting", self.stopping)
-        else:
-            return "continue"
-        return "stop"
+    def on_reports(self, reports: Sequence[TrialReport]) -> set[int]:
+        """Record reports, and decide which of their trials go on.
 
-    def on_lost(self, number: int, cause: str) -> None:
-        """An attempt has died: it is tried again from its last checkpoint, unless too often."""
+        Reports, verdicts and what MLflow is told of them are one write: whatever dies, a trial
+        is never judged twice, nor an end forgotten.
+
+        Returns:
+            Numbers of the trials that go on.
+        """
+        current = [report for report in reports if self._is_current(report)]
+        verdicts = {}
+        with self.ledger.outbox.together():
+            for report in current:
+                verdicts[report.number] = self._judge(report)
+        for report in current:
+            state, cause = verdicts[report.number]
+            if report.ended == "died":
+                self.on_lost(report.number, cause)
+            elif state is not None:
+                self._end(report.number, state, cause)
+        return {number for number, verdict in verdicts.items() if verdict.state is None}
+
+    def on_lost(
+        self, number: int, cause: str, *, alone: bool = True, preempted: bool = False
+    ) -> None:
+        """An attempt has died: it is tried again from its last checkpoint, unless too often.
+
+        Args:
+            number: of the trial.
+            cause: of its death.
+            alone: no other trial shared its process, so it was the trial's own fault.
+            preempted: its machine was taken away, which was nobody's fault.
+        """
         if number not in self.running:
             return
-        if self.stopping:
-            self._end(number, "waiting", self.stopping)
+        if self.stopping or preempted:
+            self._end(number, "waiting", self.stopping or cause)
             return
-        failures = self.ledger.trial(number).record.failures + 1
-        if failures <= self.spec.failures.retries:
-            self.view.say(f"trial {number} died ({cause}); trying again from its last checkpoint")
-            self._end(number, "waiting", cause, failure=True)
-        else:
-            self._end(number, "failed", f"died {failures} times, at last: {cause}", failure=True)
+        record = self.ledger.trial(number).record
+        failures = record.failures + alone
+        if failures > self.spec.failures.retries:
+            self._end(number, "failed", f"died {failures} times, at last: {cause}", failures=1)
+            return
+        self.view.say(f"trial {number} died ({cause}); trying again from its last checkpoint")
+        self._end(number, "waiting", cause, failures=int(alone), shared_failures=int(not alone))
 
     def stop(self, why: str) -> None:
         """End at the next report of each running trial; all of them can be resumed."""
@@ -153,43 +179,74 @@ class Search:
         for number in list(self.running):
             self._end(number, "waiting", self.stopping or "interrupted")
 
-    def _end(self, number: int, state: State, cause: str = "", *, failure: bool = False) -> None:
-        trial = self.ledger.end(number, state, cause, failure=failure)
-        del self.running[number]
-        self._tell_state(number, state, cause)
-        if state == "waiting":
-            return
-        self.view.ended(trial)
-        if best := self.ledger.best():
-            metrics = {
-                f"best/{self.spec.search.metric}": best[0].value,
-                "best/trial": best[0].number,
-            }
-            ended = sum(1 for known in self.ledger.trials() if known.state != "waiting")
-            step = ended - len(self.running)
-            self.ledger.outbox.put(SEARCH_ITSELF, "report", step, {"metrics": metrics})
+    def _next_is_suspect(self) -> bool:
+        waiting = self.ledger.index.first_waiting()
+        return waiting is not None and _is_suspect(waiting)
 
-    def _goes_on(self, trial: Trial, iteration: int) -> bool:
-        if self._halving is None or trial.value is None:
-            return True
-        return self._halving.goes_on(trial.number, iteration, self._sign * trial.value)
+    def _is_current(self, report: TrialReport) -> bool:
+        """Whether a report is of an attempt that runs, and not of one that was given up."""
+        number = report.number
+        return number in self.running and report.attempt == self.ledger.trial(number).attempt
+
+    def _judge(self, report: TrialReport) -> Verdict:
+        """Put a report into the outbox together with what it leads to."""
+        number, before = report.number, self._begun.get(report.number, 0)
+        self.iterations += max(0, report.iteration - before)
+        self._begun[number] = max(before, report.iteration)
+        self.running[number] = report
+        self.trial_memory_mb = max(self.trial_memory_mb, report.memory_mb)
+        if not report.metrics:
+            state: State = "diverged" if report.ended == "diverged" else "waiting"
+            return Verdict(state, report.cause)
+        verdict = self._verdict(report)
+        ended = None if verdict.state == "waiting" else verdict.state
+        self.ledger.report(report, ended, verdict.cause)
+        return verdict
+
+    def _verdict(self, report: TrialReport) -> Verdict:
+        if report.ended == "completed":
+            return Verdict("completed")
+        if self._halving is not None:
+            loss = self._sign * self.ledger.value_after(report)
+            if not self._halving.goes_on(report.number, report.iteration, loss):
+                return Verdict("stopped_early", f"not among the best at {report.iteration}")
+        return Verdict("waiting", self.stopping) if self.stopping else Verdict(None)
+
+    def _end(
+        self, number: int, state: State, cause: str, *, failures: int = 0, shared_failures: int = 0
+    ) -> None:
+        # The event comes first: should the driver die here, the next one puts the trial back and
+        # its new attempt overrides the event; an event that is missing would never be noticed.
+        self._tell_state(self.ledger.trial(number), state, cause)
+        ended = self.ledger.end(
+            number, state, cause, failures=failures, shared_failures=shared_failures
+        )
+        del self.running[number]
+        if not ended.ended:
+            return
+        self.view.ended(ended)
+        best = self.ledger.index.first()
+        if best is not None:
+            counts = self.ledger.index.counts()
+            step = len(self.ledger.index) - counts["waiting"] - counts["running"]
+            metrics = {f"best/{self.spec.search.metric}": best.value, "best/trial": best.number}
+            payload = {"metrics": metrics}
+            event = Event(trial=SEARCH_ITSELF, kind="report", step=step, payload=payload)
+            self.ledger.outbox.put(event)
 
     def _successive_halving(self) -> SuccessiveHalving | None:
         wanted = self.spec.search.early_stopping
         if wanted is None:
             return None
-        halving = SuccessiveHalving(self.length, wanted.grace, wanted.reduction)
-        for trial in self.ledger.trials():
+        halving = SuccessiveHalving(wanted.rungs(self.length), wanted.reduction)
+        for trial in self.ledger.index.trials():
             if trial.state != "diverged":
                 losses = {step: self._sign * value for step, value in trial.rungs.items()}
                 halving.restore(trial.number, losses)
         return halving
 
-    def _announce(self, trial: Trial, attempt: int) -> None:
+    def _announce(self, trial: Trial) -> None:
         """Tell MLflow of a new run, or that an old one goes on."""
-        if attempt > 1:
-            self._tell_state(trial.number, "running", "")
-            return
         tags = {
             "synrep.state": "running",
             "synrep.seed": trial.record.seed,
@@ -197,9 +254,17 @@ class Search:
             "synrep.code": self.ledger.provenance["code"],
             "synrep.data": self.ledger.provenance["data"],
         }
-        self.ledger.outbox.put(trial.number, "start", 0, {"params": trial.params, "tags": tags})
+        payload = {"params": trial.params, "tags": tags}
+        self.ledger.outbox.put(Event(trial=trial.number, kind="start", step=0, payload=payload))
+        if trial.attempt > 1:
+            self._tell_state(trial, "running", "")
 
-    def _tell_state(self, number: int, state: str, cause: str) -> None:
-        outbox = self.ledger.outbox
+    def _tell_state(self, trial: Trial, state: State, cause: str) -> None:
+        """Every attempt has two states to tell, its beginning and its end."""
+        step = 2 * trial.attempt + (state != "running")
         payload = {"state": state, "cause": cause}
-        outbox.put(number, "state", outbox.next_step(number, "state"), payload)
+        self.ledger.outbox.put(Event(trial=trial.number, kind="state", step=step, payload=payload))
+
+
+def _is_suspect(trial: Trial) -> bool:
+    return trial.record.shared_failures >= SUSPECT_AFTER

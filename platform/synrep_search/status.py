@@ -16,13 +16,10 @@ if TYPE_CHECKING:
 
 def status(ledger: Ledger, paths: SearchPaths) -> dict[str, Any]:
     """The contract: see docs/search-spaces.md. It holds no secrets."""
-    counts = ledger.counts()
-    best = ledger.best()
-    open_trials = counts["waiting"] + counts["running"]
-    done = not open_trials and sum(counts.values()) >= ledger.target
+    best = ledger.index.first()
     if ledger.lease.held():
         state = "running"
-    elif not done:
+    elif not ledger.target_met:
         state = "interrupted"
     else:
         state = "finished" if best else "failed"
@@ -30,16 +27,10 @@ def status(ledger: Ledger, paths: SearchPaths) -> dict[str, Any]:
         "name": ledger.name,
         "state": state,
         "target": ledger.target,
-        "trials": counts,
-        "best": {
-            "number": best[0].number,
-            "value": best[0].value,
-            "params": best[0].params,
-        }
-        if best
-        else None,
+        "trials": ledger.index.counts(),
+        "best": best and {"number": best.number, "value": best.value, "params": best.params},
         "metric": ledger.spec.search.metric,
-        "attempts": sum(len(trial.record.attempts) for trial in ledger.trials()),
+        "attempts": sum(len(trial.record.attempts) for trial in ledger.index.trials()),
         "tracking_uri": paths.tracking_uri(ledger.spec),
         "experiment_id": ledger.mlflow.get("experiment"),
         "parent_run_id": ledger.mlflow.get("parent"),

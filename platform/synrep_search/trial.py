@@ -1,8 +1,12 @@
-"""One attempt of a trial, on whatever process it runs: from job to reports. Knows no Ray."""
+"""Trials where they run: what a process is told, what it tells, and the attempt itself.
+
+Knows no Ray, and not who listens.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import resource
 import sys
 import time
@@ -31,8 +35,7 @@ class TrialJob(Section):
         config: complete configuration of the training, with its seed.
         checkpoints: storage URI of this trial's checkpoints.
         resume_from: checkpoints to go on from, the newest first; empty to start anew.
-        cpu: cores of this attempt.
-        gpu: GPUs, or a fraction of one.
+        alone: whether no other trial may share its process.
     """
 
     number: int
@@ -41,8 +44,7 @@ class TrialJob(Section):
     config: dict[str, Any]
     checkpoints: str
     resume_from: tuple[CheckpointRef, ...] = ()
-    cpu: float = 1.0
-    gpu: float = 0.0
+    alone: bool = False
 
 
 class TrialReport(Section):
@@ -51,11 +53,11 @@ class TrialReport(Section):
     Attributes:
         number: of the trial.
         attempt: of the trial.
-        iteration: updates done; 0 if the training diverged before any report.
-        metrics: of this report; empty if the training diverged.
+        iteration: updates done; 0 if the training ended before any report.
+        metrics: of this report; empty if the training diverged or died.
         checkpoint: of the state at this report.
-        ended: 'completed' or 'diverged' with the last report.
-        cause: why a training diverged.
+        ended: why this is the last report; died is an exception of the training.
+        cause: why a training diverged or died.
         time_ms: when it was made, since 1970.
         memory_mb: largest resident memory of the process so far.
     """
@@ -65,7 +67,7 @@ class TrialReport(Section):
     iteration: int
     metrics: dict[str, float]
     checkpoint: CheckpointRef | None = None
-    ended: Literal["", "completed", "diverged"] = ""
+    ended: Literal["", "completed", "diverged", "died"] = ""
     cause: str = ""
     time_ms: int
     memory_mb: float = 0.0
@@ -90,49 +92,68 @@ class Training(Protocol):
         """Go on from a state."""
 
 
-class TrialRun:
-    """A running attempt.
+class Attempt:
+    """One attempt of a trial. Nothing happens before the first `advance`.
 
     Args:
         job: what to run. A damaged checkpoint is passed over for the one before it.
+        device: where to train.
+        threads: CPU threads to train with.
     """
 
-    def __init__(self, job: TrialJob) -> None:
+    def __init__(self, job: TrialJob, device: str, threads: int) -> None:
         self.job = job
-        self.checkpoints = Storage.at(job.checkpoints)
-        trainer = trainer_named(job.trainer)
-        config = trainer.config_model().model_validate_json(json.dumps(job.config))
-        self.training: Training = trainer.training_class()(
-            config, device="cuda" if job.gpu else "cpu", threads=max(1, int(job.cpu))
-        )
-        for ref in job.resume_from:
-            try:
-                self.training.restore(load_checkpoint(self.checkpoints, ref))
-            except DamagedError as error:
-                print(f"trial {job.number}: {error}; using the one before", file=sys.stderr)  # noqa: T201 - the process's log
-                continue
-            break
+        self._device = device
+        self._threads = threads
+        self._checkpoints = Storage.at(job.checkpoints)
+        self._training: Training | None = None
 
     def advance(self) -> TrialReport:
-        """Train to the next report and save a checkpoint."""
-        training = self.training
+        """Train to the next report and save a checkpoint; an exception becomes a report."""
+        at = 0
         try:
+            self._training = training = self._training or self._begin()
+            at = training.iteration
             metrics = training.advance()
+            _check_finite(metrics, training.iteration)
+            ref = save_checkpoint(self._checkpoints, training.state(), training.iteration)
+            # Two are kept: should the newest be damaged, the one before it serves.
+            prune_checkpoints(self._checkpoints, keep=2)
         except Diverged as error:
-            return self._report({}, error.iteration, ended="diverged", cause=error.reason)
-        ref = save_checkpoint(self.checkpoints, training.state(), training.iteration)
-        # Two are kept: should the newest be damaged, the one before it serves.
-        prune_checkpoints(self.checkpoints, keep=2)
+            return self._report(error.iteration, ended="diverged", cause=error.reason)
+        except Exception as error:  # noqa: BLE001 - whatever a training does, the others go on
+            return self._report(at, ended="died", cause=f"{type(error).__name__}: {error}"[:300])
         ended: Literal["", "completed"] = "completed" if training.finished else ""
-        return self._report(metrics, training.iteration, checkpoint=ref, ended=ended)
+        return self._report(training.iteration, metrics=metrics, checkpoint=ref, ended=ended)
 
-    def _report(self, metrics: dict[str, float], iteration: int, **rest: Any) -> TrialReport:
+    def _begin(self) -> Training:
+        trainer = trainer_named(self.job.trainer)
+        config = trainer.config_model().model_validate_json(json.dumps(self.job.config))
+        training: Training = trainer.training_class()(
+            config, device=self._device, threads=self._threads
+        )
+        for ref in self.job.resume_from:
+            try:
+                training.restore(load_checkpoint(self._checkpoints, ref))
+            except DamagedError as error:
+                print(f"trial {self.job.number}: {error}; using the one before", file=sys.stderr)  # noqa: T201 - the process's log
+                continue
+            break
+        return training
+
+    def _report(self, iteration: int, **rest: Any) -> TrialReport:
         return TrialReport(
             number=self.job.number,
             attempt=self.job.attempt,
             iteration=iteration,
-            metrics=metrics,
             time_ms=int(time.time() * 1000),
             memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-            **rest,
+            **{"metrics": {}, **rest},
         )
+
+
+def _check_finite(metrics: dict[str, float], iteration: int) -> None:
+    """Raise Diverged for a metric that no comparison could judge."""
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise Diverged(f"{name} is {value}", iteration)

@@ -96,18 +96,19 @@ class _Panel:
 def summary(search: Search) -> str:
     """Trials by state, best so far, throughput and time left, in one line."""
     ledger = search.ledger
-    counts = ledger.counts()
+    counts = ledger.index.counts()
     ended = sum(counts.values()) - counts["waiting"] - counts["running"]
     states = ", ".join(
         f"{count} {state.replace('_', ' ')}" for state, count in counts.items() if count
     )
     parts = [f"{ended}/{ledger.target} trials ({states or 'none yet'})"]
-    if best := ledger.best():
-        parts.append(f"best {best[0].value:.4g} (trial {best[0].number})")
+    best = ledger.index.first()
+    if best is not None:
+        parts.append(f"best {best.value:.4g} (trial {best.number})")
     spent = time.monotonic() - search.started
     if search.iterations:
         parts.append(f"{search.iterations / spent:.0f} iterations/s")
-        work = sum(max(trial.rungs, default=0) for trial in ledger.trials())
+        work = sum(max(trial.rungs, default=0) for trial in ledger.index.trials())
         a_trial = work / max(1, ended + counts["running"])
         left = max(0.0, (ledger.target - ended) * a_trial - _begun(search))
         parts.append(f"about {duration(left * spent / search.iterations)} left")
@@ -131,7 +132,7 @@ def duration(seconds: float) -> str:
 def trial_table(ledger: Ledger, count: int = SHOWN) -> Table:
     """The best trials, the best first, with what was searched."""
     metric = ledger.spec.search.metric
-    best = ledger.best(count)
+    best = ledger.index.best(count)
     names = list(dict.fromkeys(name for trial in best for name in trial.params))
     table = Table("trial", metric, "state", "iterations", title=f"best trials of {ledger.name}")
     for name in names:

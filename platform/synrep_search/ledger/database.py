@@ -31,6 +31,7 @@ events = sa.Table(
     sa.Column("kind", sa.String(20), nullable=False),
     sa.Column("step", sa.Integer, nullable=False),
     sa.Column("time_ms", sa.BigInteger, nullable=False),
+    sa.Column("value", sa.Float(53)),
     sa.Column("payload", sa.Text, nullable=False),
     sa.Column("delivered", sa.Boolean, nullable=False),
     sa.UniqueConstraint("search", "trial", "kind", "step"),

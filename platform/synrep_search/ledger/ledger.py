@@ -6,28 +6,31 @@ MLflow's runs, can be lost and made again from here and the checkpoints.
 
 from __future__ import annotations
 
-import sqlite3
 import time
-import uuid
-from collections import Counter
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import optuna
+from optuna.trial import TrialState, create_trial
 
 from synrep.checkpoint import CheckpointRef
 from synrep_search.errors import LedgerError
+from synrep_search.ledger.backup import copy_sqlite
 from synrep_search.ledger.database import open_storage, shown
+from synrep_search.ledger.index import TrialIndex
 from synrep_search.ledger.lease import Lease
-from synrep_search.ledger.outbox import Outbox
-from synrep_search.ledger.records import RECORD, STATES, TO_OPTUNA, Attempt, Record, State, Trial
-from synrep_search.ledger.sampling import OptunaSuggest, derived, key_of, sampler_for
+from synrep_search.ledger.outbox import Event, Outbox
+from synrep_search.ledger.records import DIVERGED, RECORD, TO_OPTUNA, Attempt, Record, Trial
+from synrep_search.ledger.sampling import Proposer, derived, key_of
 from synrep_search.spec import SearchSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from optuna.storages import RDBStorage
 
+    from synrep_search.ledger.records import State
     from synrep_search.trial import TrialReport
 
 SPEC, PROVENANCE, TARGET = "synrep.spec", "synrep.provenance", "synrep.target"
@@ -48,7 +51,7 @@ class Ledger:
         self.name = name
         self.spec = SearchSpec.model_validate_json(attributes[SPEC])
         self.provenance: dict[str, str] = attributes[PROVENANCE]
-        """Code version, data fingerprint, time of creation."""
+        """Code version, data fingerprint, time of creation, and an id of this search alone."""
         self.target = int(attributes[TARGET])
         """Number of trials to make in all."""
         self.mlflow: dict[str, str] = attributes.get(MLFLOW, {})
@@ -56,8 +59,7 @@ class Ledger:
         self.lease = Lease(storage.engine, name)
         self.outbox = Outbox(storage.engine, name)
         self._sign = 1 if self.spec.search.direction == "minimize" else -1
-        self._live: dict[int, optuna.Trial] = {}
-        self._trials: dict[int, Trial] | None = None
+        self._ids: dict[int, int] = {}
 
     @classmethod
     def create(cls, url: str, spec: SearchSpec, provenance: dict[str, str]) -> Ledger:
@@ -76,8 +78,6 @@ class Ledger:
                 f"search {spec.name!r} exists already: go on with it by `synrep-search resume "
                 f"{spec.name}`, or launch under another name with --name"
             ) from None
-        for point in spec.start_from:
-            study.enqueue_trial(spec.space.flatten(point))
         study.set_user_attr(PROVENANCE, provenance)
         study.set_user_attr(TARGET, spec.search.trials)
         study.set_user_attr(SPEC, spec.model_dump_json())  # last: it makes the study a search
@@ -114,9 +114,28 @@ class Ledger:
         self.mlflow = {"experiment": experiment, "parent": parent}
         self._study.set_user_attr(MLFLOW, self.mlflow)
 
-    def trials(self) -> list[Trial]:
-        """All trials in the order of their numbers."""
-        return [known for _, known in sorted(self._known().items())]
+    @cached_property
+    def index(self) -> TrialIndex:
+        """All trials, read once: the driver is the only writer, and a reader opens anew."""
+        values = self.outbox.values()
+        frozen = self._study.get_trials(deepcopy=False)
+        trials = [Trial.of(trial, values.get(trial.number, {})) for trial in frozen]
+        return TrialIndex(trials, self._sign)
+
+    @cached_property
+    def _proposer(self) -> Proposer:
+        return Proposer(self.spec, self.index.trials())
+
+    @property
+    def target_met(self) -> bool:
+        """Whether the wanted number of trials has ended, and none is open."""
+        counts = self.index.counts()
+        return not counts["waiting"] + counts["running"] and len(self.index) >= self.target
+
+    @property
+    def has_work(self) -> bool:
+        """Whether an attempt could begin now."""
+        return self.index.first_waiting() is not None or len(self.index) < self.target
 
     def trial(self, number: int) -> Trial:
         """One trial.
@@ -124,23 +143,9 @@ class Ledger:
         Raises:
             LedgerError: there is none of that number.
         """
-        if number not in self._known():
+        if number not in self.index:
             raise LedgerError(f"search {self.name!r} has no trial {number}")
-        return self._known()[number]
-
-    def counts(self) -> dict[State, int]:
-        """Number of trials in each state."""
-        found = Counter(trial.state for trial in self._known().values())
-        return {state: found[state] for state in STATES}
-
-    def best(self, count: int = 1) -> list[Trial]:
-        """The best trials by their best value, the best first; those that diverged left out."""
-        ranked = [
-            (self._sign * trial.value, trial.number, trial)
-            for trial in self._known().values()
-            if trial.value is not None and trial.state not in ("diverged", "failed")
-        ]
-        return [trial for _, _, trial in sorted(ranked)[:count]]
+        return self.index[number]
 
     def checkpoints(self, number: int) -> tuple[CheckpointRef, ...]:
         """The last two checkpoints of a trial, the newest first."""
@@ -155,68 +160,84 @@ class Ledger:
         """
         lost = []
         for frozen in self._study.get_trials(deepcopy=False):
-            trial = self.trial(frozen.number)
-            if trial.state == "running":
-                self.end(trial.number, "waiting", "interrupted: the driver died")
-                lost.append(trial.number)
+            trial = self.index[frozen.number]
+            if not trial.ended:
+                newest = self.outbox.reports(trial.number, last=1)
+                if newest and newest[0].payload["ended"]:  # it died after it had judged the report
+                    self.end(trial.number, newest[0].payload["ended"], newest[0].payload["cause"])
+                elif trial.state == "running":
+                    self.end(trial.number, "waiting", "interrupted: the driver died")
+                    lost.append(trial.number)
             elif TO_OPTUNA[trial.state] != frozen.state:  # it died between two writes
                 self._settle(trial)
         return lost
 
     def begin(self) -> Trial | None:
         """Begin an attempt: of the first waiting trial, else of a new one; None if all are done."""
-        known = self._known()
-        waiting = any(trial.state == "waiting" for trial in known.values())
-        if not waiting and len(known) >= self.target:
+        waiting = self.index.first_waiting()
+        if waiting is None and len(self.index) >= self.target:
             return None
-        expected = next((t.number for t in self.trials() if t.state == "waiting"), len(known))
-        self._study.sampler = sampler_for(self.spec, expected)
-        asked = self._study.ask()
-        self._live[asked.number] = asked
-        before = known.get(asked.number)
-        if before is None or not before.record.attempts:
-            values = self.spec.space.sample(OptunaSuggest(asked))
-            seed = derived(self.spec.search.seed, asked.number, "trial")
-            record = Record(
-                state="running", values=values, seed=seed, key=key_of(asked.params, seed)
-            )
-            before = Trial(
-                number=asked.number, params=asked.params, record=record, value=None, rungs={}
-            )
-        attempt = Attempt(number=len(before.record.attempts) + 1, started=time.time())
-        return self._store(before, state="running", attempts=(*before.record.attempts, attempt))
+        if waiting is None:
+            return self._create()
+        attempt = Attempt(number=waiting.attempt + 1, started=time.time())
+        begun = self._store(waiting, state="running", attempts=(*waiting.record.attempts, attempt))
+        self._storage.set_trial_state_values(self._id(begun.number), TrialState.RUNNING)
+        return begun
 
-    def report(self, report: TrialReport) -> Trial:
-        """Record a report; one that was recorded before changes nothing."""
-        trial = self.trial(report.number)
-        if not report.metrics:
-            return trial
-        value = report.metrics[self.spec.search.metric]
-        if trial.value is not None:
-            value = self._sign * min(self._sign * trial.value, self._sign * value)
+    def report(self, report: TrialReport, ended: State | None, cause: str) -> Trial:
+        """Record a report; one that was recorded before changes nothing.
+
+        Args:
+            report: with metrics.
+            ended: the state that the trial is in from now on, if the report is its last. The
+                caller ends it next; should it die before, `reconcile` does.
+            cause: why it ended.
+        """
+        trial = self.index[report.number]
         if report.iteration not in trial.rungs:
-            self._storage.set_trial_intermediate_value(
-                self._id(report.number), report.iteration, value
-            )
-            rungs = trial.rungs | {report.iteration: value}
-            trial = trial.model_copy(update={"value": value, "rungs": rungs})
-            self._known()[trial.number] = trial
-        # Written last: the report counts once its checkpoint is on record.
-        payload = report.model_dump(mode="json", include={"metrics", "checkpoint"})
-        best_step = next(step for step, best in trial.rungs.items() if best == trial.value)
+            rungs = trial.rungs | {report.iteration: self.value_after(report)}
+            trial = trial.model_copy(update={"rungs": rungs})
+            self.index.put(trial)
         metric = self.spec.search.metric
-        payload["best"] = {f"best/{metric}": trial.value, "best/step": best_step}
-        self.outbox.put(report.number, "report", report.iteration, payload, report.time_ms)
+        payload = report.model_dump(mode="json", include={"metrics", "checkpoint"})
+        payload["best"] = {f"best/{metric}": trial.value, "best/step": trial.best_iteration}
+        payload |= {"ended": ended or "", "cause": cause}
+        event = Event(
+            trial=trial.number,
+            kind="report",
+            step=report.iteration,
+            payload=payload,
+            value=trial.rungs[report.iteration],
+            time_ms=report.time_ms,
+        )
+        self.outbox.put(event)
         return trial
 
-    def end(self, number: int, state: State, cause: str = "", *, failure: bool = False) -> Trial:
+    def value_after(self, report: TrialReport) -> float:
+        """The best value of a trial so far, with a report that is not recorded yet."""
+        value = report.metrics[self.spec.search.metric]
+        before = self.index[report.number].value
+        return (
+            value if before is None else self._sign * min(self._sign * before, self._sign * value)
+        )
+
+    def end(
+        self,
+        number: int,
+        state: State,
+        cause: str = "",
+        *,
+        failures: int = 0,
+        shared_failures: int = 0,
+    ) -> Trial:
         """End the running attempt and put the trial into a state.
 
         Args:
             number: of the trial.
             state: any but running; waiting gives the trial back to be resumed.
             cause: of the attempt's end; it is the trial's, too, unless that waits.
-            failure: count the attempt as failed.
+            failures: added to the trial's.
+            shared_failures: added to the trial's.
         """
         trial = self.trial(number)
         *earlier, last = trial.record.attempts
@@ -225,76 +246,78 @@ class Ledger:
             trial,
             state=state,
             cause="" if state == "waiting" else cause,
-            failures=trial.record.failures + failure,
+            failures=trial.record.failures + failures,
+            shared_failures=trial.record.shared_failures + shared_failures,
             attempts=(*earlier, last),
         )
         self._settle(stored)
-        self._live.pop(number, None)
+        if stored.ended:
+            self._proposer.learn(stored)
         return stored
 
     def backup(self, path: Path) -> None:
-        """Copy a SQLite ledger to a file while it is in use; whole or not at all.
-
-        Raises:
-            LedgerError: the ledger is not in SQLite.
-        """
-        source = self._storage.engine.url.database
-        if self._storage.engine.dialect.name != "sqlite" or source is None:
-            raise LedgerError(
-                "only a SQLite ledger is copied; the database server has its own ways"
-            )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-        try:
-            with sqlite3.connect(source) as live, sqlite3.connect(temporary) as copy:
-                live.backup(copy)
-            copy.close()
-            live.close()
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        """Copy a SQLite ledger to a file while it is in use; see `backup.copy_sqlite`."""
+        copy_sqlite(self._storage.engine, path)
 
     def close(self) -> None:
         """Let go of the database."""
         self._storage.remove_session()
         self._storage.engine.dispose()
 
-    def _known(self) -> dict[int, Trial]:
-        """The trials, read once: the driver is the only writer, and a reader opens anew."""
-        if self._trials is None:
-            frozen = self._study.get_trials(deepcopy=False)
-            self._trials = {trial.number: Trial.of(trial) for trial in frozen}
-        return self._trials
+    def _create(self) -> Trial:
+        """A new trial in one write, so that a dying driver leaves all of it or nothing."""
+        number = len(self.index)
+        point = self._proposer.propose(number)
+        seed = derived(self.spec.search.seed, number, "trial")
+        record = Record(
+            state="running",
+            values=point.values,
+            seed=seed,
+            key=key_of(point.params, seed),
+            attempts=(Attempt(number=1, started=time.time()),),
+        )
+        template = create_trial(
+            state=TrialState.RUNNING,
+            params=point.params,
+            distributions=point.distributions,
+            user_attrs={RECORD: record.model_dump_json()},
+        )
+        study = self._study._study_id  # noqa: SLF001 - Optuna has no public way
+        self._ids[number] = self._storage.create_new_trial(study, template)
+        trial = Trial(number=number, params=point.params, record=record)
+        self.index.put(trial)
+        return trial
 
     def _settle(self, trial: Trial) -> None:
-        """Bring Optuna's trial into the state that ours is in."""
+        """Bring Optuna's trial into the state that ours is in, with its values at the rungs."""
         key = self._id(trial.number)
         if trial.state == "diverged":
-            # What Trial.set_constraint writes; the trial itself may be that of a dead driver.
-            self._storage.set_trial_system_attr(key, "constraints:diverged", 1.0)
+            self._storage.set_trial_system_attr(key, DIVERGED, 1.0)
+        if trial.ended:
+            for iteration in self._rungs_of(trial):
+                value = trial.rungs[iteration]
+                self._storage.set_trial_intermediate_value(key, iteration, value)
         values = [trial.value] if trial.state == "completed" and trial.value is not None else None
         self._storage.set_trial_state_values(key, TO_OPTUNA[trial.state], values)
 
+    def _rungs_of(self, trial: Trial) -> Iterable[int]:
+        """The reports that early stopping judged, and the last one."""
+        halving = self.spec.search.early_stopping
+        wanted = [] if halving is None else halving.rungs(int(self.spec.train["iterations"]))
+        judged = {next((at for at in trial.rungs if at >= rung), 0) for rung in wanted}
+        return sorted((judged | {trial.iteration}) - {0})
+
     def _id(self, number: int) -> int:
-        if number in self._live:
-            return self._live[number]._trial_id  # noqa: SLF001 - Optuna has no public way
-        return self._storage.get_trial_id_from_study_id_trial_number(
-            self._study._study_id,  # noqa: SLF001 - likewise
-            number,
-        )
+        if number not in self._ids:
+            self._ids[number] = self._storage.get_trial_id_from_study_id_trial_number(
+                self._study._study_id,  # noqa: SLF001 - Optuna has no public way
+                number,
+            )
+        return self._ids[number]
 
     def _store(self, trial: Trial, **changes: Any) -> Trial:
         record = trial.record.model_copy(update=changes)
         self._storage.set_trial_user_attr(self._id(trial.number), RECORD, record.model_dump_json())
         stored = trial.model_copy(update={"record": record})
-        self._known()[trial.number] = stored
+        self.index.put(stored)
         return stored
-
-
-def searches(url: str) -> list[str]:
-    """Names of the searches in a database."""
-    storage = open_storage(url)
-    names = [s.study_name for s in storage.get_all_studies() if SPEC in s.user_attrs]
-    storage.remove_session()
-    storage.engine.dispose()
-    return sorted(names)

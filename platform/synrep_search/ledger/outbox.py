@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
@@ -17,11 +18,16 @@ from sqlalchemy.dialects import postgresql, sqlite
 from synrep_search.ledger.database import events
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator
 
     from sqlalchemy import Engine
 
 Kind = Literal["start", "report", "state", "artifacts", "champion"]
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970."""
+    return int(time.time() * 1000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,24 +35,26 @@ class Event:
     """One thing that MLflow is told.
 
     Attributes:
-        id: order of writing.
         trial: number, or `database.SEARCH_ITSELF`.
         kind: what it is.
         step: iteration of a report; distinguishes the events of other kinds.
-        time_ms: when it happened, since 1970.
         payload: JSON.
+        value: of a trial's report: the best value of the goal's metric so far.
+        time_ms: when it happened, since 1970.
+        id: order of writing; 0 before it is written.
     """
 
-    id: int
     trial: int
     kind: Kind
     step: int
-    time_ms: int
     payload: dict[str, Any]
+    value: float | None = None
+    time_ms: int = field(default_factory=now_ms)
+    id: int = 0
 
 
 class Outbox:
-    """The events of one search.
+    """The events of one search. Only the driver's main thread writes; any thread may read.
 
     Args:
         engine: of the ledger's database.
@@ -58,26 +66,29 @@ class Outbox:
         self._search = search
         dialect = postgresql if engine.dialect.name == "postgresql" else sqlite
         self._insert = dialect.insert(events).on_conflict_do_nothing()
+        self._batch: list[Event] | None = None
 
-    def put(
-        self, trial: int, kind: Kind, step: int, payload: Any, time_ms: int | None = None
-    ) -> bool:
-        """Write an event; false if it was there already."""
-        row = {
-            "search": self._search,
-            "trial": trial,
-            "kind": kind,
-            "step": step,
-            "time_ms": int(time.time() * 1000) if time_ms is None else time_ms,
-            "payload": json.dumps(payload),
-            "delivered": False,
-        }
-        with self._engine.begin() as connection:
-            return bool(connection.execute(self._insert, row).rowcount == 1)
+    def put(self, event: Event) -> None:
+        """Write an event; nothing happens if it was there already."""
+        if self._batch is None:
+            self._write([event])
+        else:
+            self._batch.append(event)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Events that are put inside are written at its end, all or none of them."""
+        assert self._batch is None, "batches do not nest"
+        self._batch = []
+        try:
+            yield
+            self._write(self._batch)
+        finally:
+            self._batch = None
 
     def next_step(self, trial: int, kind: Kind) -> int:
         """The step of the next event of a kind that is only counted."""
-        query = sa.select(sa.func.count()).where(*self._of(trial, kind))
+        query = sa.select(sa.func.count()).where(*self._of(kind), events.c.trial == trial)
         with self._engine.connect() as connection:
             return int(connection.execute(query).scalar_one())
 
@@ -108,11 +119,43 @@ class Outbox:
 
     def reports(self, trial: int, last: int | None = None) -> list[Event]:
         """Reports of a trial, the newest first."""
-        query = sa.select(events).where(*self._of(trial, "report")).order_by(events.c.step.desc())
+        mine = (*self._of("report"), events.c.trial == trial)
+        query = sa.select(events).where(*mine).order_by(events.c.step.desc())
         return self._select(query.limit(last))
 
-    def _of(self, trial: int, kind: Kind) -> Sequence[sa.ColumnElement[bool]]:
-        return (events.c.search == self._search, events.c.trial == trial, events.c.kind == kind)
+    def values(self) -> dict[int, dict[int, float]]:
+        """Best value so far at each report, by trial and iteration, in order."""
+        query = (
+            sa.select(events.c.trial, events.c.step, events.c.value)
+            .where(*self._of("report"), events.c.value.is_not(None))
+            .order_by(events.c.trial, events.c.step)
+        )
+        found: dict[int, dict[int, float]] = {}
+        with self._engine.connect() as connection:
+            for trial, step, value in connection.execute(query):
+                found.setdefault(trial, {})[step] = value
+        return found
+
+    def _write(self, batch: list[Event]) -> None:
+        rows = [
+            {
+                "search": self._search,
+                "trial": event.trial,
+                "kind": event.kind,
+                "step": event.step,
+                "time_ms": event.time_ms,
+                "value": event.value,
+                "payload": json.dumps(event.payload),
+                "delivered": False,
+            }
+            for event in batch
+        ]
+        if rows:
+            with self._engine.begin() as connection:
+                connection.execute(self._insert, rows)
+
+    def _of(self, kind: Kind) -> tuple[sa.ColumnElement[bool], ...]:
+        return events.c.search == self._search, events.c.kind == kind
 
     def _select(self, query: sa.Select[Any]) -> list[Event]:
         with self._engine.connect() as connection:
@@ -124,6 +167,7 @@ class Outbox:
                 kind=row.kind,
                 step=row.step,
                 time_ms=row.time_ms,
+                value=row.value,
                 payload=json.loads(row.payload),
             )
             for row in rows

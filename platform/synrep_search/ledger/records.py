@@ -5,7 +5,7 @@
 | waiting       | WAITING                                                     |
 | running       | RUNNING                                                     |
 | completed     | COMPLETE, with the best value                               |
-| stopped_early | PRUNED, with the values at its reports                      |
+| stopped_early | PRUNED, with the values at its rungs                        |
 | diverged      | PRUNED and infeasible: the sampler keeps away from it       |
 | failed        | FAIL: the sampler passes it over                            |
 """
@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from optuna.trial import FrozenTrial, TrialState
+from pydantic import Field
 
 from synrep.config import Section
 
@@ -38,6 +39,8 @@ TO_OPTUNA: dict[State, TrialState] = {
 }
 RECORD = "synrep"
 """Name of the trial's user attribute that holds its `Record`."""
+DIVERGED = "constraints:diverged"
+"""System attribute that Optuna's `Trial.set_constraint` writes: above 0 is infeasible."""
 
 
 class Attempt(Section):
@@ -65,7 +68,9 @@ class Record(Section):
         seed: of its training.
         key: SHA-256 of parameters and seed.
         cause: why the trial ended as it did.
-        failures: attempts that died; interruptions do not count.
+        failures: attempts that died while no other trial shared their process; interruptions
+            do not count.
+        shared_failures: attempts that died in company, so that nobody knows whose fault it was.
         attempts: all of them.
     """
 
@@ -75,6 +80,7 @@ class Record(Section):
     key: str
     cause: str = ""
     failures: int = 0
+    shared_failures: int = 0
     attempts: tuple[Attempt, ...] = ()
 
 
@@ -85,36 +91,46 @@ class Trial(Section):
         number: never reused.
         params: flat parameters, as the sampler and MLflow see them.
         record: state, seed, attempts.
-        value: best value of the goal's metric so far.
-        rungs: best value so far at each report, by iteration.
+        rungs: best value of the goal's metric so far at each report, by iteration, in order.
     """
 
     number: int
     params: dict[str, Any]
     record: Record
-    value: float | None
-    rungs: dict[int, float]
+    rungs: dict[int, float] = Field(default_factory=dict)
 
     @property
     def state(self) -> State:
         """Where the trial stands."""
         return self.record.state
 
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended for good."""
+        return self.state not in ("waiting", "running")
+
+    @property
+    def attempt(self) -> int:
+        """Number of the newest attempt."""
+        return len(self.record.attempts)
+
+    @property
+    def iteration(self) -> int:
+        """Iterations at the newest report; 0 before the first."""
+        return next(reversed(self.rungs), 0)
+
+    @property
+    def value(self) -> float | None:
+        """Best value of the goal's metric so far."""
+        return self.rungs[self.iteration] if self.rungs else None
+
+    @property
+    def best_iteration(self) -> int:
+        """Iterations at the report that gave the best value; 0 before the first report."""
+        return next((step for step, value in self.rungs.items() if value == self.value), 0)
+
     @classmethod
-    def of(cls, frozen: FrozenTrial) -> Trial:
-        """From Optuna's trial; one that was proposed but never begun has no record yet."""
-        stored = frozen.user_attrs.get(RECORD)
-        record = (
-            Record(state="waiting", values={}, seed=0, key="")
-            if stored is None
-            else Record.model_validate_json(stored)
-        )
-        rungs = dict(sorted(frozen.intermediate_values.items()))
-        return cls(
-            number=frozen.number,
-            params=frozen.params,
-            record=record,
-            # Values are best so far, so the last one is the best.
-            value=list(rungs.values())[-1] if rungs else None,
-            rungs=rungs,
-        )
+    def of(cls, frozen: FrozenTrial, rungs: dict[int, float]) -> Trial:
+        """From Optuna's trial and the values of our reports."""
+        record = Record.model_validate_json(frozen.user_attrs[RECORD])
+        return cls(number=frozen.number, params=frozen.params, record=record, rungs=rungs)

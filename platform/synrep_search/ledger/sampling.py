@@ -1,22 +1,41 @@
-"""Optuna's samplers behind the two words of a search file, and its trials behind `Suggest`."""
+"""Optuna's samplers behind the words of a search file, and its trials behind `Suggest`.
+
+Points are proposed from a study in memory that mirrors the ledger: asking a database for the
+whole history before each proposal would cost more than the proposal.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import optuna
+from optuna.trial import TrialState, create_trial
+
+from synrep.errors import InputError
+from synrep_search.ledger.records import TO_OPTUNA
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import BaseTrial
+
+    from synrep_search.ledger.records import Trial
     from synrep_search.spec import SearchSpec
     from synrep_search.spec.suggest import Scalar
 
 _Float: TypeAlias = float  # inside the class, `float` and `int` are methods
 _Int: TypeAlias = int
+
+HISTORY = 500
+"""Trials that the sampler looks at: the best half of them and the newest. The estimator's cost
+grows with its history, and what it learns from a poor trial of long ago is little."""
+SLACK = 2
+"""The mirror is thinned out when it holds this many times `HISTORY`."""
 
 
 class OptunaSuggest:
@@ -26,7 +45,7 @@ class OptunaSuggest:
         trial: Optuna's.
     """
 
-    def __init__(self, trial: optuna.Trial) -> None:
+    def __init__(self, trial: BaseTrial) -> None:
         self._trial = trial
 
     def float(
@@ -44,12 +63,100 @@ class OptunaSuggest:
         return cast("Scalar", self._trial.suggest_categorical(name, list(options)))
 
 
-def sampler_for(spec: SearchSpec, number: int) -> optuna.samplers.BaseSampler:
-    """The sampler for one trial, seeded by its number.
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """A proposed point.
 
-    So a resumed search proposes what it would have proposed: the sampler has no state beyond the
-    trials in the ledger.
+    Attributes:
+        values: by searched name, as the configuration takes them.
+        params: the same, flat, as samplers and MLflow see them.
+        distributions: Optuna's, of each flat parameter.
     """
+
+    values: dict[str, Any]
+    params: dict[str, Any]
+    distributions: dict[str, BaseDistribution]
+
+
+class Proposer:
+    """Proposes points, and learns from the trials that ran them.
+
+    The sampler for a trial is seeded by the trial's number, and has no state beyond the trials
+    that have ended: a resumed search goes on like one that never stopped.
+
+    Args:
+        spec: the search.
+        trials: those of the ledger.
+    """
+
+    def __init__(self, spec: SearchSpec, trials: Iterable[Trial]) -> None:
+        self._spec = spec
+        self._sign = 1 if spec.search.direction == "minimize" else -1
+        self._learnt = [trial for trial in trials if trial.ended]
+        self._mirror()
+
+    def propose(self, number: int) -> Point:
+        """The point of a new trial: one of those that the file starts from, or the sampler's."""
+        if len(self._learnt) >= SLACK * HISTORY:
+            self._thin_out()
+        self._study.sampler = _sampler(self._spec, number)
+        if number < len(self._spec.start_from):
+            given = self._spec.start_from[number]
+            self._study.enqueue_trial(self._spec.space.flatten(given))
+        asked = self._study.ask()
+        values = self._spec.space.sample(OptunaSuggest(asked))
+        self._asked[number] = asked
+        return Point(values=values, params=asked.params, distributions=asked.distributions)
+
+    def learn(self, trial: Trial) -> None:
+        """Take in a trial that has ended for good."""
+        self._learnt.append(trial)
+        asked = self._asked.pop(trial.number, None)
+        if asked is None:
+            self._add(trial)
+            return
+        if trial.value is not None:
+            asked.report(trial.value, max(trial.rungs))
+        if trial.state == "diverged":
+            asked.set_constraint("diverged", 1.0)
+        state = TO_OPTUNA[trial.state]
+        values = trial.value if state is TrialState.COMPLETE else None
+        self._study.tell(asked, values, state)
+
+    def _mirror(self) -> None:
+        """Build the study in memory; trials that run are told to it when they end."""
+        self._study = optuna.create_study(direction=self._spec.search.direction)
+        self._asked: dict[int, optuna.Trial] = {}
+        for trial in sorted(self._learnt, key=lambda trial: trial.number):
+            self._add(trial)
+
+    def _add(self, trial: Trial) -> None:
+        space = self._spec.space
+        try:
+            space.flatten(trial.record.values)
+        except InputError:
+            return  # the space was changed since: nothing to learn for the new one
+        replay = optuna.trial.FixedTrial(trial.params)
+        space.sample(OptunaSuggest(replay))
+        frozen = create_trial(
+            state=TO_OPTUNA[trial.state],
+            value=trial.value if trial.state == "completed" else None,
+            params=trial.params,
+            distributions=replay.distributions,
+            intermediate_values={} if trial.value is None else {max(trial.rungs): trial.value},
+            constraints={"diverged": 1.0} if trial.state == "diverged" else None,
+        )
+        self._study.add_trial(frozen)
+
+    def _thin_out(self) -> None:
+        by_number = sorted(self._learnt, key=lambda trial: trial.number)
+        older, newest = by_number[: -HISTORY // 2], by_number[-HISTORY // 2 :]
+        older.sort(key=lambda trial: (trial.value is None, self._sign * (trial.value or 0.0)))
+        self._learnt = [*older[: HISTORY // 2], *newest]
+        self._mirror()
+
+
+def _sampler(spec: SearchSpec, number: int) -> optuna.samplers.BaseSampler:
     sampler = spec.search.sampler
     seed = derived(sampler.seed, number, "sampler")
     if sampler.kind == "random":

@@ -8,6 +8,7 @@ parameters carry their family: `kcs.weighting` = "tanh", `kcs.weighting.tanh.sca
 from __future__ import annotations
 
 import math
+import sys
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
@@ -66,7 +67,7 @@ class FloatRange(Section):
             raise InputError(name, f"{shown(value)} is not a number")
         if not self.low <= value <= self.high:
             raise InputError(name, f"{value} is outside {self.low} .. {self.high}")
-        if self.step is not None and not on_step(value - self.low, self.step):
+        if self.step is not None and not on_step(value, self.low, self.step):
             raise InputError(name, f"{value} is not {self.low} plus a multiple of {self.step}")
         return {name: float(value)}
 
@@ -248,10 +249,13 @@ Vector.model_rebuild()
 _SLACK = 1e-9
 
 
-def on_step(distance: float, step: float) -> bool:
-    """Whether `distance` is a multiple of `step`, to rounding."""
-    count = distance / step
-    return math.isfinite(count) and abs(count - round(count)) <= _SLACK * max(1.0, abs(count))
+def on_step(value: float, low: float, step: float) -> bool:
+    """Whether `value` is `low` plus a multiple of `step`, to rounding."""
+    count = (value - low) / step
+    # The difference of two large numbers carries their rounding, whatever its own size.
+    rounding = 2 * sys.float_info.epsilon * max(abs(value), abs(low)) / step
+    slack = _SLACK * max(1.0, abs(count)) + rounding
+    return math.isfinite(count) and abs(count - round(count)) <= slack
 
 
 def _listed(options: Any) -> str:

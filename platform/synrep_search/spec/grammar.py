@@ -90,7 +90,7 @@ def _range(node: Node, kind: str, path: str, problems: Problems) -> Distribution
         rule = f"a logarithmic range starts above 0, got {low}"
     elif size is not None and size <= 0:
         rule = f"the step must be greater than 0, got {size}"
-    elif size is not None and not on_step(high - low, size):
+    elif size is not None and not on_step(high, low, size):
         rule = f"steps of {size} from {low} don't meet {high}"
     if rule is not None:
         problems.add(ends.where, here, rule)

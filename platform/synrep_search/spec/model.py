@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -40,6 +41,14 @@ class Asha(Section):
     """First rung, as a fraction of the full length of a training."""
     reduction: Annotated[int, Field(ge=2)] = 3
     """Each rung is this many times as far as the one before, and one in so many passes it."""
+
+    def rungs(self, length: int) -> list[int]:
+        """Iterations at which a training of that length is judged."""
+        found, rung = [], max(1.0, self.grace * length)
+        while rung < length:
+            found.append(math.ceil(rung))
+            rung *= self.reduction
+        return found
 
 
 class SearchSection(Section):

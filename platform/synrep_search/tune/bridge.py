@@ -1,7 +1,9 @@
-"""Tune's two interfaces to a search: what to try next, and what a result leads to."""
+"""Tune's two interfaces to a search: which slot to start, and what a slot's report leads to."""
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -9,36 +11,37 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from synrep_search.trial import TrialReport
-from synrep_search.tune.trainable import JOB, REPORT
+from synrep_search.tune.trainable import ORDERS, REPORTS, SLOT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ray.tune.execution.tune_controller import TuneController
     from ray.tune.experiment import Trial as TuneTrial
 
-    from synrep_search.search import Search
+    from synrep_search.tune.slots import Slots
 
 
-class LedgerSearcher(Searcher):
-    """Hands out the search's jobs. A Tune trial is one attempt of a trial of the ledger.
+class SlotSearcher(Searcher):
+    """Tells Tune which trials to start: a Tune trial is a slot, which serves many of ours.
 
     Args:
-        search: the one that is run.
+        slots: who runs where.
+        config: what every slot needs to know.
     """
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, slots: Slots, config: dict[str, Any]) -> None:
         super().__init__()
-        self._search = search
-        self.numbers: dict[str, int] = {}
-        """Trial of the ledger by Tune's id of the attempt."""
+        self._slots = slots
+        self._config = config
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """A job; None if there is none yet, FINISHED if there will be none."""
-        job = self._search.next_job()
-        if job is not None:
-            self.numbers[trial_id] = job.number
-            return {JOB: job.model_dump_json()}
+        """A slot with its first orders; None for now, FINISHED if there will be none."""
+        orders = self._slots.open(trial_id)
+        if orders is not None:
+            return {**self._config, SLOT: trial_id, ORDERS: orders.model_dump_json()}
         # Tune compares with this word, whatever its annotation says.
-        return cast("None", Searcher.FINISHED) if self._search.finished else None
+        return cast("None", Searcher.FINISHED) if self._slots.search.finished else None
 
     def on_trial_complete(
         self,
@@ -59,49 +62,53 @@ class LedgerSearcher(Searcher):
         """Nothing to restore."""
 
 
-class LedgerScheduler(FIFOScheduler):
-    """Passes results and deaths to the search, and its decisions to Tune.
+class SlotScheduler(FIFOScheduler):
+    """Passes reports and deaths to the search, and leaves its answers at the desk.
 
     Args:
-        search: the one that is run.
-        searcher: knows which trial an attempt belongs to.
+        slots: who runs where.
+        send: leaves orders for a slot's turn.
     """
 
-    def __init__(self, search: Search, searcher: LedgerSearcher) -> None:
+    def __init__(self, slots: Slots, send: Callable[[str, int, str], object]) -> None:
         super().__init__()
-        self._search = search
-        self._searcher = searcher
+        self._slots = slots
+        self._send = send
+        self._turns: Counter[str] = Counter()
 
     def __getstate__(self) -> dict[str, Any]:
-        """See `LedgerSearcher.__getstate__`."""
+        """See `SlotSearcher.__getstate__`."""
         return {}
 
     def on_trial_result(
         self, tune_controller: TuneController, trial: TuneTrial, result: dict[str, Any]
     ) -> str:
-        """A report that is not the attempt's last."""
-        del tune_controller, trial
-        decision = self._search.on_report(TrialReport.model_validate_json(result[REPORT]))
-        return TrialScheduler.STOP if decision == "stop" else TrialScheduler.CONTINUE
-
-    def on_trial_complete(
-        self, tune_controller: TuneController, trial: TuneTrial, result: dict[str, Any]
-    ) -> None:
-        """The last report of an attempt that came to its end."""
-        self.on_trial_result(tune_controller, trial, result)
+        """The reports of a slot: its next orders, or its end."""
+        del tune_controller
+        slot = trial.trial_id
+        reports = [TrialReport.model_validate(report) for report in json.loads(result[REPORTS])]
+        orders = self._slots.report(slot, reports)
+        if orders is None:
+            return TrialScheduler.STOP
+        self._turns[slot] += 1
+        self._send(slot, self._turns[slot], orders.model_dump_json())
+        return TrialScheduler.CONTINUE
 
     def on_trial_error(self, tune_controller: TuneController, trial: TuneTrial) -> None:
-        """The attempt's process died, its node was lost, or it raised an exception."""
+        """The slot's process died, or its node was lost."""
         del tune_controller
-        self._search.on_lost(self._searcher.numbers[trial.trial_id], _cause(trial))
+        cause, preempted = _cause(trial)
+        self._slots.lost(trial.trial_id, cause, preempted=preempted)
 
 
-def _cause(trial: TuneTrial) -> str:
-    """Why an attempt died, in a line: the exception that it raised, or that its process died."""
+def _cause(trial: TuneTrial) -> tuple[str, bool]:
+    """Why a slot died, in a line, and whether its node was taken away."""
     try:
         text = Path(trial.error_file or "").read_text(encoding="utf-8")
     except OSError:
-        return "unknown"
-    if "RayActorError" in text or "actor died" in text:
-        return "its process died"
-    return [line.strip() for line in text.splitlines() if line.strip()][-1][:300]
+        return "unknown", False
+    if "node died" in text or "NodeDiedError" in text or "node has died" in text:
+        return "its node was lost", True
+    if "RayActorError" in text or "ActorDiedError" in text or "actor died" in text:
+        return "its process died", False
+    return [line.strip() for line in text.splitlines() if line.strip()][-1][:300], False

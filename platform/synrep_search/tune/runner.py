@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import uuid
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -17,15 +18,17 @@ for _name, _value in {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the driver has its own
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # the ledger is the state
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    "TUNE_MAX_PENDING_TRIALS_PG": "1",
 }.items():
     os.environ.setdefault(_name, _value)
 
 import ray
 from ray import tune
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from synrep_search.tune.bridge import LedgerScheduler, LedgerSearcher
-from synrep_search.tune.trainable import Attempt
+from synrep_search.tune.bridge import SlotScheduler, SlotSearcher
+from synrep_search.tune.desk import Desk
+from synrep_search.tune.slots import Slots
+from synrep_search.tune.trainable import CPU, DESK, GPU, SlotTrainable
 
 if TYPE_CHECKING:
     from synrep_search.search import Search
@@ -55,17 +58,25 @@ class RayRunner:
 
     def _tune(self, search: Search, scratch: Path) -> None:
         resources = search.spec.resources
-        slots = resources.trials_at_once or _slots(resources.cpu, resources.gpu)
-        search.view.say(f"{slots} trials at a time on {_described(ray.cluster_resources())}")
-        searcher = LedgerSearcher(search)
+        count = resources.trials_at_once or _slots(resources.cpu, resources.gpu)
+        search.view.say(f"{count} trials at a time on {_described(ray.cluster_resources())}")
+        name = f"synrep-{search.ledger.name}-{uuid.uuid4().hex[:8]}"
+        beside_driver = NodeAffinitySchedulingStrategy(
+            ray.get_runtime_context().get_node_id(), soft=False
+        )
+        desk: Any = ray.remote(num_cpus=0)(Desk)
+        desk = desk.options(name=name, scheduling_strategy=beside_driver).remote()
+        slots = Slots(search, count, capacity=1)
         tuner = tune.Tuner(
-            tune.with_resources(Attempt, {"cpu": resources.cpu, "gpu": resources.gpu}),
+            tune.with_resources(SlotTrainable, {"cpu": resources.cpu, "gpu": resources.gpu}),
             tune_config=tune.TuneConfig(
-                search_alg=searcher,
-                scheduler=LedgerScheduler(search, searcher),
+                search_alg=SlotSearcher(
+                    slots, {DESK: name, CPU: resources.cpu, GPU: resources.gpu}
+                ),
+                scheduler=SlotScheduler(slots, desk.put.remote),
                 num_samples=-1,
                 # A searcher of one's own gets one pending trial at a time otherwise.
-                max_concurrent_trials=slots,
+                max_concurrent_trials=count,
                 reuse_actors=True,
                 trial_name_creator=lambda trial: trial.trial_id,
                 trial_dirname_creator=lambda trial: trial.trial_id,

@@ -1,34 +1,42 @@
-"""What runs in a trial's process. One process serves many trials, one after another."""
+"""What runs in a slot's process, as Tune sees it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+from typing import Any
 
+import ray
 from ray.tune import Trainable
 
-from synrep_search.trial import TrialJob, TrialRun
+from synrep_search.slot import Orders, Slot
 
-if TYPE_CHECKING:
-    from synrep_search.trial import TrialReport
-
-JOB, REPORT = "job", "report"
-"""Keys of the only values that pass through Tune, both JSON texts: Tune keeps windows of
-statistics for each number that it sees."""
+SLOT, ORDERS, REPORTS = "slot", "orders", "reports"
+"""Keys of the only values that pass through Tune, all texts: Tune keeps windows of statistics for
+each number that it sees."""
+DESK, CPU, GPU = "desk", "cpu", "gpu"
 
 
-class Attempt(Trainable):
-    """An attempt of a trial as Tune sees it; checkpoints are ours, not Tune's."""
+class SlotTrainable(Trainable):
+    """A slot. It begins trials and gives them up as the desk tells it; checkpoints are ours."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Begin the attempt that the job describes."""
-        self.attempt = TrialRun(TrialJob.model_validate_json(config[JOB]))
+        """Take the place of a slot, and its first orders."""
+        self._desk: Any = ray.get_actor(config[DESK])
+        self._name = config[SLOT]
+        self._turn = 0
+        self._slot = Slot(config[CPU], config[GPU])
+        self._slot.follow(Orders.model_validate_json(config[ORDERS]))
 
     def step(self) -> dict[str, Any]:
-        """Train to the next report."""
-        report: TrialReport = self.attempt.advance()
-        return {REPORT: report.model_dump_json(), "done": bool(report.ended)}
+        """Train all trials of the slot to their next reports."""
+        if self._turn:
+            orders = ray.get(self._desk.take.remote(self._name, self._turn))
+            self._slot.follow(Orders.model_validate_json(orders))
+        self._turn += 1
+        reports = [report.model_dump(mode="json") for report in self._slot.advance()]
+        return {REPORTS: json.dumps(reports)}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take over another attempt in this process, which has its libraries loaded already."""
+        """Become another slot in this process, which has its libraries loaded already."""
         self.setup(new_config)
         return True

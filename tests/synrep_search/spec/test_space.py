@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from synrep_search.spec import Replay, Space, load_spec
 from synrep_search.spec.distributions import (
@@ -89,6 +89,7 @@ simplexes = st.builds(
 
 @settings(max_examples=100, deadline=None, database=None)
 @given(part=parts, seed=st.integers(0, 2**32))
+@example(part=FloatRange(low=32768.0, high=32768.001, step=0.001), seed=0)
 def test_what_was_drawn_is_found_again(draw, part, seed) -> None:
     """Flattening a drawn point gives the parameters it was drawn with, and they give the point."""
     space = Space(names={"x": part})

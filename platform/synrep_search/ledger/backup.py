@@ -1,0 +1,34 @@
+"""Copies of a SQLite ledger, for searches whose driver runs on a machine that can vanish."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from synrep_search.errors import LedgerError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy import Engine
+
+
+def copy_sqlite(engine: Engine, path: Path) -> None:
+    """Copy a SQLite database to a file while it is in use; whole or not at all.
+
+    Raises:
+        LedgerError: the database is another one.
+    """
+    source = engine.url.database
+    if engine.dialect.name != "sqlite" or source is None:
+        raise LedgerError("only a SQLite ledger is copied; the database server has its own ways")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        with closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(temporary)) as copy:
+            live.backup(copy)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

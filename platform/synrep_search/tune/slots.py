@@ -1,0 +1,74 @@
+"""Which trials run in which slot, as the driver keeps it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from synrep_search.slot import Orders
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from synrep_search.search import Search
+    from synrep_search.trial import TrialJob, TrialReport
+
+
+class Slots:
+    """Gives the jobs of a search to slots, evenly.
+
+    Args:
+        search: the one that is run.
+        count: slots that there are when all machines are there.
+        capacity: trials that a slot trains at a time, at most.
+    """
+
+    def __init__(self, search: Search, count: int, capacity: int) -> None:
+        self.search = search
+        self._count = count
+        self._capacity = capacity
+        self._running: dict[str, dict[int, TrialJob]] = {}
+
+    def open(self, slot: str) -> Orders | None:
+        """First orders of a slot; None if there is nothing to begin now."""
+        self._running[slot] = {}
+        orders = Orders(begin=self._fill(slot))
+        if not orders.begin:
+            del self._running[slot]
+            return None
+        return orders
+
+    def report(self, slot: str, reports: Sequence[TrialReport]) -> Orders | None:
+        """Pass on the reports of a slot; its next orders, or None if it is to end."""
+        going_on = self.search.on_reports(reports)
+        jobs = self._running[slot]
+        for number in set(jobs) - going_on:
+            del jobs[number]
+        begin = self._fill(slot)
+        if not jobs:
+            del self._running[slot]
+            return None
+        return Orders(go_on=tuple(sorted(going_on)), begin=begin)
+
+    def lost(self, slot: str, cause: str, *, preempted: bool) -> None:
+        """A slot has died with all its trials."""
+        jobs = self._running.pop(slot, {})
+        for number in jobs:
+            self.search.on_lost(number, cause, alone=len(jobs) == 1, preempted=preempted)
+
+    def _fill(self, slot: str) -> tuple[TrialJob, ...]:
+        """Begin attempts while the slot has room, but leave the other slots their share."""
+        jobs, begun = self._running[slot], []
+        while len(jobs) < self._room(slot):
+            job = self.search.next_job(alone=not jobs)
+            if job is None:
+                break
+            jobs[job.number] = job
+            begun.append(job)
+        return tuple(begun)
+
+    def _room(self, slot: str) -> int:
+        jobs = self._running[slot]
+        if any(job.alone for job in jobs.values()):
+            return 1
+        open_trials = self.search.open_trials
+        return min(self._capacity, max(1, -(-open_trials // self._count)))
