@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Array = NDArray[np.float64]
-INTRINSICS = ("focal_px", "centre_px", "radial", "tangential")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +48,7 @@ class Camera:
         return cls(
             rotation=np.eye(3),
             position_mm=np.zeros(3),
-            **{name: np.array(intrinsics[name], dtype=np.float64) for name in INTRINSICS},
+            **{name: np.array(values, np.float64) for name, values in intrinsics.items()},
         )
 
     def to_camera(self, world_mm: Array) -> Array:
@@ -85,8 +84,8 @@ def virtual_rig(count: int, seed: int) -> list[Camera]:
     """Cameras around the origin of the world in the manner of Human3.6M's four.
 
     They stand about 5 m from the middle and 1.5 m high, evenly around it, and look at the middle
-    of a standing person; focal length, distortion and the small irregularities of position, aim
-    and roll are drawn from ranges that hold those of Human3.6M's cameras.
+    of a standing person; focal lengths and distortion are near those of Human3.6M's cameras, and
+    position, aim and roll are a little irregular. All of it is drawn from the seed.
     """
     random = np.random.default_rng([seed, 0x5EED])
     cameras = []

@@ -13,7 +13,7 @@ import click
 
 from synrep import __version__
 from synrep.data.cli import data
-from synrep.errors import SynrepError
+from synrep.errors import InputError, SynrepError, faults
 
 if TYPE_CHECKING:
     from synrep.config import TrainConfig
@@ -24,15 +24,20 @@ ANY = click.Path(exists=True, path_type=Path)
 
 
 class Commands(click.Group):
-    """Prints the project's own errors as one message, without a traceback."""
+    """Prints errors that a user can mend as one message, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the chosen command; exit with 2 on a mistake of the user's."""
         try:
             return super().invoke(ctx)
         except SynrepError as error:
-            click.echo(f"Error: {error}", err=True)
-            sys.exit(2)
+            message = str(error)
+        except OSError as error:
+            if error.filename is None:  # nothing that a user named
+                raise
+            message = f"{error.filename}: {error.strerror}"
+        click.echo(f"Error: {message}", err=True)
+        sys.exit(2)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -45,14 +50,51 @@ main.add_command(data)
 
 
 def configure(file: Path | None, options: tuple[str, ...]) -> TrainConfig:
-    """A configuration from a JSON file and `dotted.key=value` options.
+    """A configuration from a JSON file and `dotted.key=value` options; defaults elsewhere.
+
+    A value is JSON, or a plain word.
 
     Raises:
-        InputError: the file or an option breaks a rule.
+        InputError: the file or an option breaks a rule; names every field that does.
     """
-    from synrep.config import read_config
+    from pydantic import ValidationError
 
-    return read_config(file, options)
+    from synrep.config import TrainConfig, set_dotted
+
+    content = {} if file is None else read_object(file)
+    for option in options:
+        key, equals, text = option.partition("=")
+        if not equals:
+            raise InputError(f"-o {option}", "has no '='", "write -o dotted.key=value")
+        set_dotted(content, key, _value(text))
+    try:
+        return TrainConfig.model_validate_json(json.dumps(content))
+    except ValidationError as error:
+        place = " with ".join([str(file)] * bool(file) + ["-o"] * bool(options))
+        remedy = "docs/model.md lists the fields"
+        raise InputError(place, faults(error, TrainConfig), remedy) from None
+
+
+def read_object(file: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        InputError: it holds something else.
+    """
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(str(file), f"not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise InputError(str(file), "no JSON object", 'write {"name": value, ...}')
+    return content
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 @main.command()
@@ -79,7 +121,7 @@ def train(
       synrep train --out runs/cmu --resume
     """
     from synrep.run_folder import RunFolder
-    from synrep.show import report_line
+    from synrep.show import qualify, report_line
 
     folder = RunFolder(out)
     if resume:
@@ -88,9 +130,10 @@ def train(
         training = folder.resume(device=device, threads=threads)
     else:
         training = folder.create(configure(config, options), device=device, threads=threads)
+    click.echo(qualify(training.config, training.validation, "validation"))
     folder.train(training, lambda at, metrics: click.echo(report_line(at, metrics)))
     best = training.best
-    click.echo(f"best: {best.value:.1f} mm on validation subjects at iteration {best.iteration}")
+    click.echo(f"best: P1 {best.value:.1f} mm on validation subjects at iteration {best.iteration}")
     click.echo(f"test it: synrep evaluate {out}")
 
 
@@ -124,13 +167,18 @@ def evaluate(model: Path, split: str, poses: str | None, references: bool, as_js
 @click.argument("model", type=ANY)
 @click.argument("keypoints", type=ANY)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help=".npz, .json or .png")
-@click.option("--skeleton", help="Joints of the keypoints, if the file does not name them.")
+@click.option(
+    "--skeleton",
+    help="Joints of the keypoints, if the file does not name them: human36m-17, human36m-16, "
+    "mpii-16, coco-17 or openpose-25.",
+)
 @click.option(
     "--scale",
     default="bone_length",
     show_default=True,
     type=click.Choice(["bone_length", "constant", "radii"]),
-    help="How the poses get their size.",
+    help="How the poses get their size: all bones add up to the training poses' mean, every "
+    "radius is that mean, or none.",
 )
 @click.option("--height-mm", type=click.FloatRange(500, 2500), help="The person's height.")
 def lift(
@@ -164,7 +212,7 @@ def export(model: Path, folder: Path, metrics: Path | None) -> None:
     """
     from synrep.export import export_generator
 
-    numbers = json.loads(metrics.read_text(encoding="utf-8")) if metrics else None
+    numbers = read_object(metrics) if metrics else None
     click.echo(f"exported to {export_generator(model_path(model), folder, numbers)}")
 
 

@@ -7,19 +7,18 @@ Frozen, and every key is checked: an unknown key is an error, never ignored.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from synrep.errors import InputError
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+SixFractions = tuple[Fraction, Fraction, Fraction, Fraction, Fraction, Fraction]
 Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class Section(BaseModel):
@@ -87,14 +86,7 @@ class Free(Section):
     """One weight for each bone distance 2, 3, ..., 7."""
 
     family: Literal["free"] = "free"
-    weights: tuple[Fraction, Fraction, Fraction, Fraction, Fraction, Fraction] = (
-        1.0,
-        1.0,
-        1.0,
-        1.0,
-        1.0,
-        1.0,
-    )
+    weights: SixFractions = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
 
 
 Weighting = Annotated[
@@ -220,7 +212,8 @@ class DataConfig(Section):
     input_2d: Literal["perspective", "orthographic"] = "perspective"
     """Camera projection with distortion, or x and y themselves, for debugging (row 1)."""
     noise_px: NonNegative = 0.0
-    """Standard deviation of Gaussian noise on each 2D joint, in pixels (row 37)."""
+    """Standard deviation of Gaussian noise on each 2D joint, in pixels (row 37); in millimetres
+    with orthographic input."""
     scale_ref: Literal["xy_radius", "radius_3d", "xy_fro"] = "xy_radius"
     """What a 3D pose is divided by (row 2)."""
     pair_real: bool = True
@@ -235,10 +228,10 @@ class DataConfig(Section):
     """Use every n-th validation and test frame (row 32)."""
     cameras: Count = 4
     """Virtual cameras around each pose, for stores in world coordinates."""
-    camera_seed: int = 0
+    camera_seed: Seed = 0
     """Seed of the rig of virtual cameras."""
-    noise_seed: int = 0
-    """Seed of the 2D noise: the same view always carries the same noise."""
+    noise_seed: Seed = 0
+    """Seed of the 2D noise, which is drawn once for each view and stays the same in all epochs."""
     sh_map: Literal["geometric", "martinez", "kudo"] = "geometric"
     """How 16 MPII joints become 17 Human3.6M joints (row 35)."""
 
@@ -247,8 +240,9 @@ class EvaluationConfig(Section):
     """How predictions become millimetres (section 7 of docs/model.md; rows 3 and 34)."""
 
     scale: Literal["gt_xy", "nmpjpe", "bone_length", "constant"] = "gt_xy"
-    """Scale of the headline error: each frame's true xy-radius (GT-scaled), the best scale for
-    each frame, a constant bone-length sum, or one constant (row 3)."""
+    """Scale of all errors: what each frame's true pose was divided by, its xy-radius unless
+    `data.scale_ref` says otherwise (GT-scaled); the best scale for each frame; a constant
+    bone-length sum; or one constant (row 3)."""
     alignment: Literal["similarity", "rigid"] = "similarity"
     """Procrustes alignment of P-MPJPE, with or without scale (row 34)."""
     views: Count = 4096
@@ -269,7 +263,7 @@ class GuardConfig(Section):
 class TrainConfig(Section):
     """Everything that decides the result of one training; the defaults are the paper's."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    seed: Seed = 0
     """Seed of initial weights, data order, dropout and interpolation."""
     iterations: Count = 100_000
     """Generator updates (row 20)."""
@@ -291,43 +285,15 @@ class TrainConfig(Section):
     guard: GuardConfig = GuardConfig()
 
 
-def read_config(file: Path | None, options: Sequence[str] = ()) -> TrainConfig:
-    """A configuration from a JSON file and `dotted.key=value` options; defaults elsewhere.
-
-    A value is JSON, or a plain word.
+def set_dotted(content: dict[str, Any], key: str, value: Any) -> None:
+    """Set `a.b.c` in nested mappings, in place; missing ones are made.
 
     Raises:
-        InputError: names every field that breaks a rule.
+        InputError: `a` or `a.b` holds a value already.
     """
-    try:
-        content = {} if file is None else json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(str(file), f"not JSON: {error}") from None
-    for option in options:
-        key, equals, text = option.partition("=")
-        if not equals:
-            raise InputError(f"-o {option}", "has no '='", "write -o dotted.key=value")
-        set_dotted(content, key, _value(text))
-    try:
-        return TrainConfig.model_validate_json(json.dumps(content))
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()
-        )
-        raise InputError(str(file or "-o"), problems, "fields: synrep/config.py") from None
-
-
-def set_dotted(content: dict[str, Any], key: str, value: Any) -> None:
-    """Set `a.b.c` in nested mappings, in place; missing ones are made."""
     *parents, last = key.split(".")
     for parent in parents:
-        inner = content.setdefault(parent, {})
-        content = inner if isinstance(inner, dict) else content.setdefault(parent, {})
+        content = content.setdefault(parent, {})
+        if not isinstance(content, dict):
+            raise InputError(key, f"{parent} is set to {content!r} and holds no fields")
     content[last] = value
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

@@ -8,6 +8,14 @@ SynrepError
 
 from __future__ import annotations
 
+import difflib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic import BaseModel, ValidationError
+
 
 class SynrepError(Exception):
     """Base of all errors that the command lines print as one message, without a traceback."""
@@ -45,3 +53,28 @@ class Diverged(SynrepError):  # noqa: N818 - an outcome of training, not a malfu
         super().__init__(f"diverged at iteration {iteration}: {reason}")
         self.reason = reason
         self.iteration = iteration
+
+
+def faults(error: ValidationError, model: type[BaseModel]) -> str:
+    """Every field that breaks a rule of a model, with the rule and what was given."""
+    return "; ".join(_fault(problem, model) for problem in error.errors(include_url=False))
+
+
+def _fault(problem: Any, model: type[BaseModel]) -> str:
+    place = ".".join(map(str, problem["loc"]))
+    if problem["type"] == "extra_forbidden":
+        elsewhere = [name for name in _fields(model) if not place.startswith(name)]
+        near = difflib.get_close_matches(place, elsewhere, 1, 0.7)
+        return f"{place}: unknown field" + (f", did you mean {near[0]}?" if near else "")
+    given = problem["input"]
+    got = f", got {given!r}" if isinstance(given, (str, int, float)) else ""
+    return f"{place or 'content'}: {problem['msg']}{got}"
+
+
+def _fields(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Dotted names of all fields, also those of sections."""
+    for name, field in model.model_fields.items():
+        yield prefix + name
+        section: Any = field.annotation
+        if hasattr(section, "model_fields"):
+            yield from _fields(section, f"{prefix}{name}.")

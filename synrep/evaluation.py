@@ -18,6 +18,7 @@ from synrep.losses import facing_sine
 if TYPE_CHECKING:
     from synrep.config import EvaluationConfig
     from synrep.networks import Generator
+    from synrep.skeleton import Skeleton
     from synrep.views import Views
 
 CHUNK = 8192
@@ -45,6 +46,10 @@ class Body:
             bone_length_sum_mm=float(lengths.mean()), scale_mm=float(some.scale_mm.double().mean())
         )
 
+    def bone_scale(self, poses: Tensor, skeleton: Skeleton) -> Tensor:
+        """Factors (V,) by which the bones of poses (V, J, 3) add up to those of training poses."""
+        return self.bone_length_sum_mm / bone_lengths(poses, skeleton).sum(-1).clamp_min(1e-6)
+
 
 @torch.no_grad()
 def predict(generator: Generator, views: Views) -> Tensor:
@@ -60,16 +65,15 @@ def predict(generator: Generator, views: Views) -> Tensor:
 
 
 def to_mm(predicted: Tensor, views: Views, scale: str, body: Body) -> Tensor:
-    """Millimetres (V, J, 3) from radii by a scale mode of `EvaluationConfig.scale`.
-
-    For `nmpjpe` the true scale is applied; the best one is found when the error is taken.
-    """
+    """Millimetres (V, J, 3) from radii by a scale mode of `EvaluationConfig.scale`."""
     if scale == "constant":
         return predicted * body.scale_mm
     if scale == "bone_length":
-        lengths = bone_lengths(predicted, views.skeleton).sum(-1)
-        return predicted * (body.bone_length_sum_mm / lengths.clamp_min(1e-6))[:, None, None]
-    return predicted * views.scale_mm[:, None, None]
+        return predicted * body.bone_scale(predicted, views.skeleton)[:, None, None]
+    true_scale = predicted * views.scale_mm[:, None, None]
+    if scale == "nmpjpe":
+        return metrics.best_scaled(true_scale, views.poses * views.scale_mm[:, None, None])
+    return true_scale
 
 
 def errors(
@@ -78,9 +82,8 @@ def errors(
     """All errors, (V,) each, of predictions (V, J, 3) in radii."""
     true = views.poses * views.scale_mm[:, None, None]
     made = to_mm(predicted, views, config.scale, body)
-    headline = metrics.n_mpjpe if config.scale == "nmpjpe" else metrics.mpjpe
     return {
-        "mpjpe_mm": headline(made, true),
+        "mpjpe_mm": metrics.mpjpe(made, true),
         "p_mpjpe_mm": metrics.p_mpjpe(made, true, scale=config.alignment == "similarity"),
         "n_mpjpe_mm": metrics.n_mpjpe(made, true),
         "z_mm": metrics.z_error(made, true),
@@ -105,15 +108,16 @@ def table(values: dict[str, Tensor], views: Views) -> dict[str, dict[str, float]
     return rows
 
 
-def evaluate(
-    generator: Generator, views: Views, config: EvaluationConfig, body: Body
-) -> dict[str, Any]:
-    """The table of one generator on one split, with everything that qualifies its numbers."""
-    return describe(errors(predict(generator, views), views, config, body), views, config)
+def score(predicted: Tensor, views: Views, config: EvaluationConfig, body: Body) -> dict[str, Any]:
+    """The table of predictions (V, J, 3) in radii, with everything that qualifies its numbers.
 
-
-def describe(values: dict[str, Tensor], views: Views, config: EvaluationConfig) -> dict[str, Any]:
-    """A table of errors with scale mode, alignment, joint set and frame count."""
+    It adds `rigid_mpjpe_mm`: P2 by an alignment without scale, whatever the configuration's (row
+    34).
+    """
+    true = views.poses * views.scale_mm[:, None, None]
+    made = to_mm(predicted, views, config.scale, body)
+    values = errors(predicted, views, config, body)
+    values["rigid_mpjpe_mm"] = metrics.p_mpjpe(made, true, scale=False)
     return {
         "scale": config.scale,
         "alignment": config.alignment,

@@ -13,6 +13,7 @@ import logging
 import shutil
 import tempfile
 import warnings
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,6 @@ from torch import Tensor, nn
 
 from synrep import __version__
 from synrep.errors import InputError
-from synrep.kcs import bone_lengths
 from synrep.trained import CONFIG_FILE, WEIGHTS_FILE, Trained
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class PixelsToPose(nn.Module):
         self.generator = trained.network()
         self.skeleton = trained.skeleton
         self.root_mean_square = trained.config.data.scale_ref == "xy_fro"
-        self.bone_length_sum_mm = trained.body.bone_length_sum_mm
+        self.body = trained.body
 
     def forward(self, keypoints_px: Tensor) -> tuple[Tensor, Tensor]:
         """Root-relative poses, both (B, J, 3) and in the camera frame, of pixels (B, J, 2).
@@ -62,8 +62,7 @@ class PixelsToPose(nn.Module):
         size = squared.mean(-1).sqrt() if self.root_mean_square else squared.sqrt().mean(-1)
         size = torch.where(size > 0, size, 1.0)
         radii = self.generator.lift(centred / size[:, None, None])
-        lengths = bone_lengths(radii, self.skeleton).sum(-1).clamp_min(1e-6)
-        return radii, radii * (self.bone_length_sum_mm / lengths)[:, None, None]
+        return radii, radii * self.body.bone_scale(radii, self.skeleton)[:, None, None]
 
 
 def export_generator(
@@ -85,8 +84,8 @@ def export_generator(
     if folder.exists():
         raise InputError(str(folder), "exists already", "remove it or name another folder")
     for name, value in (metrics or {}).items():
-        if not isinstance(value, (int, float)):
-            raise InputError(f"metrics: {name}", f"{value!r} is not a number")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
+            raise InputError(f"metrics: {name}", f"{value!r} is not a finite number")
     trained = Trained.read(checkpoint)
     numbers = _numbers(trained, metrics or {})
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -148,6 +147,8 @@ def _numbers(trained: Trained, metrics: Mapping[str, float]) -> dict[str, Any]:
         "scale": evaluation.scale,
         "alignment": evaluation.alignment,
         "skeleton": trained.skeleton.name,
+        "validation_views": trained.config.evaluation.views,
+        "seed": trained.config.seed,
         "best": trained.best,
         "metrics": dict(metrics),
     }
@@ -174,27 +175,13 @@ ALIGNMENTS = {
 
 
 def _readme(trained: Trained, numbers: dict[str, Any]) -> str:
-    config, joints = trained.config, len(trained.skeleton)
-    rows = dict(numbers["metrics"])
-    if trained.best:
-        rows["best validation/mpjpe_mm"] = trained.best["value"]
-        rows["at iteration"] = trained.best["iteration"]
-    table = "\n".join(f"| {name} | {value:.6g} |" for name, value in rows.items())
+    joints = len(trained.skeleton)
     return f"""\
 # Pose generator
 
 Lifts 2D keypoints of one person to a 3D pose. Made by synrep {__version__}.
 
-## Numbers
-
-| number | value |
-|---|---|
-{table or "| none reported yet | |"}
-
-- Scale `{config.evaluation.scale}`: {SCALES[config.evaluation.scale]}.
-- Alignment `{config.evaluation.alignment}`: {ALIGNMENTS[config.evaluation.alignment]}.
-- Poses: `{Path(config.data.poses).name}`, {config.data.input_2d} 2D input with
-  {config.data.noise_px:g} px of noise; validation subjects, which also chose this generator.
+{_meaning(trained, numbers)}
 
 ## Use
 
@@ -227,3 +214,25 @@ or without this project:
 The software that made this is under the Apache License 2.0. The weights were learnt from poses
 whose own terms may limit what they can be used for: see the `licence` of their `store.json`.
 """
+
+
+def _meaning(trained: Trained, numbers: dict[str, Any]) -> str:
+    """The README's numbers with all that qualifies them."""
+    config = trained.config
+    rows = dict(numbers["metrics"])
+    if trained.best:
+        rows["best validation/mpjpe_mm"] = trained.best["value"]
+        rows["at iteration"] = trained.best["iteration"]
+    table = "\n".join(f"| {name} | {value:.6g} |" for name, value in rows.items())
+    return f"""\
+## Numbers
+
+| number | value |
+|---|---|
+{table or "| none reported yet | |"}
+
+- Scale `{config.evaluation.scale}`: {SCALES[config.evaluation.scale]}.
+- Alignment `{config.evaluation.alignment}`: {ALIGNMENTS[config.evaluation.alignment]}.
+- Poses: `{Path(config.data.poses).name}`, {config.data.input_2d} 2D input with
+  {config.data.noise_px:g} px of noise, joints {trained.skeleton.name}, seed {config.seed}; at most
+  {config.evaluation.views} views of the validation subjects, which also chose this generator."""

@@ -7,6 +7,7 @@ Axes: F frames, J joints.
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -197,7 +198,10 @@ def _read(source: Path) -> tuple[str | None, Any]:
     if isinstance(content, dict):
         if "keypoints" not in content:
             raise InputError(str(source), "it has no key 'keypoints'")
-        return content.get("skeleton"), content["keypoints"]
+        named = content.get("skeleton")
+        if not isinstance(named, str | None):
+            raise InputError(str(source), f"its 'skeleton' is {named!r}", "give the name as text")
+        return named, content["keypoints"]
     return None, content
 
 
@@ -212,11 +216,13 @@ def _json(path: Path) -> Any:
 
 def _npz(path: Path) -> tuple[str | None, NDArray[Any]]:
     try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name.removesuffix(".npy") for name in archive.namelist()]
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+            arrays = {name: file[name] for name in names}
     except OSError as error:
         raise InputError(str(path), f"can't be read: {error}") from None
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(str(path), f"not an npz file of plain arrays: {error}") from None
     named = str(arrays.pop("skeleton")) if "skeleton" in arrays else None
     if "keypoints" not in arrays and len(arrays) != 1:
@@ -257,6 +263,8 @@ def _points(frames: Any, joints: int, name: str, place: str) -> NDArray[np.float
             f"its shape is {points.shape}",
             f"{name} needs (frames, {joints}, 2), or 3 with confidences",
         )
+    if len(points) == 0:
+        raise InputError(place, "it holds no frames")
     if points.shape[2] == 3:
         points[~(points[..., 2] > 0)] = np.nan
     return points[..., :2]

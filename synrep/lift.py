@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import torch
 
 from synrep.errors import InputError
 from synrep.keypoints import Keypoints, read_keypoints, to_skeleton
@@ -73,10 +74,10 @@ def lift(
     Raises:
         InputError: a joint is missing, or the options contradict each other.
     """
-    if height_mm is not None and (scale != "bone_length" or height_mm <= 0):
-        raise InputError(
-            "--height-mm", f"{height_mm:g} with scale {scale!r}", "use it with 'bone_length'"
-        )
+    if height_mm is not None and scale != "bone_length":
+        raise InputError("--height-mm", f"given with scale {scale!r}", "use it with 'bone_length'")
+    if height_mm is not None and not (height_mm > 0 and np.isfinite(height_mm)):
+        raise InputError("--height-mm", f"{height_mm:g} is no height", "give millimetres")
     points = to_skeleton(keypoints, trained.skeleton, trained.config.data.sh_map)
     radii = trained.lift(points)
     factor, reason = _factor(trained, radii, scale, height_mm)
@@ -131,14 +132,11 @@ def _factor(
         reason = f"every radius is {body.scale_mm:.0f} mm, the mean of the training poses"
         return np.full(len(radii), body.scale_mm), reason
     if height_mm is None:
-        wanted = body.bone_length_sum_mm
-        made = sum(_distance(radii, skeleton, *bone) for bone in _bones(skeleton))
-        reason = f"the bones add up to {wanted:.0f} mm, the mean of the training poses"
-    else:
-        wanted = height_mm * (1 - ANKLE_HEIGHT)
-        made = _stature(radii, skeleton)
-        reason = f"for a person {height_mm:.0f} mm tall"
-    return wanted / np.maximum(made, 1e-6), reason
+        factor = body.bone_scale(torch.from_numpy(radii).double(), skeleton).numpy()
+        total = f"{body.bone_length_sum_mm:.0f} mm"
+        return factor, f"the bones add up to {total}, the mean of the training poses"
+    standing = np.maximum(_stature(radii, skeleton), 1e-6)
+    return height_mm * (1 - ANKLE_HEIGHT) / standing, f"for a person {height_mm:.0f} mm tall"
 
 
 def _stature(poses: NDArray[np.float32], skeleton: Skeleton) -> NDArray[np.float64]:
@@ -153,10 +151,6 @@ def _stature(poses: NDArray[np.float32], skeleton: Skeleton) -> NDArray[np.float
 
 
 _LEG = (("Hip", "Knee"), ("Knee", "Foot"))
-
-
-def _bones(skeleton: Skeleton) -> list[tuple[str, str]]:
-    return list(zip(skeleton.parents[1:], skeleton.joints[1:], strict=True))
 
 
 def _distance(

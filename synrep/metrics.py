@@ -17,10 +17,15 @@ def mpjpe(predicted: Tensor, true: Tensor) -> Tensor:
 
 def n_mpjpe(predicted: Tensor, true: Tensor) -> Tensor:
     """MPJPE after scaling each prediction by the factor that fits best, (V,)."""
+    return mpjpe(best_scaled(predicted, true), true)
+
+
+def best_scaled(predicted: Tensor, true: Tensor) -> Tensor:
+    """Each prediction times the factor with the least squared error, (V, J, 3)."""
     product = (predicted * true).sum((-2, -1))
     square = predicted.square().sum((-2, -1))
     factor = torch.where(square > 0, product / square.clamp_min(1e-12), 1.0)
-    return mpjpe(predicted * factor[:, None, None], true)
+    return predicted * factor[:, None, None]
 
 
 def p_mpjpe(predicted: Tensor, true: Tensor, *, scale: bool = True) -> Tensor:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ROWS = 4
 """Frames in one picture, evenly spaced over those given."""
 
-RIGHT, LEFT, MIDDLE, TRUTH = "#c8102e", "#0057b8", "#3a3a3a", "#6b7075"
+RIGHT, LEFT, MIDDLE = "#c8102e", "#0057b8", "#3a3a3a"
 
 ROW_INCHES = 3.7
 
@@ -38,7 +38,6 @@ def draw(
     keypoints_px: NDArray[Any],
     predicted: NDArray[Any],
     *,
-    true: NDArray[Any] | None = None,
     units: str = "mm",
     note: str = "",
 ) -> bytes:
@@ -48,7 +47,6 @@ def draw(
         skeleton: joints of all poses.
         keypoints_px: (F, J, 2) what was lifted.
         predicted: (F, J, 3) poses, relative to the first joint.
-        true: (F, J, 3) the truth, if known; drawn dashed behind the prediction.
         units: of the poses, for the axes.
         note: a line below the picture, such as how the scale was found.
     """
@@ -65,17 +63,9 @@ def draw(
         _dress(row[0], image, "2D input", "right in px", f"frame {frame}\nup in px")
         for axes, (degrees, title, right) in zip(row[1:], VIEWS, strict=True):
             seen, depth = _look(predicted[frame], degrees)
-            shown = seen
-            if true is not None:
-                behind = _look(true[frame], degrees)[0]
-                lines = [behind[list(bone)] for bone in skeleton.bones]
-                axes.add_collection(
-                    LineCollection(lines, colors=TRUTH, linestyles="dashed", linewidths=1.6)
-                )
-                shown = np.concatenate([seen, behind])
             _bones(axes, skeleton, seen, depth)
-            _dress(axes, shown, title, f"{right} in {units}", f"up in {units}")
-    _legend(figure, note, with_truth=true is not None)
+            _dress(axes, seen, title, f"{right} in {units}", f"up in {units}")
+    _legend(figure, note)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100, facecolor="white")
     return buffer.getvalue()
@@ -128,13 +118,11 @@ def _dress(axes: Axes, points: NDArray[Any], title: str, right: str, up: str) ->
         axes.set_ylabel(up.replace("up", "down"), fontsize=9)
 
 
-def _legend(figure: Figure, note: str, *, with_truth: bool) -> None:
+def _legend(figure: Figure, note: str) -> None:
     lines = [
         Line2D([], [], color=RIGHT, linewidth=2.6, label="right"),
         Line2D([], [], color=LEFT, linewidth=2.6, label="left"),
     ]
-    if with_truth:
-        lines.append(Line2D([], [], color=TRUTH, linestyle="--", label="truth"))
     figure.legend(handles=lines, loc="upper center", ncols=len(lines), frameon=False)
     if note:
         figure.text(0.5, 0.012, f"scale: {note}", ha="center", fontsize=9)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from synrep.evaluation import predict
-from synrep.networks import Generator
+from synrep.networks import Dropout, Generator
 from synrep.streams import Streams
 
 if TYPE_CHECKING:
@@ -40,14 +40,17 @@ def supervised(config: TrainConfig, train: Views, views: Views) -> Tensor:
     The learning rate falls linearly to zero: what the architecture can do, not a tuned baseline.
     """
     device = train.poses.device
-    streams = Streams(config.seed, device)
+    streams, masks = Streams(config.seed, device), Streams(config.seed, device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         network = Generator(config.generator, len(train.skeleton)).to(device)
+    dropouts = [module for module in network.modules() if isinstance(module, Dropout)]
     optimiser = torch.optim.Adam(network.parameters(), lr=SUPERVISED_LR, fused=True)
     for step in range(config.iterations):
         optimiser.param_groups[0]["lr"] = SUPERVISED_LR * (1 - step / config.iterations)
         chosen = streams.batch("input", step, config.batch_size, len(train))
+        for dropout in dropouts:
+            dropout.generator = masks.at("dropout", step)
         loss = functional.mse_loss(network(train.keypoints[chosen]), train.poses[chosen][..., 2])
         weights = list(network.parameters())
         for weight, gradient in zip(weights, torch.autograd.grad(loss, weights), strict=True):

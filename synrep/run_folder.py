@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import torch
+from pydantic import ValidationError
+
 from synrep.checkpoint import (
     newest_checkpoints,
     prune_checkpoints,
@@ -12,7 +15,7 @@ from synrep.checkpoint import (
     save_checkpoint,
 )
 from synrep.config import TrainConfig
-from synrep.errors import DamagedError, InputError
+from synrep.errors import DamagedError, InputError, faults
 from synrep.storage import Storage
 from synrep.training import Decision, Training, run
 
@@ -38,18 +41,19 @@ class RunFolder:
         self.checkpoints = self.storage.child(CHECKPOINTS)
 
     def create(self, config: TrainConfig, *, device: str, threads: int | None) -> Training:
-        """Start a new training here. Nothing is written if it can't be built.
+        """Start a new training here. Nothing is written before its first report.
 
         Raises:
-            InputError: the folder holds a training already, or the training can't be built.
+            InputError: the folder holds something already, or the training can't be built.
         """
         if self.storage.exists(CONFIG):
             raise InputError(
                 str(self.path), "holds a training already", "add --resume, or name another folder"
             )
-        training = Training(config, device=device, threads=threads)
-        self.storage.write(CONFIG, config.model_dump_json(indent=2).encode())
-        return training
+        if self.path.exists() and any(self.path.iterdir()):
+            raise InputError(str(self.path), "is not empty", "name a new folder")
+        _check_device(device)
+        return Training(config, device=device, threads=threads)
 
     def resume(self, *, device: str, threads: int | None) -> Training:
         """The training that is here, at its newest good checkpoint.
@@ -57,7 +61,9 @@ class RunFolder:
         Raises:
             InputError: there is none.
         """
-        training = Training(self.config(), device=device, threads=threads)
+        config = self.config()
+        _check_device(device)
+        training = Training(config, device=device, threads=threads)
         if newest_checkpoints(self.checkpoints):
             training.restore(read_checkpoint(self.newest()))
         return training
@@ -67,10 +73,15 @@ class RunFolder:
 
         Raises:
             InputError: there is none.
+            DamagedError: it breaks a rule.
         """
         if not self.storage.exists(CONFIG):
             raise InputError(str(self.path), "holds no training to resume", "leave out --resume")
-        return TrainConfig.model_validate_json(self.storage.read(CONFIG))
+        try:
+            return TrainConfig.model_validate_json(self.storage.read(CONFIG))
+        except ValidationError as error:
+            place = str(self.path / CONFIG)
+            raise DamagedError(place, faults(error, TrainConfig), "restore the file") from None
 
     def newest(self) -> Path:
         """The newest checkpoint file that matches its checksum.
@@ -89,6 +100,8 @@ class RunFolder:
     def train(self, training: Training, on_report: Callable[[int, dict[str, float]], None]) -> None:
         """Train to the end, with a checkpoint and a line of the log at each report.
 
+        The first report also writes the configuration: a training that can't start leaves nothing.
+
         Args:
             training: made by `create` or `resume`.
             on_report: called with iteration and metrics after each report was stored.
@@ -99,6 +112,8 @@ class RunFolder:
         log = [row for row in self._log() if row["iteration"] <= training.iteration]
 
         def store(metrics: dict[str, float], state: Callable[[], State]) -> Decision:
+            if not self.storage.exists(CONFIG):
+                self.storage.write(CONFIG, training.config.model_dump_json(indent=2).encode())
             log.append({"iteration": training.iteration, **metrics})
             save_checkpoint(self.checkpoints, state(), training.iteration)
             self.storage.write(LOG, "".join(json.dumps(row) + "\n" for row in log).encode())
@@ -111,4 +126,20 @@ class RunFolder:
     def _log(self) -> list[dict[str, Any]]:
         if not self.storage.exists(LOG):
             return []
-        return [json.loads(line) for line in self.storage.read(LOG).decode().splitlines()]
+        try:
+            rows = [json.loads(line) for line in self.storage.read(LOG).splitlines()]
+        except ValueError as error:
+            place = str(self.path / LOG)
+            raise DamagedError(place, f"not a log: {error}", "restore or delete the file") from None
+        return rows
+
+
+def _check_device(name: str) -> None:
+    """Raise if PyTorch can't compute there."""
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"--device {name}", reason, "use cpu, or cuda on a machine with a GPU"
+        ) from None

@@ -11,9 +11,13 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from synrep.config import TrainConfig
+    from synrep.views import Views
+
 COLUMNS = {
     "mpjpe_mm": "P1",
     "p_mpjpe_mm": "P2",
+    "rigid_mpjpe_mm": "P2 rigid",
     "n_mpjpe_mm": "N-MPJPE",
     "z_mm": "-z",
     "only_z_mm": "only z",
@@ -26,11 +30,34 @@ SCALES = {
 }
 
 
+def qualify(config: TrainConfig, views: Views, split: str) -> str:
+    """What the reports of a training are measured with: one line above them."""
+    evaluation = config.evaluation
+    return _caption(
+        {
+            "scale": evaluation.scale,
+            "alignment": evaluation.alignment,
+            "skeleton": views.skeleton.name,
+            "views": len(views),
+        },
+        split,
+        config.seed,
+    )
+
+
+def _caption(part: Mapping[str, Any], split: str, seed: int) -> str:
+    return (
+        f"mm; {SCALES[part['scale']]}; P2 after {part['alignment']} alignment; "
+        f"{part['skeleton']}; {part['views']} views of the {split} subjects; seed {seed}"
+    )
+
+
 def report_line(iteration: int, metrics: Mapping[str, float]) -> str:
     """One line for a report of a training."""
     return (
         f"{iteration:>8} iterations  validation P1 {metrics['validation/mpjpe_mm']:6.1f} mm"
         f"  P2 {metrics['validation/p_mpjpe_mm']:6.1f} mm"
+        f"  N-MPJPE {metrics['validation/n_mpjpe_mm']:6.1f} mm"
         f"  critic {metrics['train/critic_loss']:+.3f}"
         f"  L_angle {metrics['train/angle_loss']:.4f}"
     )
@@ -39,11 +66,7 @@ def report_line(iteration: int, metrics: Mapping[str, float]) -> str:
 def evaluation_table(found: Mapping[str, Any]) -> str:
     """The model's errors by action, and the averages of model and references."""
     model = found["model"]
-    caption = (
-        f"mm; {SCALES[model['scale']]}; P2 after {model['alignment']} alignment; "
-        f"{model['skeleton']}; {model['views']} views of the {found['split']} subjects; "
-        f"seed {found['seed']}"
-    )
+    caption = _caption(model, found["split"], found["seed"])
     table = Table(caption=caption, caption_justify="left")
     table.add_column("")
     for title in COLUMNS.values():

@@ -73,20 +73,6 @@ class Skeleton:
         )
 
     @cached_property
-    def bone_pairs(self) -> tuple[tuple[int, int], ...]:
-        """(left, right) numbers of bones that mirror each other."""
-        by_child = {child: bone for bone, (_, child) in enumerate(self.bones)}
-        return tuple((by_child[left], by_child[right]) for left, right in self.pairs)
-
-    @cached_property
-    def mirrored(self) -> tuple[int, ...]:
-        """For each joint the number of its mirror image; a central joint is its own."""
-        order = list(range(len(self)))
-        for left, right in self.pairs:
-            order[left], order[right] = right, left
-        return tuple(order)
-
-    @cached_property
     def bone_distances(self) -> tuple[tuple[int, ...], ...]:
         """(b, b) hops between bones in the skeleton's line graph: 0 itself, 1 adjacent (Fig. 4)."""
         bones = self.bones

@@ -134,8 +134,12 @@ def _read_export(folder: Path) -> Trained:
     try:
         header = json.loads(place.read_text(encoding="utf-8"))
         content = (folder / WEIGHTS_FILE).read_bytes()
-    except (OSError, ValueError) as error:
-        raise DamagedError(str(folder), f"not an exported generator: {error}") from None
+    except OSError:
+        rule = f"no exported generator: it needs {CONFIG_FILE} and {WEIGHTS_FILE}"
+        remedy = "give a folder of `synrep train` or `synrep export`"
+        raise InputError(str(folder), rule, remedy) from None
+    except ValueError as error:
+        raise DamagedError(str(place), f"not JSON: {error}") from None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise DamagedError(str(place), f"its format is not {FORMAT}")
     if hashlib.sha256(content).hexdigest() != header.get("sha256"):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from synrep.evaluation import describe, errors, predict
+from synrep.evaluation import predict, score
 from synrep.references import mean_depth, perfect_depth, supervised
 from synrep.trained import Trained
 from synrep.views import open_views
@@ -28,7 +28,7 @@ def evaluate_model(
             trained for as long as the model was.
 
     Returns:
-        'model' and each reference: see `synrep.evaluation.describe`.
+        'model' and each reference: see `synrep.evaluation.score`.
 
     Raises:
         InputError: the model or the poses can't be used.
@@ -47,8 +47,6 @@ def evaluate_model(
         }
     with torch.no_grad():
         return {
-            name: describe(
-                errors(made, views, config.evaluation, trained.body), views, config.evaluation
-            )
+            name: score(made, views, config.evaluation, trained.body)
             for name, made in predictions.items()
         } | {"split": split, "seed": config.seed, "best_on_validation": trained.best}

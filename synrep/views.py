@@ -11,7 +11,7 @@ import hashlib
 import json
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from synrep.config import DataConfig
+    from synrep.data.header import Split
     from synrep.data.store import Poses, PoseStore
 
 FORMAT = 1
@@ -121,18 +122,21 @@ def open_views(config: DataConfig, split: str) -> Views:
         key["noise_seed"] = config.noise_seed
     key |= {"poses": store.fingerprint, "format": FORMAT}
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:20]
-    path = cache_dir() / "views" / f"{store.header.name}-{split}-{digest}.arrow"
-    if not path.exists():
+    path = cache_dir() / "views" / f"{split}-{digest}.arrow"
+    try:
+        return _read(path, model_skeleton(config))
+    except (FileNotFoundError, pa.ArrowInvalid):  # not made yet, or damaged
         _write(path, _make(store, config, split, stride))
     return _read(path, model_skeleton(config))
 
 
 def _make(store: PoseStore, config: DataConfig, split: str, stride: int) -> dict[str, Any]:
     poses = store.read(split)
-    if len(poses.joints_mm) == 0:
-        raise InputError(f"{store.folder}", f"the split {split!r} holds no poses")
+    _check_held_out(store, split, poses)
     skeleton = model_skeleton(config)
     keep = np.flatnonzero(poses.frame % stride == 0)
+    if len(keep) == 0:
+        raise InputError(f"{store.folder}", f"no frame of {split!r} is a multiple of {stride}")
     joints = store.skeleton.indices(*skeleton.joints)
     if store.header.frame == "camera":
         seen = [_recorded(store, poses, keep, joints)]
@@ -146,6 +150,18 @@ def _make(store: PoseStore, config: DataConfig, split: str, stride: int) -> dict
         name: np.concatenate([part[name] for part in parts]) for name in parts[0]
     }
     return columns | {"actions": actions.tolist(), "subjects": subjects.tolist()}
+
+
+def _check_held_out(store: PoseStore, split: str, poses: Poses) -> None:
+    """Nobody who is scored was trained on, nor chose the generator (row 33)."""
+    mine = set(poses.subject.tolist())
+    for other in store.splits[: store.splits.index(cast("Split", split))]:
+        if both := sorted(mine & store.subjects(other)):
+            raise InputError(
+                str(store.folder),
+                f"subject {both[0]!r} is in {other} and {split}",
+                "keep all poses of a subject in one split",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +199,7 @@ def _recorded(store: PoseStore, poses: Poses, keep: NDArray[np.int64], joints: l
         if intrinsics is None:
             raise InputError(place, f"camera {str(name)!r} of the poses is not under 'cameras'")
         rows = names == name
-        pixels[rows] = Camera.recorded(intrinsics).project(camera_mm[rows])
+        pixels[rows] = Camera.recorded(intrinsics.model_dump()).project(camera_mm[rows])
     detected = poses.keypoints_px
     return _Seen(
         camera_mm=camera_mm,

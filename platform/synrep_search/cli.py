@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -111,10 +112,10 @@ def launch(
         click.confirm("Start?", default=True, abort=True)
     from synrep_search.ledger.ledger import Ledger
 
-    paths.folder.mkdir(parents=True, exist_ok=True)
-    ledger = Ledger.create(paths.ledger_url(spec), spec, origin)
-    if spec.ledger:
-        paths.note_ledger(spec.ledger)
+    with paths.begun():
+        ledger = Ledger.create(paths.ledger_url(spec), spec, origin)
+        if spec.ledger:
+            paths.note_ledger(spec.ledger)
     _run(ledger, paths, address, local=local)
 
 
@@ -322,9 +323,9 @@ def _conclusion(console: Console, search: Search, paths: SearchPaths) -> None:
     """The table of trials, what was exported, memory, and what to type next."""
     import resource
 
-    from synrep_search.view import summary, trial_table
+    from synrep_search.view import TrialTable, summary
 
-    console.print(trial_table(search.ledger))
+    console.print(TrialTable(search.ledger))
     console.print(summary(search), highlight=False, soft_wrap=True)
     driver_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     console.print(
@@ -357,7 +358,9 @@ def _open(paths: SearchPaths) -> Ledger:
 def _console() -> Console:
     from rich.console import Console
 
-    return Console(soft_wrap=False)
+    # A file or a pipe has no width of its own; $COLUMNS sets one.
+    wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 110
+    return Console(width=wide, soft_wrap=False)
 
 
 if __name__ == "__main__":

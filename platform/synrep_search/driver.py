@@ -9,6 +9,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from synrep_search.errors import LedgerError
 from synrep_search.export import export_best
 from synrep_search.ledger.database import SEARCH_ITSELF
@@ -82,9 +84,14 @@ def _drive(search: Search, runner: Runner, heart: _Heartbeat) -> None:
             runner(search)
     except KeyboardInterrupt:
         search.view.say("stopped at once")
-    finally:
-        heart.check()
-        search.abandon()
+    except SQLAlchemyError as error:
+        cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        name = search.ledger.name
+        raise LedgerError(
+            f"the ledger failed ({cause}); when it is back: synrep-search resume {name}"
+        ) from None
+    heart.check()
+    search.abandon()
 
 
 def _conclude(search: Search, paths: SearchPaths, view: SearchView) -> None:

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,8 @@ from synrep.storage import Storage
 from synrep_search.errors import LedgerError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from synrep_search.spec import SearchSpec
 
 LEDGER_FILE = "ledger.sqlite"
@@ -62,6 +66,18 @@ class SearchPaths:
                 f"search {self.name!r} exists already in {self.home}: go on with it by "
                 f"`synrep-search resume {self.name}`, or launch under another name with --name"
             )
+
+    @contextmanager
+    def begun(self) -> Iterator[None]:
+        """Make the folder of a new search; if its launch fails inside, nothing is left of it."""
+        made = [path for path in (self.folder, self.home) if not path.exists()]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            yield
+        except BaseException:
+            for path in made:
+                shutil.rmtree(path, ignore_errors=True)
+            raise
 
     def ledger_url(self, spec: SearchSpec | None = None) -> str:
         """Database of the ledger: as the specification says, or as it was noted at the launch.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group
 from rich.table import Table
 
-from synrep_search.view import trial_table
+from synrep_search.view import TrialTable
 
 if TYPE_CHECKING:
     from synrep_search.ledger.ledger import Ledger
@@ -50,7 +50,7 @@ def shown(found: dict[str, Any], ledger: Ledger) -> Group:
     table.add_row("code", ledger.provenance["code"])
     if found["state"] == "interrupted":
         table.add_row("go on", f"synrep-search resume {found['name']}")
-    return Group(table, trial_table(ledger)) if found["best"] else Group(table)
+    return Group(table, TrialTable(ledger)) if found["best"] else Group(table)
 
 
 def list_table(found: list[dict[str, Any]]) -> Table:

@@ -85,6 +85,7 @@ TRAINERS = {
             config="synrep_search.testing:ScriptConfig",
             training="synrep_search.testing:ScriptedTraining",
             unsearchable={"seed": _SEED, "iterations": _LENGTH, "reports": _LENGTH},
+            goals=("loss",),
         ),
     )
 }

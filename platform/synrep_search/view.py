@@ -7,13 +7,17 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.live import Live
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rich.console import ConsoleOptions
 
     from synrep_search.ledger.ledger import Ledger
     from synrep_search.ledger.records import Trial
@@ -129,26 +133,61 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def trial_table(ledger: Ledger, count: int = SHOWN) -> Table:
-    """The best trials, the best first, with what was searched."""
-    metric = ledger.spec.search.metric
-    best = ledger.index.best(count)
-    names = list(dict.fromkeys(name for trial in best for name in trial.params))
-    table = Table("trial", metric, "state", "iterations", title=f"best trials of {ledger.name}")
-    for name in names:
-        table.add_column(name.replace(".", ".\u200b"), justify="right")
-    for trial in best:
-        table.add_row(
-            str(trial.number),
-            f"{trial.value:.4g}",
-            trial.state.replace("_", " "),
-            str(max(trial.rungs, default=0)),
-            *(_short(trial.params.get(name)) for name in names),
-        )
-    return table
+class TrialTable:
+    """The best trials, the best first, with what was searched.
+
+    Searched names get a column each where the terminal is wide enough, one line otherwise.
+
+    Args:
+        ledger: of the search.
+        count: rows at most.
+    """
+
+    def __init__(self, ledger: Ledger, count: int = SHOWN) -> None:
+        self._metric = ledger.spec.search.metric
+        self._name = ledger.name
+        self._best = ledger.index.best(count)
+        self._names = list(ledger.spec.space.names)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
+        """Draw what fits."""
+        columns = self._table(wide=True)
+        needed = Measurement.get(console, options.update(max_width=10_000), columns).minimum
+        yield columns if needed <= options.max_width else self._table(wide=False)
+
+    def _table(self, *, wide: bool) -> Table:
+        title = f"best trials of {self._name}, by {self._metric}"
+        table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for name in ("trial", "value", "at"):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("state", no_wrap=True)
+        values = {name: [searched(trial, name) for trial in self._best] for name in self._names}
+        if wide:
+            for name, cells in values.items():
+                heading = name.rpartition(".")[2].replace("_", " ")
+                words = [*heading.split(), *cells]
+                table.add_column(heading, min_width=max(map(len, words)))
+        else:
+            table.add_column("searched")
+        for row, trial in enumerate(self._best):
+            cells = [found[row] for found in values.values()]
+            if not wide:
+                named = zip(self._names, cells, strict=True)
+                cells = ["  ".join(f"{name.rpartition('.')[2]} {cell}" for name, cell in named)]
+            state = trial.state.replace("_", " ")
+            table.add_row(
+                str(trial.number), f"{trial.value:.4g}", str(trial.iteration), state, *cells
+            )
+        return table
 
 
-def _short(value: object) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+def searched(trial: Trial, name: str) -> str:
+    """The value of a searched name; that of a family with its parameters."""
+    parts = []
+    for key, value in trial.params.items():
+        if key == name:
+            parts.append(f"{value:.3g}" if isinstance(value, float) else str(value))
+        elif key.startswith(f"{name}."):
+            short = f"{value:.3g}" if isinstance(value, float) else str(value)
+            parts.append(f"{key.rpartition('.')[2]}={short}")
+    return " ".join(parts)

@@ -9,10 +9,10 @@ import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from synrep.config import Section
 from synrep.data.header import Axis
@@ -25,7 +25,7 @@ from synrep.data.joint_maps import (
     require_joints,
 )
 from synrep.data.poses import Poses
-from synrep.errors import InputError
+from synrep.errors import InputError, faults
 from synrep.skeleton import HUMAN36M_17
 
 if TYPE_CHECKING:
@@ -61,6 +61,18 @@ class BvhOptions(Section):
     """Regular expression of the path below the folder, without suffix, with the groups `subject`
     and `action`; empty for the joint map's own."""
 
+    @classmethod
+    def checked(cls, **values: Any) -> BvhOptions:
+        """Options that a user typed.
+
+        Raises:
+            InputError: one breaks a rule.
+        """
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise InputError("options", faults(error, cls)) from None
+
 
 @dataclass(frozen=True, eq=False)
 class _File:
@@ -93,16 +105,19 @@ def read_bvh_folder(
         The poses, and notes on what was detected.
 
     Raises:
-        InputError: no files, a file that can't be read, unknown joint names, a unit or up axis
-            that can't be told, different frame rates, or a path without subject.
+        InputError: no folder, no files, a file that can't be read, unknown joint names, a unit or
+            up axis that can't be told, different frame rates, or a path without subject.
     """
     folder = Path(root)
+    given = None if options.joint_map == "auto" else load_joint_map(options.joint_map)
     paths = sorted(folder.rglob("*.bvh"))
+    if not folder.is_dir():
+        raise InputError(str(folder), "there is no such folder", "give the folder of .bvh files")
     if not paths:
         raise InputError(str(folder), "no .bvh files", "give the folder that holds them")
     files, maps = [], set()
     for count, path in enumerate(paths, 1):
-        file, joint_map = _read_file(path, folder, options)
+        file, joint_map = _read_file(path, folder, options, given)
         files.append(file)
         maps.add(joint_map.name)
         on_file(count, len(paths))
@@ -120,14 +135,13 @@ def read_bvh_folder(
     return Poses.concatenate(parts), notes
 
 
-def _read_file(path: Path, folder: Path, options: BvhOptions) -> tuple[_File, JointMap]:
+def _read_file(
+    path: Path, folder: Path, options: BvhOptions, given: JointMap | None
+) -> tuple[_File, JointMap]:
     motion = _parse(path)
     names = list(motion.joint_names)
-    if options.joint_map == "auto":
-        joint_map = detect_joint_map(str(path), names)
-    else:
-        joint_map = load_joint_map(options.joint_map)
-        require_joints(str(path), joint_map, names)
+    joint_map = given or detect_joint_map(str(path), names)
+    require_joints(str(path), joint_map, names)
     stride = max(1, round(motion.fps / options.fps))
     kept = motion[::stride]
     clip = path.relative_to(folder).with_suffix("").as_posix()

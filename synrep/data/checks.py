@@ -235,9 +235,13 @@ def shared(splits: Mapping[Split, Poses], place: str) -> Iterator[Check]:
         )
 
 
-REQUIRED: dict[str, CheckFunction] = {"finite": finite, "units": units, "up axis": up_axis}
-THOROUGH: dict[str, CheckFunction] = {
+REQUIRED: dict[str, CheckFunction] = {
+    "finite": finite,
+    "units": units,
+    "up axis": up_axis,
     "camera": in_front_of_camera,
+}
+THOROUGH: dict[str, CheckFunction] = {
     "bone lengths": bone_lengths,
     "knees": knees,
     "nose": nose,

@@ -134,7 +134,7 @@ def bvh(
     from synrep.data.store import Description, write_store
     from synrep.skeleton import HUMAN36M_17
 
-    options = BvhOptions(**reading)
+    options = BvhOptions.checked(**reading)
     with _progress() as progress:
         task = progress.add_task("reading", total=None)
         poses, notes = read_bvh_folder(
@@ -165,11 +165,13 @@ def _progress() -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+    console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        console=Console(stderr=True),
+        console=console,
+        disable=not console.is_terminal,
         transient=True,
     )
 

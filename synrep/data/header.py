@@ -6,12 +6,12 @@ Format "synrep-poses/1": a folder with store.json and one Parquet file for each 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, StringConstraints, ValidationError
 
 from synrep.config import Section
-from synrep.errors import DamagedError, InputError
+from synrep.errors import DamagedError, InputError, faults
 from synrep.skeleton import SKELETONS
 
 if TYPE_CHECKING:
@@ -25,6 +25,19 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 Axis = Literal["+x", "-x", "+y", "-y", "+z", "-z"]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Intrinsics(Section):
+    """A recorded camera, as `synrep.camera.Camera` projects; without distortion unless given."""
+
+    focal_px: tuple[float, float]
+    """Focal lengths along x and y."""
+    centre_px: tuple[float, float]
+    """Principal point."""
+    radial: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Coefficients of r^2, r^4, r^6."""
+    tangential: tuple[float, float] = (0.0, 0.0)
+    """Coefficients (p1, p2) in Human3.6M's convention."""
 
 
 class Description(Section):
@@ -46,7 +59,7 @@ class Description(Section):
     """What users are asked to cite or say."""
     split_by: str = "subject"
     """What no two splits share."""
-    cameras: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    cameras: dict[str, Intrinsics] = Field(default_factory=dict)
     """Intrinsics of each camera by its name, where the source has them."""
 
     @property
@@ -102,8 +115,7 @@ def read_header(folder: Path) -> StoreHeader:
     try:
         header = StoreHeader.model_validate_json(json.dumps(content))
     except ValidationError as error:
-        faults = "; ".join(_fault(part["loc"], part["msg"]) for part in error.errors())
-        raise DamagedError(str(path), faults, _AGAIN) from None
+        raise DamagedError(str(path), faults(error, StoreHeader), _AGAIN) from None
     _check_consistency(path, header)
     return header
 
@@ -127,10 +139,6 @@ def _check_consistency(path: Path, header: StoreHeader) -> None:
             f"frame is {header.frame!r} but `columns` has no {header.joints_column}",
             _AGAIN,
         )
-
-
-def _fault(place: tuple[int | str, ...], message: str) -> str:
-    return f"{'.'.join(map(str, place))}: {message}"
 
 
 _AGAIN = "restore the file from its source, or make the store again"

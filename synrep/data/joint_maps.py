@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from synrep.config import Section
-from synrep.errors import InputError
+from synrep.errors import InputError, faults
 from synrep.skeleton import HUMAN36M_17
 
 if TYPE_CHECKING:
@@ -139,10 +139,8 @@ def load_joint_map(name: str) -> JointMap:
     except OSError as error:
         raise InputError(name, f"can't be read: {error.strerror}") from None
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise InputError(
-            name, faults, "see the fields of synrep.data.joint_maps.JointMap"
-        ) from None
+        remedy = "see the fields of synrep.data.joint_maps.JointMap"
+        raise InputError(name, faults(error, JointMap), remedy) from None
     if missing := [joint for joint in NEEDED if not entry.joints.get(joint)]:
         raise InputError(name, "`joints` lacks " + ", ".join(missing))
     return entry

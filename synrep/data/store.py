@@ -101,6 +101,14 @@ class PoseStore:
                 raise DamagedError(check.place, check.detail, check.remedy)
         return poses
 
+    def subjects(self, split: Split) -> set[str]:
+        """Who is in a split.
+
+        Raises:
+            DamagedError: see `read`.
+        """
+        return set(self._parse(split, self._content(split)).subject.tolist())
+
     def checks(self) -> Iterator[Check]:
         """Every check, one after the other: checksums, columns, joints, anatomy, splits.
 

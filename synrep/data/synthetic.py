@@ -44,10 +44,10 @@ def generate(seed: int = 0, clip_s: float = 7.0) -> dict[Split, Poses]:
         clip_s: length of each clip in seconds; 7 gives 20,160 poses.
 
     Raises:
-        InputError: a clip is shorter than one second.
+        InputError: a clip is shorter than one second or longer than ten minutes.
     """
-    if clip_s < 1:
-        raise InputError("clip_s", f"{clip_s:g} s is too short", "give at least 1 second")
+    if not 1 <= clip_s <= 600:
+        raise InputError("--clip-s", f"{clip_s:g}", "give 1 to 600 seconds")
     frames = round(clip_s * FPS)
     splits: dict[Split, Poses] = {}
     actor = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -58,6 +59,38 @@ def test_existing_training_is_not_overwritten(run_folder: Path) -> None:
     assert (run_folder / "log.jsonl").read_text() == before
 
 
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
+    """A training needs a new or an empty folder."""
+    (tmp_path / "notes.txt").write_text("mine")
+    result = synrep("train", "--out", tmp_path, *SMALL)
+    assert result.exit_code == 2
+    assert "is not empty (name a new folder)" in result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_damaged_run_folder_is_one_clear_error(run_folder: Path, tmp_path: Path) -> None:
+    """The file that can't be read is named."""
+    for name, content, message in (
+        ("config.json", '{"seed": "x"}', "config.json: seed: Input should be a valid integer"),
+        ("log.jsonl", "{", "log.jsonl: not a log"),
+    ):
+        copy = tmp_path / name
+        shutil.copytree(run_folder, copy)
+        (copy / name).write_text(content)
+        result = synrep("train", "--out", copy, "--resume", "--threads", 1)
+        assert result.exit_code == 2
+        assert message in result.output
+
+
+def test_reports_say_what_they_are_measured_with(tmp_path: Path) -> None:
+    """Scale, alignment, joints, views and seed stand above the lines of a training."""
+    result = synrep("train", "--out", tmp_path / "run", "--threads", 1, *SMALL, "-o", "reports=1")
+    first = result.output.splitlines()[0]
+    for word in ("GT-scaled", "similarity", "human36m-17", "100 views", "validation", "seed 0"):
+        assert word in first
+    assert "N-MPJPE" in result.output
+
+
 def test_resume_uses_the_checkpoint_before_a_damaged_one(run_folder: Path) -> None:
     """A truncated newest checkpoint costs one report interval, and the log ends the same."""
     before = (run_folder / "log.jsonl").read_text()
@@ -74,7 +107,7 @@ def test_evaluate_prints_actions_averages_and_references(run_folder: Path) -> No
     assert result.exit_code == 0, result.output
     for word in ("walk", "mean of actions", "mean depth", "perfect depth", "supervised"):
         assert word in result.output
-    for word in ("GT-scaled", "similarity", "human36m-17", "test subjects", "seed 0"):
+    for word in ("GT-scaled", "similarity", "human36m-17", "test subjects", "seed 0", "P2 rigid"):
         assert word in result.output.replace("\n", " ")
 
 
@@ -108,7 +141,14 @@ def test_export_and_lift(run_folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["-o", "generator.widht=3"], "generator.widht"),
+        (["-o", "generator.widht=3"], "unknown field, did you mean generator.width?"),
+        (["-o", "lambda_angle=3"], "unknown field, did you mean loss.lambda_angle?"),
+        (["-o", "iterations=many"], "iterations: Input should be a valid integer, got 'many'"),
+        (["-o", "seed=1", "-o", "seed.value=2"], "seed.value: seed is set to 1"),
+        (["-o", "data.camera_seed=-1"], "data.camera_seed"),
+        (["-o", "data.noise_seed=-1"], "data.noise_seed"),
+        (["-o", "batch_size=1000000"], "batch_size: 1000000 is more than"),
+        (["--device", "toaster"], "--device toaster"),
         (["-o", "iterations"], "has no '='"),
         (["-o", "loss.lambda_angle=-1"], "loss.lambda_angle"),
         (["-o", "batch_size=1.5", "-o", "seed=-1"], "seed"),
@@ -122,6 +162,40 @@ def test_bad_options_leave_nothing_behind(options: list[str], message: str, tmp_
     assert message in result.output
     assert "Traceback" not in result.output
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [("{", "not JSON"), ("[1]", "no JSON object"), ('{"sede": 1}', "seed?")]
+)
+def test_bad_configuration_file(content: str, message: str, tmp_path: Path) -> None:
+    """The file is named, with or without options beside it."""
+    file = tmp_path / "config.json"
+    file.write_text(content)
+    for options in ([], ["-o", "iterations=2"]):
+        result = synrep("train", "--out", tmp_path / "run", "--config", file, *options)
+        assert result.exit_code == 2
+        assert f"{file}" in result.output
+        assert message in result.output
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", '{"a": NaN}', '{"a": true}'])
+def test_bad_metrics_are_not_exported(run_folder: Path, content: str, tmp_path: Path) -> None:
+    """Metrics that go with an export are finite numbers by name."""
+    file = tmp_path / "metrics.json"
+    file.write_text(content)
+    result = synrep("export", run_folder, "--to", tmp_path / "exported", "--metrics", file)
+    assert result.exit_code == 2
+    assert "metrics" in result.output
+    assert not (tmp_path / "exported").exists()
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    """The operating system's reason, the path, no traceback."""
+    (tmp_path / "file").write_text("")
+    result = synrep("train", "--out", tmp_path / "file" / "run", "--threads", 1, *SMALL)
+    assert result.exit_code == 2
+    assert f"Error: {tmp_path / 'file'}" in result.output
+    assert "Not a directory" in result.output
 
 
 @pytest.mark.parametrize("command", ["", "train", "evaluate", "lift", "export", "data"])

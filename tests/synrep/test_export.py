@@ -129,17 +129,20 @@ def test_the_graph_normalises_as_the_training_does(scale_ref: str, lift: str, jo
 
 
 def test_folder_holds_numbers_with_their_meaning(exported: Path) -> None:
-    """Numbers come with scale and alignment, in the file and in words."""
+    """Numbers come with scale, alignment, joints, views and seed, in the file and in words."""
     names = {path.name for path in exported.iterdir()}
     assert names == {
         *("generator.safetensors", "config.json", "model.onnx", "metrics.json", "README.md"),
     }
     numbers = json.loads((exported / "metrics.json").read_text())
     assert (numbers["scale"], numbers["alignment"]) == ("gt_xy", "similarity")
+    assert numbers["skeleton"] == "human36m-17"
+    assert (numbers["validation_views"], numbers["seed"]) == (64, 0)
     assert numbers["metrics"] == {"test/mpjpe_mm": 61.25}
     assert numbers["best"]["iteration"] == 2
     readme = (exported / "README.md").read_text()
-    assert "GT-scaled" in readme
+    for words in ("GT-scaled", "joints human36m-17", "seed 0", "64 views"):
+        assert words in readme
     assert "| test/mpjpe_mm | 61.25 |" in readme
 
 
@@ -209,7 +212,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     """What is no checkpoint or export is told as such, with its place."""
     with pytest.raises(InputError, match="no such checkpoint"):
         Trained.read(tmp_path / "absent.safetensors")
-    with pytest.raises(DamagedError, match="not an exported generator"):
+    with pytest.raises(InputError, match="no exported generator: it needs config"):
         Trained.read(tmp_path)
     (tmp_path / "text.safetensors").write_text("no weights")
     with pytest.raises(DamagedError, match="not a checkpoint"):

@@ -270,6 +270,7 @@ def test_missing_joints_are_named(tmp_path: Path) -> None:
         ([["a", "b"]], "coco-17", "not numbers in the shape"),
         ({"skeleton": "mpii-16", "keypoints": []}, "coco-17", "it holds mpii-16"),
         ({"points": []}, "coco-17", "no key 'keypoints'"),
+        ({"skeleton": ["coco-17"], "keypoints": []}, None, r"its 'skeleton' is \['coco-17'\]"),
         ({"people": []}, None, "nobody was detected"),
         ({"people": [{"face": []}]}, None, "not OpenPose JSON"),
     ],
@@ -288,12 +289,19 @@ def test_unusable_files_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "objects.npz", keypoints=np.array([{}], dtype=object))
     np.savez(tmp_path / "two.npz", a=np.zeros(1), b=np.zeros(1))
     (tmp_path / "bad.npz").write_text("not a zip")
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "two.npz").read_bytes()[:100])
+    np.savez(tmp_path / "none.npz", np.zeros((0, 17, 2)))
+    with (tmp_path / "array.npz").open("wb") as file:
+        np.save(file, np.zeros((1, 17, 2)))
     (tmp_path / "bad.json").write_text("{")
     (tmp_path / "empty").mkdir()
     for name, message in (
         ("objects.npz", "not an npz file of plain arrays"),
         ("two.npz", "no array 'keypoints', but a, b"),
         ("bad.npz", "not an npz file"),
+        ("cut.npz", "not an npz file"),
+        ("array.npz", "not an npz file"),
+        ("none.npz", "it holds no frames"),
         ("bad.json", "not JSON"),
         ("absent.json", "can't be read"),
         ("absent.npz", "can't be read"),

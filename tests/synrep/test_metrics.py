@@ -8,7 +8,10 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from synrep.config import DataConfig, EvaluationConfig
+from synrep.evaluation import Body, errors, score
 from synrep.metrics import align, flipped, mpjpe, n_mpjpe, only_z, p_mpjpe, z_error
+from synrep.views import open_views
 
 RANDOM = np.random.default_rng(0)
 Array = NDArray[np.float64]
@@ -37,6 +40,19 @@ def test_p_mpjpe_equals_an_independent_computation(scale: bool) -> None:  # noqa
         independent_p_mpjpe(p, t, scale=scale) for p, t in zip(predicted, true, strict=True)
     ]
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("rank", [1, 2])
+def test_alignment_of_flat_poses(rank: int) -> None:
+    """Poses on a line or in a plane have several best rotations, all with the same error."""
+    predicted, true = poses(), poses()
+    predicted[..., rank:] = 0
+    p, t = (x - x.mean(1, keepdims=True) for x in (predicted, true))
+    found = align(torch.tensor(predicted), torch.tensor(true), scale=False).numpy()
+    back = found - found.mean(1, keepdims=True)
+    np.testing.assert_allclose(back @ back.mT, p @ p.mT, atol=1e-6)  # rigid
+    singular = np.linalg.svd(p.mT @ t, compute_uv=False)
+    np.testing.assert_allclose((back * t).sum((1, 2)), singular.sum(1))
 
 
 def test_alignment_undoes_a_similarity_but_never_a_mirror() -> None:
@@ -75,6 +91,43 @@ def test_n_mpjpe_takes_the_best_scale() -> None:
     squares = [float(((predicted * f - true) ** 2).sum()) for f in (factor, factor * 1.01)]
     assert squares[0] < squares[1]
     assert n_mpjpe(predicted, true).item() == pytest.approx(mpjpe(predicted * factor, true).item())
+
+
+def test_every_error_follows_the_scale_mode() -> None:
+    """Under `nmpjpe` the depth error is that of the best-scaled prediction, too."""
+    views = open_views(DataConfig(), "validation").evenly(50)
+    body = Body(bone_length_sum_mm=4000.0, scale_mm=300.0)
+    predicted = 1.3 * views.poses
+    found = errors(predicted, views, EvaluationConfig(scale="nmpjpe"), body)
+    assert found["mpjpe_mm"].max() < 1e-2
+    assert found["z_mm"].max() < 1e-2
+    given = errors(predicted, views, EvaluationConfig(), body)
+    assert given["z_mm"].mean() > 10
+    torch.testing.assert_close(given["n_mpjpe_mm"], found["n_mpjpe_mm"], atol=1e-2, rtol=0)
+
+
+def test_tables_average_over_actions_and_over_frames() -> None:
+    """Both means, P2 without scale beside P2, and what qualifies the numbers."""
+    views = open_views(DataConfig(), "validation")
+    uneven = views.select(views.action <= views.action.median())
+    uneven = uneven.select(slice(0, len(uneven) - 700))
+    body = Body(bone_length_sum_mm=4000.0, scale_mm=300.0)
+    predicted = uneven.poses * torch.tensor([1.0, 1.0, 0.5])
+    found = score(predicted, uneven, EvaluationConfig(), body)
+    rows = dict(found["errors"])
+    frames, actions = rows.pop("mean of frames"), rows.pop("mean of actions")
+    true = (uneven.poses * uneven.scale_mm[:, None, None]).double().numpy()
+    made = true * [1.0, 1.0, 0.5]
+    expected = np.linalg.norm(made - true, axis=-1).mean(-1)
+    assert frames["mpjpe_mm"] == pytest.approx(expected.mean(), rel=1e-4)
+    each = [row["mpjpe_mm"] for row in rows.values()]
+    assert actions["mpjpe_mm"] == pytest.approx(np.mean(each))
+    assert actions["mpjpe_mm"] != pytest.approx(frames["mpjpe_mm"], rel=1e-4)
+    rigid = p_mpjpe(torch.tensor(made), torch.tensor(true), scale=False).mean()
+    assert frames["rigid_mpjpe_mm"] == pytest.approx(float(rigid), rel=1e-4)
+    assert frames["p_mpjpe_mm"] != pytest.approx(float(rigid), rel=1e-4)
+    assert (found["scale"], found["alignment"]) == ("gt_xy", "similarity")
+    assert (found["skeleton"], found["views"]) == ("human36m-17", len(uneven))
 
 
 def test_only_z_replaces_x_and_y_by_the_truth() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,7 @@ import torch
 from synrep.camera import place_in_rig, virtual_rig
 from synrep.config import DataConfig
 from synrep.data import open_poses
+from synrep.data.store import PoseStore
 from synrep.errors import InputError
 from synrep.views import open_views
 
@@ -93,6 +96,52 @@ def test_sixteen_joints_leave_out_the_nose() -> None:
     views = open_views(DataConfig(joints=16), "validation")
     assert views.poses.shape[1:] == (16, 3)
     assert views.keypoints.norm(dim=-1)[:, 1:].mean(-1).allclose(torch.ones(len(views)), atol=1e-4)
+
+
+def test_subject_in_two_splits_is_refused(tmp_path: Path) -> None:
+    """Nobody who is scored may be trained on, also in a store that was made elsewhere."""
+    source = open_poses("synthetic")
+    folder = tmp_path / "store"
+    shutil.copytree(source.folder, folder)
+    shutil.copy(folder / "train.parquet", folder / "test.parquet")
+    header = json.loads((folder / "store.json").read_text())
+    for part in ("splits", "sha256"):
+        header[part]["test"] = header[part]["train"]
+    (folder / "store.json").write_text(json.dumps(header))
+    config = DataConfig(poses=str(folder))
+    assert len(open_views(config, "validation")) > 0
+    with pytest.raises(InputError, match="subject 'actor01' is in train and test"):
+        open_views(config, "test")
+
+
+def test_the_cache_holds_everything_and_heals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store's name can't lead out of the cache, and damaged views are made anew."""
+    folder = tmp_path / "store"
+    shutil.copytree(open_poses("synthetic").folder, folder)
+    header = json.loads((folder / "store.json").read_text()) | {"name": "../../outside"}
+    (folder / "store.json").write_text(json.dumps(header))
+    monkeypatch.setenv("SYNREP_CACHE", str(tmp_path / "cache"))
+    config = DataConfig(poses=str(folder))
+    made = open_views(config, "validation").poses.clone()
+    (path,) = tmp_path.rglob("*.arrow")
+    assert path.parent == tmp_path / "cache" / "views"
+    for content in (b"", path.read_bytes()[:5000]):
+        path.unlink()
+        path.write_bytes(content)
+        assert torch.equal(open_views(config, "validation").poses, made)
+
+
+def test_stride_without_frames_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames that start at 1 have no multiple of a long stride."""
+    monkeypatch.setenv("SYNREP_CACHE", str(tmp_path))
+    read = PoseStore.read
+    monkeypatch.setattr(
+        PoseStore, "read", lambda store, split: read(store, split).take(slice(1, 9))
+    )
+    with pytest.raises(InputError, match="no frame of 'test' is a multiple of 100"):
+        open_views(DataConfig(test_stride=100), "test")
 
 
 def test_missing_store_is_one_clear_error(tmp_path: Path) -> None:

@@ -43,16 +43,31 @@ SEARCH_ITSELF = -1
 """The `trial` of events about the search as a whole."""
 
 
+class _Storage(RDBStorage):
+    """Optuna's storage, for studies whose space may be changed."""
+
+    def _set_trial_param_without_commit(self, *arguments: Any, **named: Any) -> None:
+        # It would look up an earlier trial's distribution for each parameter, and refuse another
+        # kind, scale or set of options. The sampler learns from a study in memory instead.
+        named["previous_distribution"] = arguments[4]
+        super()._set_trial_param_without_commit(*arguments, **named)
+
+
 def open_storage(url: str) -> RDBStorage:
     """Optuna's storage on a database, with our tables; made where they are missing.
 
     Raises:
         LedgerError: the database can't be reached or is not a ledger.
     """
+    try:
+        sa.make_url(url)
+    except (SQLAlchemyError, ValueError):  # the message could quote a part of a password
+        rule = "must be a URL as postgresql://user@host/database or sqlite:////folder/file"
+        raise LedgerError(f"the ledger's address {rule}") from None
     sqlite = url.startswith("sqlite")
     arguments: dict[str, Any] = {"connect_args": {"timeout": 30}} if sqlite else {}
     try:
-        storage = RDBStorage(url, engine_kwargs=arguments | {"pool_pre_ping": not sqlite})
+        storage = _Storage(url, engine_kwargs=arguments | {"pool_pre_ping": not sqlite})
         if sqlite:
             sa.event.listen(storage.engine, "connect", _tune_sqlite)
             storage.engine.dispose()

@@ -7,6 +7,7 @@ MLflow's runs, can be lost and made again from here and the checkpoints.
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from synrep_search.ledger.sampling import Proposer, derived, key_of
 from synrep_search.spec import SearchSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from optuna.storages import RDBStorage
@@ -68,20 +69,20 @@ class Ledger:
         Raises:
             LedgerError: it exists already, or the database can't be used.
         """
-        storage = open_storage(url)
-        try:
-            study = optuna.create_study(
-                study_name=spec.name, storage=storage, direction=spec.search.direction
-            )
-        except optuna.exceptions.DuplicatedStudyError:
-            raise LedgerError(
-                f"search {spec.name!r} exists already: go on with it by `synrep-search resume "
-                f"{spec.name}`, or launch under another name with --name"
-            ) from None
-        study.set_user_attr(PROVENANCE, provenance)
-        study.set_user_attr(TARGET, spec.search.trials)
-        study.set_user_attr(SPEC, spec.model_dump_json())  # last: it makes the study a search
-        return cls(storage, spec.name)
+        with _opened(url) as storage:
+            try:
+                study = optuna.create_study(
+                    study_name=spec.name, storage=storage, direction=spec.search.direction
+                )
+            except optuna.exceptions.DuplicatedStudyError:
+                raise LedgerError(
+                    f"search {spec.name!r} exists already: go on with it by `synrep-search resume "
+                    f"{spec.name}`, or launch under another name with --name"
+                ) from None
+            study.set_user_attr(PROVENANCE, provenance)
+            study.set_user_attr(TARGET, spec.search.trials)
+            study.set_user_attr(SPEC, spec.model_dump_json())  # last: it makes the study a search
+            return cls(storage, spec.name)
 
     @classmethod
     def open(cls, url: str, name: str) -> Ledger:
@@ -90,14 +91,14 @@ class Ledger:
         Raises:
             LedgerError: there is none of that name, or the database can't be used.
         """
-        storage = open_storage(url)
-        try:
-            return cls(storage, name)
-        except KeyError:
-            names = ", ".join(study.study_name for study in storage.get_all_studies())
-            raise LedgerError(
-                f"no search {name!r} in {shown(url)} (there are: {names or 'none'})"
-            ) from None
+        with _opened(url) as storage:
+            try:
+                return cls(storage, name)
+            except KeyError:
+                names = ", ".join(study.study_name for study in storage.get_all_studies())
+                raise LedgerError(
+                    f"no search {name!r} in {shown(url)} (there are: {names or 'none'})"
+                ) from None
 
     def replace_spec(self, spec: SearchSpec) -> None:
         """Put a changed specification in the place of the old one."""
@@ -161,13 +162,12 @@ class Ledger:
         lost = []
         for frozen in self._study.get_trials(deepcopy=False):
             trial = self.index[frozen.number]
-            if not trial.ended:
-                newest = self.outbox.reports(trial.number, last=1)
-                if newest and newest[0].payload["ended"]:  # it died after it had judged the report
-                    self.end(trial.number, newest[0].payload["ended"], newest[0].payload["cause"])
-                elif trial.state == "running":
-                    self.end(trial.number, "waiting", "interrupted: the driver died")
-                    lost.append(trial.number)
+            newest = [] if trial.ended else self.outbox.reports(trial.number, last=1)
+            if newest and newest[0].payload["ended"]:  # it died after it had judged the report
+                self.end(trial.number, newest[0].payload["ended"], newest[0].payload["cause"])
+            elif trial.state == "running":
+                self.end(trial.number, "waiting", "interrupted: the driver died")
+                lost.append(trial.number)
             elif TO_OPTUNA[trial.state] != frozen.state:  # it died between two writes
                 self._settle(trial)
         return lost
@@ -261,8 +261,7 @@ class Ledger:
 
     def close(self) -> None:
         """Let go of the database."""
-        self._storage.remove_session()
-        self._storage.engine.dispose()
+        _close(self._storage)
 
     def _create(self) -> Trial:
         """A new trial in one write, so that a dying driver leaves all of it or nothing."""
@@ -321,3 +320,19 @@ class Ledger:
         stored = trial.model_copy(update={"record": record})
         self.index.put(stored)
         return stored
+
+
+@contextmanager
+def _opened(url: str) -> Iterator[RDBStorage]:
+    """A storage that is closed again if no ledger comes of it."""
+    storage = open_storage(url)
+    try:
+        yield storage
+    except BaseException:
+        _close(storage)
+        raise
+
+
+def _close(storage: RDBStorage) -> None:
+    storage.remove_session()
+    storage.engine.dispose()

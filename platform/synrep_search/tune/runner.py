@@ -23,6 +23,7 @@ for _name, _value in {
 
 import ray
 from ray import tune
+from ray.tune.error import TuneError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from synrep_search.tune.bridge import SlotScheduler, SlotSearcher
@@ -90,7 +91,10 @@ class RayRunner:
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )
-        tuner.fit()
+        try:
+            tuner.fit()
+        except TuneError as error:
+            raise (error.__context__ or error) from None  # what our own part of the driver raised
 
 
 def _connect(address: str | None) -> None:

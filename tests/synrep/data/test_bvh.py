@@ -428,6 +428,15 @@ def test_empty_folder(tmp_path: Path) -> None:
     """No files is an error that says where."""
     with pytest.raises(InputError, match=re.escape(f"{tmp_path}: no .bvh files")):
         read(tmp_path)
+    with pytest.raises(InputError, match="nowhere: there is no such folder"):
+        read(tmp_path / "nowhere")
+
+
+def test_a_joint_map_is_looked_up_before_any_file_is_read(tmp_path: Path) -> None:
+    """A misspelt option is told at once, not after a broken file."""
+    (tmp_path / "broken.bvh").write_text("nothing")
+    with pytest.raises(InputError, match="unknown name 'lafan'"):
+        read(tmp_path, joint_map="lafan")
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,17 @@ def test_prepare_bvh_with_a_drawn_split(tmp_path: Path) -> None:
     assert invoke("verify", tmp_path / "lafan").exit_code == 0
 
 
+def test_prepare_bvh_without_a_terminal_shows_no_progress(tmp_path: Path) -> None:
+    """Only what was detected; an impossible frame rate is one message."""
+    write_people(tmp_path / "mocap", 3)
+    base = ("prepare", "bvh", "--root", tmp_path / "mocap", "--out", tmp_path / "store")
+    refused = invoke(*base, "--fps", "nan")
+    assert isinstance(refused.exception, InputError)
+    assert "options: fps: Input should be a finite number, got nan" in str(refused.exception)
+    assert not (tmp_path / "store").exists()
+    assert invoke(*base).stderr.startswith("3 files, joint map lafan1\n")
+
+
 def test_prepare_bvh_with_a_chosen_split(tmp_path: Path) -> None:
     """Subjects named for the splits go there, and all three must be named."""
     write_people(tmp_path / "mocap", 4)

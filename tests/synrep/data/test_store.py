@@ -14,8 +14,10 @@ import pyarrow as pa
 import pytest
 
 from synrep.data import open_poses
+from synrep.data.header import Intrinsics
 from synrep.data.store import Description, Poses, PoseStore, StoreHeader, write_store
 from synrep.errors import DamagedError, InputError
+from synrep.skeleton import HUMAN36M_17
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,7 +107,7 @@ def test_camera_store_keeps_cameras_and_keypoints(
         camera=np.array(["front", "side"] * 6),
         keypoints_px=np.full((len(world), 17, 2), 500.0, np.float32),
     )
-    intrinsics = {"focal_px": [1145.0, 1144.0], "centre_px": [512.0, 515.0]}
+    intrinsics = Intrinsics(focal_px=(1145.0, 1144.0), centre_px=(512.0, 515.0))
     about = Description(
         name="seen",
         skeleton="human36m-17",
@@ -118,7 +120,7 @@ def test_camera_store_keeps_cameras_and_keypoints(
     write_store(tmp_path / "store", about, {"train": poses})
     store = PoseStore.open(tmp_path / "store")
     assert "joints_camera_mm" in store.header.columns
-    assert store.header.cameras["side"]["focal_px"] == [1145.0, 1144.0]
+    assert store.header.cameras["side"] == intrinsics
     read = store.read("train")
     assert read.camera is not None
     assert read.keypoints_px is not None
@@ -134,6 +136,21 @@ def test_camera_store_keeps_cameras_and_keypoints(
     )
     with pytest.raises(InputError, match="behind the camera"):
         write_store(tmp_path / "behind", about, {"train": behind})
+
+
+def test_joints_behind_a_camera_are_never_read(
+    raw_store: Callable[..., Path], person: NDArray[np.float32]
+) -> None:
+    """A store from elsewhere is held to it at every read: such joints have no projection."""
+    joints = np.repeat(person[None], 12, axis=0)
+    joints[:, HUMAN36M_17.index("LFoot"), 2] = -1
+    column = pa.FixedSizeListArray.from_arrays(pa.array(joints.reshape(-1)), 51)
+    folder = raw_store(
+        header={"frame": "camera", "columns": {"joints_camera_mm": ""}},
+        columns={"joints_camera_mm": column, "camera": pa.array(["front"] * 12)},
+    )
+    with pytest.raises(DamagedError, match="at or behind the camera"):
+        PoseStore.open(folder).read("train")
 
 
 def test_fingerprint_follows_the_content(
@@ -262,7 +279,9 @@ def test_broken_header(raw_store: Callable[..., Path], text: str | bytes, messag
         ({"sha256": {"train": "0" * 64}}, "no SHA-256 for the split test, validation"),
         ({"sha256": {"train": "short"}}, r"sha256\.train: String should match"),
         ({"frame": "camera"}, "no joints_camera_mm"),
-        ({"colour": "red"}, "colour: Extra inputs are not permitted"),
+        ({"colour": "red"}, "colour: unknown field"),
+        ({"licens": "CC0"}, "licens: unknown field, did you mean licence"),
+        ({"cameras": {"front": {"focal": 3}}}, r"cameras\.front\.focal_px: Field required"),
     ],
 )
 def test_header_rules(raw_store: Callable[..., Path], header: dict[str, Any], message: str) -> None:

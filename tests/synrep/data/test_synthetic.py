@@ -212,10 +212,11 @@ def test_people_and_poses_differ(train: Poses) -> None:
     assert np.median((wrist - head)[train.action == "walk"]) < -400
 
 
-def test_too_short_clips_are_refused() -> None:
-    """Less than a second is an error that says so."""
-    with pytest.raises(InputError, match=r"0\.5 s is too short"):
-        generate(clip_s=0.5)
+@pytest.mark.parametrize("clip_s", [0.5, float("nan"), float("inf")])
+def test_impossible_clips_are_refused(clip_s: float) -> None:
+    """Less than a second, or no number, is an error that says so."""
+    with pytest.raises(InputError, match=f"--clip-s: {clip_s} .give 1 to 600 seconds"):
+        generate(clip_s=clip_s)
 
 
 def test_cached_store_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
