@@ -9,13 +9,15 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from mlflow import MlflowClient
 from synrep_search.ledger.ledger import Ledger
 from synrep_search.paths import SearchPaths
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TRIALS, REPORTS = 3, 12
 PATIENCE_S = 120
