@@ -1,0 +1,72 @@
+"""How much of a training step is matrix multiplication that it can't do without.
+
+    python benchmarks/step.py [--json FILE] [--quick]
+
+Times the step, and torch.mm on the shapes and layouts of its necessary products, in turns, in
+one process on one thread. The share is the useful FLOP/s of the step as a part of what torch.mm
+reaches. SYNREP_DATA names a pose store; built-in poses are used without.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from _steps import Products, configuration, interleaved
+
+from synrep.training import Training
+
+SIZES = ((1024, 100, 256), (256, 100, 256), (256, 64, 64), (128, 64, 64))
+"""Width, width of the critic's branches, batch; the first is the paper's."""
+
+
+def measure(width: int, branch: int, batch: int, rounds: int) -> dict[str, Any]:
+    """One row of the table."""
+    config = configuration(width, branch, batch)
+    gan, numbers = Training(config, threads=1).gan, itertools.count()
+    products = Products(config)
+    seconds = interleaved(
+        {"step": lambda: gan.iterate(next(numbers)), "products": products}, rounds
+    )
+    return {
+        "width": width,
+        "branch": branch,
+        "batch": batch,
+        "gflop": products.flop / 1e9,
+        "step_ms": 1e3 * seconds["step"],
+        "products_ms": 1e3 * seconds["products"],
+        "mm_gflops": products.flop / seconds["products"] / 1e9,
+        "step_gflops": products.flop / seconds["step"] / 1e9,
+        "share": seconds["products"] / seconds["step"],
+    }
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, help="also write the rows to a file")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    print("| width | branch | batch | step, ms | products, ms | mm, GFLOP/s | step, GFLOP/s | share |")
+    print("|--:|--:|--:|--:|--:|--:|--:|--:|")
+    rows = []
+    for width, branch, batch in SIZES:
+        rounds = max(5, 2**15 // (width * (4 if options.quick else 1)))
+        row = measure(width, branch, batch, rounds)
+        rows.append(row)
+        print(
+            f"| {width} | {branch} | {batch} | {row['step_ms']:.2f} | {row['products_ms']:.2f} "
+            f"| {row['mm_gflops']:.1f} | {row['step_gflops']:.1f} | {row['share']:.0%} |",
+            flush=True,
+        )
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
