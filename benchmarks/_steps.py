@@ -65,8 +65,12 @@ class Product:
 
     def operands(self) -> tuple[Tensor, Tensor, Tensor]:
         """Two random operands and room for the result."""
-        left = torch.randn(self.k, self.m).T if self.left_transposed else torch.randn(self.m, self.k)
-        right = torch.randn(self.n, self.k).T if self.right_transposed else torch.randn(self.k, self.n)
+        left = (
+            torch.randn(self.k, self.m).T if self.left_transposed else torch.randn(self.m, self.k)
+        )
+        right = (
+            torch.randn(self.n, self.k).T if self.right_transposed else torch.randn(self.k, self.n)
+        )
         return left, right, torch.empty(self.m, self.n)
 
 
@@ -124,3 +128,18 @@ class Products:
         """Do all of them once."""
         for left, right, out in self._operands:
             torch.mm(left, right, out=out)
+
+    def repeated_seconds(self, repeats: int = 5) -> float:
+        """Median seconds of all of them if each is done several times on end.
+
+        From the second time on its operands are in the caches, which a training step can't have.
+        """
+        total = 0.0
+        for left, right, out in self._operands:
+            times = []
+            for _ in range(repeats + 1):
+                start = time.perf_counter()
+                torch.mm(left, right, out=out)
+                times.append(time.perf_counter() - start)
+            total += statistics.median(times[1:])
+        return total

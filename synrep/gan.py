@@ -5,23 +5,41 @@ Axes: B batch, J joints.
 
 from __future__ import annotations
 
-import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from synrep.kcs import WeightedKcs
 from synrep.losses import angle_loss, critic_gap, gradient_penalty, reprojection_distance
-from synrep.networks import Critic, Dropout, Generator, ReprojectionNetwork
-from synrep.streams import Streams, seed_of
+from synrep.networks import Dropout, build, idle
+from synrep.streams import Streams
 
 if TYPE_CHECKING:
     from synrep.config import TrainConfig
+    from synrep.networks import Critic, Generator, ReprojectionNetwork
     from synrep.views import Views
+
+REFERENCE = 2000
+"""Real poses that fix the scale of the wKCS where `kcs.rescale` asks for one."""
 
 Pair = tuple[Tensor, Tensor]
 """Poses (B, J, 3) and their 2D poses (B, J, 2), in radii: what the critic scores."""
+
+
+def learning_rates(config: TrainConfig, iteration: int) -> dict[str, float]:
+    """Learning rate of each network at an iteration (rows 19, 20)."""
+    optim = config.optim
+    done = iteration / config.iterations
+    factor = {
+        "none": 1.0,
+        "linear": 1 + (optim.decay_to - 1) * done,
+        "exponential": optim.decay_to**done,
+    }[optim.decay]
+    return {
+        "generator": optim.lr_generator * factor,
+        "reprojection": optim.lr_reprojection * factor,
+        "critic": optim.lr_discriminator * factor,
+    }
 
 
 class Gan:
@@ -48,17 +66,13 @@ class Gan:
         device = inputs.poses.device
         self._streams = Streams(config.seed, device)
         self._dropout_stream = Streams(config.seed, device)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed_of(config.seed, "weights", 0))
-            self._build()
+        self.networks = build(config, self.skeleton, reals.evenly(REFERENCE).poses.cpu())
         for network in self.networks.values():
             network.to(device, inputs.poses.dtype)
+        self.generator = cast("Generator", self.networks["generator"])
+        self.reprojection = cast("ReprojectionNetwork", self.networks["reprojection"])
+        self.critic = cast("Critic", self.networks["critic"])
         optim = config.optim
-        rates = {
-            "generator": optim.lr_generator,
-            "reprojection": optim.lr_reprojection,
-            "critic": optim.lr_discriminator,
-        }
         self.optimisers = {
             name: torch.optim.Adam(
                 self.networks[name].parameters(),
@@ -66,9 +80,12 @@ class Gan:
                 betas=(optim.beta1, optim.beta2),
                 fused=True,
             )
-            for name, rate in rates.items()
+            for name, rate in learning_rates(config, 0).items()
         }
-        self._rates = rates
+        self._trained = {
+            name: [weight for weight in network.parameters() if weight not in idle(network)]
+            for name, network in self.networks.items()
+        }
         self._dropouts = [
             module
             for network in (self.generator, self.reprojection)
@@ -76,29 +93,10 @@ class Gan:
             if isinstance(module, Dropout)
         ]
 
-    def _build(self) -> None:
-        config, joints = self.config, len(self.skeleton)
-        self.generator = Generator(config.generator, joints)
-        self.reprojection = ReprojectionNetwork(
-            config.generator, joints, config.reprojection_network
-        )
-        reference = self.reals.evenly(2000).poses.cpu()
-        kcs = WeightedKcs(config.kcs, self.skeleton, reference)
-        self.critic = Critic(config.critic, kcs, self.skeleton, config.generator)
-        self.networks: dict[str, nn.Module] = {
-            "generator": self.generator,
-            "reprojection": self.reprojection,
-            "critic": self.critic,
-        }
-        if config.optim.ema:
-            self.networks["average"] = copy.deepcopy(self.generator)
-
     @property
     def scored(self) -> Generator:
         """The generator that is scored and exported: the moving average if there is one."""
-        network = self.networks.get("average", self.generator)
-        assert isinstance(network, Generator)
-        return network
+        return cast("Generator", self.networks.get("average", self.generator))
 
     def iterate(self, iteration: int) -> None:
         """One iteration: the critic's updates, then generator and reprojection network.
@@ -182,7 +180,7 @@ class Gan:
 
     def _descend(self, loss: Tensor, *names: str) -> None:
         """One step of the named networks; no gradient is computed for any other weight."""
-        weights = [weight for name in names for weight in self.networks[name].parameters()]
+        weights = [weight for name in names for weight in self._trained[name]]
         for weight, gradient in zip(weights, torch.autograd.grad(loss, weights), strict=True):
             weight.grad = gradient
         bound = self.config.optim.clip_grad_norm
@@ -193,14 +191,10 @@ class Gan:
 
     def _schedule(self, iteration: int) -> None:
         """Set the learning rates of this iteration (row 20)."""
-        config = self.config.optim
-        if config.decay == "none":
+        if self.config.optim.decay == "none":
             return
-        done = iteration / self.config.iterations
-        linear = 1 + (config.decay_to - 1) * done
-        factor = linear if config.decay == "linear" else config.decay_to**done
-        for name, rate in self._rates.items():
-            self.optimisers[name].param_groups[0]["lr"] = rate * factor
+        for name, rate in learning_rates(self.config, iteration).items():
+            self.optimisers[name].param_groups[0]["lr"] = rate
 
     @torch.no_grad()
     def _update_average(self) -> None:

@@ -113,6 +113,10 @@ class WeightedKcs(torch.nn.Module):
 
     def forward(self, poses: Tensor) -> Tensor:
         """Weighted inner products of bones (equation 6)."""
+        return self.products(poses) * self.weights
+
+    def products(self, poses: Tensor) -> Tensor:
+        """The same entries without their weights (equations 2-4)."""
         bones = self.bones @ poses  # B, b, 3
         gram = bones @ bones.mT  # B, b, b
         if self.cosine:
@@ -120,4 +124,4 @@ class WeightedKcs(torch.nn.Module):
             norms = (squared + 1e-12).sqrt()
             gram = gram / (norms[:, :, None] * norms[:, None]) + torch.diag_embed(squared - 1)
         flat = gram.flatten(1)
-        return (flat if self.full else flat[:, self.kept]) * self.weights
+        return flat if self.full else flat[:, self.kept]

@@ -5,6 +5,7 @@ Axes: B batch, J joints. All poses are root-centred; joint 0 is the root.
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,9 +13,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
+from synrep.kcs import WeightedKcs
+from synrep.streams import seed_of
+
 if TYPE_CHECKING:
-    from synrep.config import CriticConfig, GeneratorConfig, ReprojectionNetworkConfig
-    from synrep.kcs import WeightedKcs
+    from synrep.config import (
+        CriticConfig,
+        GeneratorConfig,
+        ReprojectionNetworkConfig,
+        TrainConfig,
+    )
     from synrep.skeleton import Skeleton
 
 
@@ -30,9 +38,9 @@ class Dropout(nn.Module):
         """Zero each unit with the rate's probability while training; keep the mean."""
         if not self.training or self.rate == 0:
             return x
-        keep = 1 - self.rate
-        mask = torch.empty_like(x).bernoulli_(keep, generator=self.generator)
-        return x * mask.div_(keep)
+        mask = torch.rand(x.shape, generator=self.generator, dtype=x.dtype, device=x.device)
+        # Comparing uniform numbers costs a third of drawing from the Bernoulli distribution.
+        return x * mask.lt_(1 - self.rate).div_(1 - self.rate)
 
 
 class Layer(nn.Sequential):
@@ -46,6 +54,12 @@ class Layer(nn.Sequential):
         if config.dropout:
             parts.append(Dropout(config.dropout))
         super().__init__(*parts)
+
+    def cancelled(self) -> Tensor | None:
+        """The bias that batch normalisation takes out again, if there is any."""
+        linear = self[0]
+        assert isinstance(linear, nn.Linear)
+        return linear.bias if isinstance(self[1], nn.BatchNorm1d) else None
 
 
 class ResidualBlock(nn.Module):
@@ -105,13 +119,29 @@ class Generator(nn.Module):
         x = u (1 + z / distance) + ray z, where `ray` (B, 2) is the direction of the root, 0 if
         unknown.
         """
-        depths = self(keypoints)[..., None]
-        plane = keypoints
-        if self.config.lift == "perspective":
-            plane = keypoints * (1 + depths / self.config.distance)
-            if ray is not None:
-                plane = plane + ray[:, None] * depths
-        return torch.cat([plane, depths], dim=-1)
+        distance = self.config.distance if self.config.lift == "perspective" else None
+        return place(self(keypoints), keypoints, ray, distance)
+
+
+def place(
+    depths: Tensor, keypoints: Tensor, ray: Tensor | None, distance: float | Tensor | None
+) -> Tensor:
+    """3D poses (..., J, 3) of depths (..., J) and 2D poses (..., J, 2) (row 39).
+
+    Args:
+        depths: root-relative, in radii.
+        keypoints: in radii.
+        ray: (..., 2) direction of the root, 0 if omitted.
+        distance: of the root from the camera in radii, for the perspective lift; the weak one
+            if omitted.
+    """
+    depths = depths[..., None]
+    plane = keypoints
+    if distance is not None:
+        plane = keypoints * (1 + depths / distance)
+        if ray is not None:
+            plane = plane + ray[..., None, :] * depths
+    return torch.cat([plane, depths], dim=-1)
 
 
 class ReprojectionNetwork(nn.Module):
@@ -167,29 +197,56 @@ class Critic(nn.Module):
                 if isinstance(module, nn.Linear):
                     spectral_norm(module)
 
-    def forward(self, poses: Tensor, keypoints: Tensor, features: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        poses: Tensor,
+        keypoints: Tensor,
+        features: Tensor | None = None,
+        *,
+        straight: bool = False,
+    ) -> Tensor:
         """Scores (B,) of poses (B, J, 3) with 2D poses (B, J, 2).
 
-        `features` replaces the wKCS computed from the poses (row 10).
+        Args:
+            poses: (B, J, 3).
+            keypoints: (B, J, 2).
+            features: in place of the wKCS computed from the poses (row 10).
+            straight: the same values and first derivatives, but no second derivatives of the
+                activations. They are 0, and autograd would carry the zeros through the network.
         """
+        act = self._straight if straight else self._act
         features = self.kcs(poses) if features is None else features
-        first = self._act(self.pose_in(poses.flatten(1)))
+        first = act(self.pose_in(poses.flatten(1)))
         second = first
         for layer in self.pose_block:
-            second = self._act(layer(second))
+            second = act(layer(second))
         branches = [
-            self._act(self.pose_out(first + second)),
-            self._act(self.keypoints_in(keypoints.flatten(1))),
-            self._act(self.kcs_in(features)),
+            act(self.pose_out(first + second)),
+            act(self.keypoints_in(keypoints.flatten(1))),
+            act(self.kcs_in(features)),
         ]
         joined = torch.cat(branches, dim=1)
         for layer in self.head:
-            joined = self._act(layer(joined))
+            joined = act(layer(joined))
         scores: Tensor = self.output(joined)
         return scores[:, 0]
 
     def _act(self, x: Tensor) -> Tensor:
         return functional.leaky_relu(x, self.slope)
+
+    def _straight(self, x: Tensor) -> Tensor:
+        """The activation as a product with its factor, 1 or the slope, which is a constant."""
+        middle, half = (1 + self.slope) / 2, (1 - self.slope) / 2
+        return x * x.detach().sign().mul_(half).add_(middle)
+
+
+def idle(network: nn.Module) -> set[Tensor]:
+    """Weights that change nothing: the biases that batch normalisation takes out again.
+
+    Their gradient is 0 but for rounding, which Adam would blow up to steps of full size.
+    """
+    layers = [module for module in network.modules() if isinstance(module, Layer)]
+    return {bias for layer in layers if (bias := layer.cancelled()) is not None}
 
 
 def initialise(network: nn.Module, config: GeneratorConfig) -> None:
@@ -206,3 +263,25 @@ def initialise(network: nn.Module, config: GeneratorConfig) -> None:
             case "normal":
                 nn.init.normal_(module.weight, std=0.02)
         nn.init.zeros_(module.bias)
+
+
+def build(config: TrainConfig, skeleton: Skeleton, reference: Tensor) -> dict[str, nn.Module]:
+    """All networks of a training, by name, with the initial weights of its seed.
+
+    Args:
+        config: of the training. 'average' is there only if it has a moving average.
+        skeleton: joints of the poses.
+        reference: real poses (N, J, 3), on the CPU, for `kcs.rescale`.
+    """
+    joints, shared = len(skeleton), config.generator
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of(config.seed, "weights", 0))
+        networks: dict[str, nn.Module] = {
+            "generator": Generator(shared, joints),
+            "reprojection": ReprojectionNetwork(shared, joints, config.reprojection_network),
+        }
+        kcs = WeightedKcs(config.kcs, skeleton, reference)
+        networks["critic"] = Critic(config.critic, kcs, skeleton, shared)
+    if config.optim.ema:
+        networks["average"] = copy.deepcopy(networks["generator"])
+    return networks

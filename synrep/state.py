@@ -1,7 +1,8 @@
 """The state of a training as named arrays, listed in full: what a checkpoint holds.
 
 Streams of random numbers and the order of the data are functions of seed and iteration
-(`synrep.streams`), so the iteration stands for them.
+(`synrep.streams`), so the iteration stands for them. A training by itself and a slice of a fused
+training have states of the same form: either goes on from the other's.
 """
 
 from __future__ import annotations
@@ -15,9 +16,13 @@ from synrep.checkpoint import State
 from synrep.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
-    from synrep.training import Training
+    from synrep.config import TrainConfig
+    from synrep.evaluation import Body
+    from synrep.training import Progress, Training
 
 
 def collect(training: Training) -> State:
@@ -28,18 +33,21 @@ def collect(training: Training) -> State:
     for name, optimiser in training.gan.optimisers.items():
         for index, moments in optimiser.state_dict()["state"].items():
             tensors |= {f"optim.{name}.{index}.{key}": value for key, value in moments.items()}
-    for key, value in (training.best.weights or {}).items():
-        tensors[f"best.generator.{key}"] = value
+    return assemble(training, tensors, training.body)
+
+
+def assemble(progress: Progress, tensors: Mapping[str, Tensor], body: Body) -> State:
+    """A state from the tensors of networks and optimisers, by dotted name."""
+    best = progress.best
+    kept = {f"best.generator.{key}": value for key, value in (best.weights or {}).items()}
     return State(
-        arrays={name: _array(tensor) for name, tensor in tensors.items()},
+        arrays={name: _array(tensor) for name, tensor in {**tensors, **kept}.items()},
         meta={
-            "iteration": training.iteration,
-            "config": training.config.model_dump(mode="json"),
-            "best": {"value": training.best.value, "iteration": training.best.iteration}
-            if training.best.weights
-            else None,
-            "bone_length_sum_mm": training.body.bone_length_sum_mm,
-            "scale_mm": training.body.scale_mm,
+            "iteration": progress.iteration,
+            "config": progress.config.model_dump(mode="json"),
+            "best": {"value": best.value, "iteration": best.iteration} if best.weights else None,
+            "bone_length_sum_mm": body.bone_length_sum_mm,
+            "scale_mm": body.scale_mm,
         },
     )
 
@@ -53,36 +61,51 @@ def apply(training: Training, saved: State) -> None:
     Raises:
         InputError: the state belongs to a different configuration.
     """
-    _same_configuration(training, saved.meta["config"])
+    parts = restore(training, saved, training.gan.inputs.poses.device)
+    for name, network in training.gan.networks.items():
+        network.load_state_dict(parts[name])
+    for name, optimiser in training.gan.optimisers.items():
+        moments = optimiser_moments(name, parts)
+        optimiser.load_state_dict(optimiser.state_dict() | {"state": moments})
+
+
+def restore(progress: Progress, saved: State, device: torch.device) -> dict[str, dict[str, Tensor]]:
+    """Put back how far a training is and its best generator.
+
+    Returns:
+        The tensors by part: each network, and 'optim'.
+
+    Raises:
+        InputError: the state belongs to a different configuration.
+    """
+    _same_configuration(progress.config, saved.meta["config"])
     parts: dict[str, dict[str, Tensor]] = {}
     for name, array in saved.arrays.items():
         part, _, key = name.partition(".")
         parts.setdefault(part, {})[key] = torch.from_numpy(np.array(array))
-    for name, network in training.gan.networks.items():
-        network.load_state_dict(parts[name])
-    for name, optimiser in training.gan.optimisers.items():
-        _load_moments(optimiser, name, parts.get("optim", {}))
-    training.iteration = saved.meta["iteration"]
+    progress.iteration = saved.meta["iteration"]
     if best := saved.meta["best"]:
-        training.best.value, training.best.iteration = best["value"], best["iteration"]
+        progress.best.value, progress.best.iteration = best["value"], best["iteration"]
         weights = {key.partition(".")[2]: value for key, value in parts["best"].items()}
-        training.best.weights = {
-            key: v.to(training.gan.inputs.poses.device) for key, v in weights.items()
-        }
+        progress.best.weights = {key: value.to(device) for key, value in weights.items()}
+    return parts
 
 
-def _load_moments(optimiser: torch.optim.Optimizer, name: str, arrays: dict[str, Tensor]) -> None:
+def optimiser_moments(
+    name: str, parts: Mapping[str, Mapping[str, Tensor]]
+) -> dict[int, dict[str, Tensor]]:
+    """Moments of one network's optimiser by the number of the weight; empty before any step."""
     moments: dict[int, dict[str, Tensor]] = {}
-    for key, value in arrays.items():
+    for key, value in parts.get("optim", {}).items():
         owner, _, rest = key.partition(".")
         if owner == name:
             index, _, moment = rest.partition(".")
             moments.setdefault(int(index), {})[moment] = value
-    optimiser.load_state_dict(optimiser.state_dict() | {"state": moments})
+    return moments
 
 
-def _same_configuration(training: Training, saved: dict[str, Any]) -> None:
-    mine = training.config.model_dump(mode="json")
+def _same_configuration(config: TrainConfig, saved: dict[str, Any]) -> None:
+    mine = config.model_dump(mode="json")
     different = [
         key for key in mine if key not in {"iterations", "reports"} and mine[key] != saved.get(key)
     ]

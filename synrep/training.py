@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from synrep.views import open_views
 if TYPE_CHECKING:
     from synrep.checkpoint import State
     from synrep.config import TrainConfig
+    from synrep.networks import Generator
     from synrep.views import Views
 
 GOAL = "mpjpe_mm"
@@ -62,6 +63,99 @@ class Best:
     weights: dict[str, Tensor] | None = None
 
 
+class Progress(Protocol):
+    """What is reported on: a training, or one slice of a fused training."""
+
+    config: TrainConfig
+    iteration: int
+    best: Best
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """The views that a training learns from and is scored on; trainings may share them.
+
+    Attributes:
+        inputs: views whose 2D poses the generator lifts.
+        reals: views that the critic sees as real.
+        validation: views that score the generator.
+        body: sizes of the training poses.
+        spread: standard deviation of the validation views' depths, in radii.
+    """
+
+    inputs: Views
+    reals: Views
+    validation: Views
+    body: Body
+    spread: float
+
+    @classmethod
+    def open(cls, config: TrainConfig, device: torch.device, dtype: torch.dtype) -> Material:
+        """The views that a configuration names, memory-mapped where they can be.
+
+        Raises:
+            InputError: the poses can't be used.
+        """
+        train = open_views(config.data, "train")
+        validation = open_views(config.data, "validation").evenly(config.evaluation.views)
+        validation = validation.to(device, dtype)
+        inputs, reals = _halves(train) if config.data.unpaired_split else (train, train)
+        inputs = inputs.to(device, dtype)
+        return cls(
+            inputs=inputs,
+            reals=reals.to(device, dtype) if config.data.unpaired_split else inputs,
+            validation=validation,
+            body=Body.of(train),
+            spread=float(validation.poses[..., 2].std()),
+        )
+
+    def report(
+        self, progress: Progress, generator: Generator, sums: dict[str, float], iterations: int
+    ) -> dict[str, float]:
+        """The metrics of one report; keeps the generator if it is the best so far.
+
+        Args:
+            progress: of the training.
+            generator: to score.
+            sums: of the losses over the last iterations.
+            iterations: how many those were.
+
+        Raises:
+            Diverged: the training can't recover.
+        """
+        config, iteration = progress.config, progress.iteration
+        metrics = {f"train/{name}": total / iterations for name, total in sums.items()}
+        guard.check_losses(metrics, iteration, config.guard)
+        predicted = predict(generator, self.validation)
+        spread = float(predicted[..., 2].std()) / self.spread
+        guard.check_depths(spread, iteration, config.guard)
+        found = errors(predicted, self.validation, config.evaluation, self.body)
+        metrics |= {f"validation/{name}": float(value.mean()) for name, value in found.items()}
+        metrics["validation/depth_spread"] = spread
+        value = metrics[f"validation/{GOAL}"]
+        if value < progress.best.value:
+            weights = {k: v.detach().clone() for k, v in generator.state_dict().items()}
+            progress.best = Best(value=value, iteration=iteration, weights=weights)
+        return metrics
+
+
+def settle_memory() -> None:
+    """Have the C library keep the memory of a step for the next one.
+
+    By default glibc gives it back to the system at the end of each step, and getting it again
+    costs a page fault for every 4 KiB. It learns from the largest block freed so far (at most
+    32 MiB) how much to keep: twice as much. Elsewhere this does nothing.
+    """
+    torch.empty((32 << 20) - (64 << 10), dtype=torch.uint8)
+
+
+def next_report(config: TrainConfig, iteration: int) -> int:
+    """The iteration of the next report: they are evenly spaced, the last one at the end."""
+    total, reports = config.iterations, min(config.reports, config.iterations)
+    done = iteration * reports // total
+    return -(-(done + 1) * total // reports)
+
+
 class Training:
     """One training, advanced from report to report.
 
@@ -85,18 +179,22 @@ class Training:
     ) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
+        settle_memory()
         self.config = config
         self.iteration = 0
         self.best = Best()
-        train = open_views(config.data, "train")
-        self.body = Body.of(train)
-        validation = open_views(config.data, "validation").evenly(config.evaluation.views)
-        self.validation = validation.to(torch.device(device), dtype)
-        self._real_spread = float(self.validation.poses[..., 2].std())
-        inputs, reals = _halves(train) if config.data.unpaired_split else (train, train)
-        inputs = inputs.to(torch.device(device), dtype)
-        reals = reals.to(torch.device(device), dtype) if config.data.unpaired_split else inputs
-        self.gan = Gan(config, inputs, reals)
+        self.material = Material.open(config, torch.device(device), dtype)
+        self.gan = Gan(config, self.material.inputs, self.material.reals)
+
+    @property
+    def body(self) -> Body:
+        """Sizes of the training poses."""
+        return self.material.body
+
+    @property
+    def validation(self) -> Views:
+        """The views that score the generator."""
+        return self.material.validation
 
     @property
     def finished(self) -> bool:
@@ -115,22 +213,11 @@ class Training:
         """
         start = self.iteration
         self.gan.sums.clear()
-        while self.iteration < self._next_report(start):
+        while self.iteration < next_report(self.config, start):
             self.gan.iterate(self.iteration)
             self.iteration += 1
-        metrics = {
-            f"train/{name}": float(total) / (self.iteration - start)
-            for name, total in self.gan.sums.items()
-        }
-        guard.check_losses(metrics, self.iteration, self.config.guard)
-        predicted = predict(self.gan.scored, self.validation)
-        spread = float(predicted[..., 2].std()) / self._real_spread
-        guard.check_depths(spread, self.iteration, self.config.guard)
-        found = errors(predicted, self.validation, self.config.evaluation, self.body)
-        metrics |= {f"validation/{name}": float(value.mean()) for name, value in found.items()}
-        metrics["validation/depth_spread"] = spread
-        self._keep_best(metrics[f"validation/{GOAL}"])
-        return metrics
+        sums = {name: float(total) for name, total in self.gan.sums.items()}
+        return self.material.report(self, self.gan.scored, sums, self.iteration - start)
 
     def state(self) -> State:
         """Everything needed to go on from here, bit for bit on the same kind of device."""
@@ -143,17 +230,6 @@ class Training:
             InputError: the state belongs to a different configuration.
         """
         state.apply(self, saved)
-
-    def _next_report(self, iteration: int) -> int:
-        """Iterations at which reports fall: evenly spaced, the last one at the end."""
-        total, reports = self.config.iterations, min(self.config.reports, self.config.iterations)
-        done = iteration * reports // total
-        return -(-(done + 1) * total // reports)
-
-    def _keep_best(self, value: float) -> None:
-        if value < self.best.value:
-            weights = {k: v.detach().clone() for k, v in self.gan.scored.state_dict().items()}
-            self.best = Best(value=value, iteration=self.iteration, weights=weights)
 
 
 def _halves(train: Views) -> tuple[Views, Views]:

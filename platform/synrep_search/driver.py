@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from synrep_search.ledger.ledger import Ledger
     from synrep_search.paths import SearchPaths
     from synrep_search.search import Runner
+    from synrep_search.tracking.delivery import Delivery
     from synrep_search.view import SearchView
 
 HEARTBEAT_S = 5.0
@@ -64,14 +65,12 @@ def run_search(ledger: Ledger, paths: SearchPaths, runner: Runner, view: SearchV
         delivery.start()
         _open_parent(ledger)
         try:
-            with _Heartbeat(search, paths) as heart, view.showing(search), _signals(search):
-                _drive(search, runner, heart)
-            _conclude(search, paths, view)
-            left = delivery.flush(FLUSH_S)
+            with _Heartbeat(search, paths) as heart, _signals(search):
+                with view.showing(search):
+                    _drive(search, runner, heart)
+                _conclude(search, paths, view, delivery)
         finally:
             delivery.stop()
-        if left:
-            view.say(f"{left} events for MLflow are kept: `resume {ledger.name}` delivers them")
         _copy(search, paths)
     finally:
         ledger.lease.release()
@@ -94,11 +93,23 @@ def _drive(search: Search, runner: Runner, heart: _Heartbeat) -> None:
     search.abandon()
 
 
-def _conclude(search: Search, paths: SearchPaths, view: SearchView) -> None:
-    state = "finished" if search.ledger.target_met else "interrupted"
-    if search.ledger.target_met:
-        export_best(search.ledger, paths, view)
-    _tell_state(search.ledger, {"state": state, "cause": search.stopping})
+def _conclude(search: Search, paths: SearchPaths, view: SearchView, delivery: Delivery) -> None:
+    """Export the best generators and let MLflow catch up; a signal cuts this short."""
+    ledger = search.ledger
+    search.tell_best()  # if the driver before died between the last end and this
+    state = "finished" if ledger.target_met else "interrupted"
+    _tell_state(ledger, {"state": state, "cause": search.stopping})
+    left = ledger.outbox.depth()
+    try:
+        if ledger.target_met:
+            export_best(ledger, paths, view)
+        left = delivery.flush(FLUSH_S)
+    except KeyboardInterrupt:
+        view.say("the end was cut short; what was not exported or delivered is kept")
+    if left:
+        view.say(
+            f"{left} events for MLflow are kept: `synrep-search resume {paths.typed}` sends them"
+        )
 
 
 def _open_parent(ledger: Ledger) -> None:
@@ -106,7 +117,8 @@ def _open_parent(ledger: Ledger) -> None:
     tags = {f"synrep.{name}": value for name, value in ledger.provenance.items()}
     payload = {"params": {}, "tags": tags | {"synrep.goal": ledger.spec.search.metric}}
     payload["spec"] = spec
-    ledger.outbox.put(Event(trial=SEARCH_ITSELF, kind="start", step=0, payload=payload))
+    step = ledger.outbox.next_step(SEARCH_ITSELF, "start")  # a resume may have changed the file
+    ledger.outbox.put(Event(trial=SEARCH_ITSELF, kind="start", step=step, payload=payload))
     _tell_state(ledger, {"state": "running"})
 
 
@@ -177,7 +189,7 @@ def _signals(search: Search) -> Iterator[None]:
     """The first SIGINT or SIGTERM ends the search at the next reports, the second at once."""
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        if search.stopping:
+        if search.stopping or search.finished:
             raise KeyboardInterrupt
         search.stop(signal.Signals(number).name)
 

@@ -3,6 +3,7 @@
 SynrepError (synrep)
 ├── SpecError     the search file breaks rules; carries every problem found, not just the first
 ├── LedgerError   the ledger is missing, exists already, or does not fit what is asked
+│   └── NoSearch  the database holds no search of that name; perhaps its launch was cut off
 └── LeaseHeld     another driver is running this search now
 """
 
@@ -45,6 +46,10 @@ class SpecError(SynrepError):
 
 class LedgerError(SynrepError):
     """The ledger can't do what is asked; the message says why and what to do instead."""
+
+
+class NoSearch(LedgerError):  # noqa: N818 - reads as the state it reports
+    """A database without the search that was asked for."""
 
 
 class LeaseHeld(SynrepError):  # noqa: N818 - reads as the state it reports

@@ -1,4 +1,7 @@
-"""The best generators of a search, exported by a process of their own: the driver has no torch."""
+"""The best generators of a search, exported by a process of their own: the driver has no torch.
+
+Run as a module, this file is that process: it reads jobs, and prints what became of each.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,37 @@ import shutil
 import subprocess
 import sys
 import uuid
+from contextlib import redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from synrep.errors import InputError
+from synrep.errors import InputError, SynrepError
 from synrep_search.errors import LedgerError
 from synrep_search.ledger.outbox import Event
 from synrep_search.paths import trial_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     from synrep.checkpoint import CheckpointRef
     from synrep_search.ledger.ledger import Ledger
     from synrep_search.ledger.records import Trial
     from synrep_search.paths import SearchPaths
     from synrep_search.search import View
+
+
+class Exported(NamedTuple):
+    """The folder of a generator, made or not, and the checkpoint that it comes from."""
+
+    folder: Path
+    trial: int
+    ref: CheckpointRef
+
+    @property
+    def made(self) -> bool:
+        """Whether it is there; it is never there in part."""
+        return self.folder.exists()
 
 
 def export_best(ledger: Ledger, paths: SearchPaths, view: View) -> None:
@@ -34,19 +53,16 @@ def export_best(ledger: Ledger, paths: SearchPaths, view: View) -> None:
         return
     put = ledger.outbox.put
     kept = ledger.index.best(ledger.spec.tracking.keep_best)
+    found = _export(ledger, paths, kept, view.say)
     for rank, trial in enumerate(kept):
-        view.say(f"exporting the generator of trial {trial.number} ({rank + 1} of {len(kept)})")
-        try:
-            folder, ref = _export(ledger, paths, trial)
-        except LedgerError as error:
-            view.say(str(error))
+        if trial.number not in found:
             continue
-        step = ref.iteration
+        folder, number, ref = found[trial.number]
         files = {"folder": str(folder), "to": "generator"}
-        put(Event(trial=trial.number, kind="artifacts", step=step, payload=files))
+        put(Event(trial=number, kind="artifacts", step=ref.iteration, payload=files))
         if rank == 0:
-            champion = {"folder": str(folder), "checkpoint": ref.sha256, "trial": trial.number}
-            put(Event(trial=trial.number, kind="champion", step=step, payload=champion))
+            champion = {"folder": str(folder), "checkpoint": ref.sha256}
+            put(Event(trial=number, kind="champion", step=ref.iteration, payload=champion))
             _replace(paths.best, folder)
 
 
@@ -62,43 +78,118 @@ def export_trial(ledger: Ledger, paths: SearchPaths, number: int | None, to: Pat
     """
     if to.exists():
         raise InputError(str(to), "exists already", "remove it or name another folder")
+    if ledger.spec.trainer != "synrep":
+        raise LedgerError(f"search {ledger.name!r} trains no generator: there is nothing to export")
     trial = ledger.index.first() if number is None else ledger.trial(number)
     if trial is None:
         raise LedgerError(f"search {ledger.name!r} has no report yet: there is nothing to export")
-    folder, _ = _export(ledger, paths, trial)
-    shutil.copytree(folder, to)
+    said: list[str] = []
+    found = _export(ledger, paths, [trial], said.append)
+    if trial.number not in found:
+        raise LedgerError(said[-1])
+    _replace(to, found[trial.number].folder)
     return trial.number
 
 
-def _export(ledger: Ledger, paths: SearchPaths, trial: Trial) -> tuple[Path, CheckpointRef]:
-    """The exported generator of a trial's newest good checkpoint, made if there is none."""
-    refs = ledger.checkpoints(trial.number)
-    storage = paths.storage(ledger.spec).child(trial_folder(trial.number))
-    problem = "it has no checkpoint yet"
-    for ref in refs:
-        folder = paths.exports / f"{trial.number:04d}-{ref.sha256[:12]}"
-        if folder.exists():
-            return folder, ref
-        with TemporaryDirectory() as temporary:
-            local = Path(temporary) / ref.file
+def _export(
+    ledger: Ledger, paths: SearchPaths, trials: Sequence[Trial], say: Callable[[str], None]
+) -> dict[int, Exported]:
+    """The exported generators of trials, by number; one process makes all that are missing.
+
+    Each is made from its trial's newest good checkpoint. What can't be made is said and left out.
+    """
+    wanted = {trial.number: _targets(ledger, paths, trial.number) for trial in trials}
+    missing = [number for number, those in wanted.items() if not (those and those[0].made)]
+    problems = dict.fromkeys(missing, "it has no checkpoint yet")
+    with TemporaryDirectory() as temporary:
+        jobs = []
+        for number in missing:
+            sources = list(_sources(ledger, paths, wanted[number], Path(temporary), problems))
+            if sources:
+                metrics = _metrics(ledger, ledger.trial(number))
+                jobs.append({"trial": number, "sources": sources, "metrics": metrics})
+        if jobs:
+            listed = ", ".join(str(job["trial"]) for job in jobs)
+            say(f"exporting the best generators (of trials {listed})")
+            problems |= _run(jobs, Path(temporary) / "jobs.json", say)
+    found = {}
+    for number, those in wanted.items():
+        made = next((one for one in those if one.made), None)
+        if made is None:
+            say(f"the generator of trial {number} can't be exported: {problems[number]}")
+        else:
+            found[number] = made
+    return found
+
+
+def _targets(ledger: Ledger, paths: SearchPaths, number: int) -> list[Exported]:
+    """Where the generators in a trial's checkpoints go, the newest first."""
+    return [
+        Exported(paths.exports / f"{number:04d}-{ref.sha256[:12]}", number, ref)
+        for ref in ledger.checkpoints(number)
+    ]
+
+
+def _sources(
+    ledger: Ledger,
+    paths: SearchPaths,
+    targets: list[Exported],
+    temporary: Path,
+    problems: dict[int, str],
+) -> Iterator[dict[str, str]]:
+    """Fetch a trial's checkpoints from the storage, and say which goes where."""
+    for target in targets:
+        file = target.ref.file
+        storage = paths.storage(ledger.spec).child(trial_folder(target.trial))
+        local = temporary / f"{target.trial:04d}-{file}"
+        try:
+            local.write_bytes(storage.read(file))
+        except FileNotFoundError:
+            problems[target.trial] = f"checkpoint {file} is missing"
+        except OSError as error:
+            problems[target.trial] = f"checkpoint {file} can't be read: {error}"
+        else:
+            yield {"checkpoint": str(local), "folder": str(target.folder)}
+
+
+def _run(jobs: list[dict[str, Any]], file: Path, say: Callable[[str], None]) -> dict[int, str]:
+    """Run jobs in a process of their own; what was wrong with each trial, if anything."""
+    file.write_text(json.dumps(jobs), encoding="utf-8")
+    words = [sys.executable, "-m", "synrep_search.export", str(file)]
+    found: dict[int, str] = {}
+    with (
+        file.with_suffix(".log").open("w+", encoding="utf-8") as log,
+        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log, text=True) as process,  # noqa: S603 - our own words, no shell
+    ):
+        for line in process.stdout or ():
+            done = json.loads(line)
+            found[done["trial"]] = done["problem"]
+            if not done["problem"]:
+                say(f"exported trial {done['trial']} ({len(found)} of {len(jobs)})")
+        process.wait()
+        log.seek(0)
+        last = (log.read().strip().splitlines() or [f"exit code {process.returncode}"])[-1]
+    return {job["trial"]: f"the export broke off: {last}" for job in jobs} | found
+
+
+def main(file: Path) -> None:
+    """The process: run the jobs of a file, and print one line of JSON for each."""
+    from synrep.export import export_generator  # noqa: PLC0415 - loads torch, for this process only
+
+    for job in json.loads(file.read_text(encoding="utf-8")):
+        problem = ""
+        for source in job["sources"]:
+            folder = Path(source["folder"])
             try:
-                local.write_bytes(storage.read(ref.file))
-            except FileNotFoundError:
-                problem = f"checkpoint {ref.file} is missing"
-                continue
-            metrics = Path(temporary) / "metrics.json"
-            metrics.write_text(json.dumps(_metrics(ledger, trial)), encoding="utf-8")
-            words = ["export", str(local), "--to", str(folder), "--metrics", str(metrics)]
-            done = subprocess.run(  # noqa: S603 - our own words, no shell
-                [sys.executable, "-m", "synrep.cli", *words],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-        if done.returncode == 0:
-            return folder, ref
-        problem = (done.stderr or done.stdout).strip().splitlines()[-1]
-    raise LedgerError(f"the generator of trial {trial.number} can't be exported: {problem}")
+                if not folder.exists():
+                    with redirect_stdout(sys.stderr):
+                        export_generator(Path(source["checkpoint"]), folder, job["metrics"])
+            except SynrepError as error:
+                problem = str(error)
+            else:
+                problem = ""
+                break
+        print(json.dumps({"trial": job["trial"], "problem": problem}), flush=True)  # noqa: T201 - for `_run`
 
 
 def _metrics(ledger: Ledger, trial: Trial) -> dict[str, Any]:
@@ -107,11 +198,12 @@ def _metrics(ledger: Ledger, trial: Trial) -> dict[str, Any]:
         event.step: event.payload["metrics"] for event in ledger.outbox.reports(trial.number)
     }
     at = trial.best_iteration
-    return {"trial": trial.number, "iteration": at, **reports[at]}
+    return {"trial": trial.number, "iteration": at, **reports.get(at, {})}
 
 
 def _replace(target: Path, source: Path) -> None:
     """Put a copy of a folder in the place of another, which is there until the last moment."""
+    target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
     shutil.copytree(source, fresh)
     if target.exists():
@@ -121,3 +213,7 @@ def _replace(target: Path, source: Path) -> None:
         shutil.rmtree(old)
     else:
         fresh.rename(target)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -7,7 +7,7 @@ HOME/
     ledger.sqlite
     trials/0007/              checkpoints of trial 7, unless a storage is named
     best/                     the best generator, exported
-    exports/0007/             the generators that are kept
+    exports/0007-9f86d081884c/  a generator that is kept, by trial and checkpoint
 """
 
 from __future__ import annotations
@@ -55,17 +55,10 @@ class SearchPaths:
         """The SQLite ledger, if it is one."""
         return self.folder / LEDGER_FILE
 
-    def refuse_existing(self) -> None:
-        """Raise if a search of this name is here.
-
-        Raises:
-            LedgerError: names `resume`.
-        """
-        if self.name in names(self.home):
-            raise LedgerError(
-                f"search {self.name!r} exists already in {self.home}: go on with it by "
-                f"`synrep-search resume {self.name}`, or launch under another name with --name"
-            )
+    @property
+    def typed(self) -> str:
+        """What a command needs to find the search: its name, and its home if it is not usual."""
+        return self.name if self.home == home_dir() else f"{self.name} --home {self.home}"
 
     @contextmanager
     def begun(self) -> Iterator[None]:

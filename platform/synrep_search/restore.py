@@ -40,9 +40,16 @@ def changed_spec(
     """The specification in a changed file.
 
     Raises:
-        LedgerError: it differs and the changes were not accepted; the message lists them.
+        LedgerError: it differs and the changes were not accepted; the message lists them. Or it
+            has another goal.
     """
     after = load_spec(file, overrides, before.name)
+    if _aim(after) != _aim(before):
+        raise LedgerError(
+            f"search {before.name!r} trains {before.trainer!r} to {before.search.direction} "
+            f"{before.search.metric}, and its trials were judged by that: launch another search "
+            "for another goal"
+        )
     changes = diff(before, after)
     if changes and not accept:
         lines = "\n".join(f"  {line}" for line in changes)
@@ -51,3 +58,7 @@ def changed_spec(
             "take the changes with --accept-changes; trials that exist keep their values"
         )
     return after
+
+
+def _aim(spec: SearchSpec) -> tuple[str, str, str]:
+    return spec.trainer, spec.search.direction, spec.search.metric

@@ -179,6 +179,17 @@ class Search:
         for number in list(self.running):
             self._end(number, "waiting", self.stopping or "interrupted")
 
+    def tell_best(self) -> None:
+        """Tell MLflow of the best trial so far; nothing happens if it was told already."""
+        best = self.ledger.index.first()
+        if best is not None:
+            counts = self.ledger.index.counts()
+            step = len(self.ledger.index) - counts["waiting"] - counts["running"]
+            metrics = {f"best/{self.spec.search.metric}": best.value, "best/trial": best.number}
+            payload = {"metrics": metrics}
+            event = Event(trial=SEARCH_ITSELF, kind="report", step=step, payload=payload)
+            self.ledger.outbox.put(event)
+
     def _next_is_suspect(self) -> bool:
         waiting = self.ledger.index.first_waiting()
         return waiting is not None and _is_suspect(waiting)
@@ -201,15 +212,19 @@ class Search:
         verdict = self._verdict(report)
         ended = None if verdict.state == "waiting" else verdict.state
         self.ledger.report(report, ended, verdict.cause)
+        if ended is not None:  # in one write with the report, which `reconcile` goes by
+            self._tell_state(self.ledger.trial(number), ended, verdict.cause)
         return verdict
 
     def _verdict(self, report: TrialReport) -> Verdict:
+        goes_on = True
+        if self._halving is not None:  # also asked about the last report: its value counts
+            loss = self._sign * self.ledger.value_after(report)
+            goes_on = self._halving.goes_on(report.number, report.iteration, loss)
         if report.ended == "completed":
             return Verdict("completed")
-        if self._halving is not None:
-            loss = self._sign * self.ledger.value_after(report)
-            if not self._halving.goes_on(report.number, report.iteration, loss):
-                return Verdict("stopped_early", f"not among the best at {report.iteration}")
+        if not goes_on:
+            return Verdict("stopped_early", f"not among the best at {report.iteration}")
         return Verdict("waiting", self.stopping) if self.stopping else Verdict(None)
 
     def _end(
@@ -225,14 +240,7 @@ class Search:
         if not ended.ended:
             return
         self.view.ended(ended)
-        best = self.ledger.index.first()
-        if best is not None:
-            counts = self.ledger.index.counts()
-            step = len(self.ledger.index) - counts["waiting"] - counts["running"]
-            metrics = {f"best/{self.spec.search.metric}": best.value, "best/trial": best.number}
-            payload = {"metrics": metrics}
-            event = Event(trial=SEARCH_ITSELF, kind="report", step=step, payload=payload)
-            self.ledger.outbox.put(event)
+        self.tell_best()
 
     def _successive_halving(self) -> SuccessiveHalving | None:
         wanted = self.spec.search.early_stopping
@@ -240,9 +248,8 @@ class Search:
             return None
         halving = SuccessiveHalving(wanted.rungs(self.length), wanted.reduction)
         for trial in self.ledger.index.trials():
-            if trial.state != "diverged":
-                losses = {step: self._sign * value for step, value in trial.rungs.items()}
-                halving.restore(trial.number, losses)
+            losses = {step: self._sign * value for step, value in trial.rungs.items()}
+            halving.restore(trial.number, losses)
         return halving
 
     def _announce(self, trial: Trial) -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from synrep.config import Section
-from synrep_search.trial import Attempt, TrialJob
+from synrep_search.pack import Pack
+from synrep_search.trainers import trainer_named
+from synrep_search.trial import Attempt, Reporter, TrialJob
 
 if TYPE_CHECKING:
     from synrep_search.trial import TrialReport
@@ -27,24 +29,68 @@ class Orders(Section):
 
 
 class Slot:
-    """Trains the trials that it is told to.
+    """Trains the trials that it is told to: each by itself, or those of one shape as a pack.
 
     Args:
         cpu: cores; the trials of a slot share them.
         gpu: GPUs, or a fraction of one.
+        most: trials that it may have at a time.
+        measure: whether to find out how many of them are fastest; if not, it is `most`.
+
+    Attributes:
+        capacity: trials that it trains at a time; known after the first orders.
     """
 
-    def __init__(self, cpu: float, gpu: float) -> None:
+    def __init__(self, cpu: float, gpu: float, *, most: int = 1, measure: bool = False) -> None:
         self._device = "cuda" if gpu else "cpu"
         self._threads = max(1, int(cpu))
+        self._most = most
+        self._measure = measure
+        self.capacity = 1
+        self._known = False
         self._attempts: dict[int, Attempt] = {}
+        self._packs: dict[str, Pack] = {}
+        self._reports: list[TrialReport] = []
 
     def follow(self, orders: Orders) -> None:
         """Give up trials and take on others."""
-        self._attempts = {number: self._attempts[number] for number in orders.go_on}
+        kept = set(orders.go_on)
+        self._attempts = {n: attempt for n, attempt in self._attempts.items() if n in kept}
+        for pack in self._packs.values():
+            for number in pack.numbers - kept:
+                pack.leave(number)
         for job in orders.begin:
-            self._attempts[job.number] = Attempt(job, self._device, self._threads)
+            try:
+                self._take_on(job)
+            except Exception as error:  # noqa: BLE001 - whatever a training does, the others go on
+                self._reports.append(Reporter(job).died(error))
 
     def advance(self) -> list[TrialReport]:
-        """Train each trial to its next report."""
-        return [attempt.advance() for attempt in self._attempts.values()]
+        """Train all trials to their next reports; those of a pack, to the next report of any."""
+        reports = [*self._reports, *(attempt.advance() for attempt in self._attempts.values())]
+        self._reports = []
+        for pack in self._packs.values():
+            if pack.numbers:
+                reports += pack.advance()
+        return reports
+
+    def _take_on(self, job: TrialJob) -> None:
+        fusing = trainer_named(job.trainer).fusing() if self._most > 1 else None
+        if fusing is None:
+            self.capacity = self._most
+            self._attempts[job.number] = Attempt(job, self._device, self._threads)
+            return
+        config = Reporter(job).config()
+        where = {"device": self._device, "threads": self._threads}
+        if not self._known:
+            most = self._most
+            fastest = fusing.fastest_capacity
+            self.capacity = fastest(config, most=most, **where) if self._measure else most
+            self._known = True
+        if self.capacity == 1 or job.alone:
+            self._attempts[job.number] = Attempt(job, self._device, self._threads)
+            return
+        key = fusing.fusion_key(config)
+        if key not in self._packs:
+            self._packs[key] = Pack(fusing.FusedTraining(self._most, **where))
+        self._packs[key].join(job)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group
 from rich.table import Table
 
+from synrep_search.tracking.address import masked
 from synrep_search.view import TrialTable
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def status(ledger: Ledger, paths: SearchPaths) -> dict[str, Any]:
         "best": best and {"number": best.number, "value": best.value, "params": best.params},
         "metric": ledger.spec.search.metric,
         "attempts": sum(len(trial.record.attempts) for trial in ledger.index.trials()),
-        "tracking_uri": paths.tracking_uri(ledger.spec),
+        "tracking_uri": masked(paths.tracking_uri(ledger.spec)),
         "experiment_id": ledger.mlflow.get("experiment"),
         "parent_run_id": ledger.mlflow.get("parent"),
     }

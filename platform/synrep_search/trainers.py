@@ -27,6 +27,8 @@ class Trainer:
         config: import string of the configuration model, `package.module:Class`.
         training: import string of the training class, called with a configuration.
         goals: the metrics of its reports that a search can aim at; empty where any will do.
+        fused: name of the module that trains several as one program (`FusedTraining`,
+            `fusion_key`, `fastest_capacity`); empty where there is none.
         unsearchable: configuration fields that a space must not hold, each with the reason.
             A field's name also covers the fields below it.
     """
@@ -36,6 +38,7 @@ class Trainer:
     training: str
     unsearchable: dict[str, str]
     goals: tuple[str, ...] = ()
+    fused: str = ""
 
     def config_model(self) -> type[Section]:
         """The configuration model; loads no torch."""
@@ -46,6 +49,10 @@ class Trainer:
         """The training class; for `synrep` this loads torch."""
         training: Callable[..., Any] = _load(self.training)
         return training
+
+    def fusing(self) -> Any:
+        """The module that trains several as one program, or None; for `synrep` it loads torch."""
+        return import_module(self.fused) if self.fused else None
 
     def why_unsearchable(self, name: str) -> str | None:
         """The reason why `name` can't be searched, or None where it can."""
@@ -79,6 +86,7 @@ TRAINERS = {
                 "validation/z_mm",
                 "validation/only_z_mm",
             ),
+            fused="synrep.fused",
         ),
         Trainer(
             name="scripted",

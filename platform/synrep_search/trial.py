@@ -92,54 +92,52 @@ class Training(Protocol):
         """Go on from a state."""
 
 
-class Attempt:
-    """One attempt of a trial. Nothing happens before the first `advance`.
+class Reporter:
+    """Saves the states of one attempt and words its reports.
 
     Args:
-        job: what to run. A damaged checkpoint is passed over for the one before it.
-        device: where to train.
-        threads: CPU threads to train with.
+        job: of the attempt.
     """
 
-    def __init__(self, job: TrialJob, device: str, threads: int) -> None:
+    def __init__(self, job: TrialJob) -> None:
         self.job = job
-        self._device = device
-        self._threads = threads
         self._checkpoints = Storage.at(job.checkpoints)
-        self._training: Training | None = None
 
-    def advance(self) -> TrialReport:
-        """Train to the next report and save a checkpoint; an exception becomes a report."""
-        at = 0
-        try:
-            self._training = training = self._training or self._begin()
-            at = training.iteration
-            metrics = training.advance()
-            _check_finite(metrics, training.iteration)
-            ref = save_checkpoint(self._checkpoints, training.state(), training.iteration)
-            # Two are kept: should the newest be damaged, the one before it serves.
-            prune_checkpoints(self._checkpoints, keep=2)
-        except Diverged as error:
-            return self._report(error.iteration, ended="diverged", cause=error.reason)
-        except Exception as error:  # noqa: BLE001 - whatever a training does, the others go on
-            return self._report(at, ended="died", cause=f"{type(error).__name__}: {error}"[:300])
-        ended: Literal["", "completed"] = "completed" if training.finished else ""
-        return self._report(training.iteration, metrics=metrics, checkpoint=ref, ended=ended)
+    def config(self) -> Section:
+        """The configuration of the training."""
+        model = trainer_named(self.job.trainer).config_model()
+        return model.model_validate_json(json.dumps(self.job.config))
 
-    def _begin(self) -> Training:
-        trainer = trainer_named(self.job.trainer)
-        config = trainer.config_model().model_validate_json(json.dumps(self.job.config))
-        training: Training = trainer.training_class()(
-            config, device=self._device, threads=self._threads
-        )
+    def saved(self) -> State | None:
+        """The state to go on from; a damaged checkpoint is passed over for the one before it."""
         for ref in self.job.resume_from:
             try:
-                training.restore(load_checkpoint(self._checkpoints, ref))
+                return load_checkpoint(self._checkpoints, ref)
             except DamagedError as error:
                 print(f"trial {self.job.number}: {error}; using the one before", file=sys.stderr)  # noqa: T201 - the process's log
-                continue
-            break
-        return training
+        return None
+
+    def reached(self, state: State, metrics: dict[str, float], *, finished: bool) -> TrialReport:
+        """A report was reached: save the state.
+
+        Raises:
+            Diverged: a metric is not finite.
+        """
+        iteration = state.meta["iteration"]
+        _check_finite(metrics, iteration)
+        ref = save_checkpoint(self._checkpoints, state, iteration)
+        # Two are kept: should the newest be damaged, the one before it serves.
+        prune_checkpoints(self._checkpoints, keep=2)
+        ended: Literal["", "completed"] = "completed" if finished else ""
+        return self._report(iteration, metrics=metrics, checkpoint=ref, ended=ended)
+
+    def diverged(self, error: Diverged) -> TrialReport:
+        """The training can't recover."""
+        return self._report(error.iteration, ended="diverged", cause=error.reason)
+
+    def died(self, error: Exception) -> TrialReport:
+        """The training raised an exception."""
+        return self._report(0, ended="died", cause=f"{type(error).__name__}: {error}"[:300])
 
     def _report(self, iteration: int, **rest: Any) -> TrialReport:
         return TrialReport(
@@ -150,6 +148,43 @@ class Attempt:
             memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
             **{"metrics": {}, **rest},
         )
+
+
+class Attempt:
+    """One attempt of a trial, trained by itself. Nothing happens before the first `advance`.
+
+    Args:
+        job: what to run.
+        device: where to train.
+        threads: CPU threads to train with.
+    """
+
+    def __init__(self, job: TrialJob, device: str, threads: int) -> None:
+        self._reporter = Reporter(job)
+        self._device = device
+        self._threads = threads
+        self._training: Training | None = None
+
+    def advance(self) -> TrialReport:
+        """Train to the next report and save a checkpoint; an exception becomes a report."""
+        reporter = self._reporter
+        try:
+            self._training = training = self._training or self._begin()
+            metrics = training.advance()
+            return reporter.reached(training.state(), metrics, finished=training.finished)
+        except Diverged as error:
+            return reporter.diverged(error)
+        except Exception as error:  # noqa: BLE001 - whatever a training does, the others go on
+            return reporter.died(error)
+
+    def _begin(self) -> Training:
+        build = trainer_named(self._reporter.job.trainer).training_class()
+        config = self._reporter.config()
+        training: Training = build(config, device=self._device, threads=self._threads)
+        saved = self._reporter.saved()
+        if saved is not None:
+            training.restore(saved)
+        return training
 
 
 def _check_finite(metrics: dict[str, float], iteration: int) -> None:

@@ -82,7 +82,7 @@ class LinearCritic(nn.Module):
         super().__init__()
         self.slope = slope
 
-    def forward(self, poses: Tensor, keypoints: Tensor) -> Tensor:
+    def forward(self, poses: Tensor, keypoints: Tensor, *, straight: bool) -> Tensor:  # noqa: ARG002 - it has no kinks
         """Proportional to the sum of all coordinates."""
         return self.slope * (poses.sum((1, 2)) + keypoints.sum((1, 2)))
 
@@ -116,3 +116,31 @@ def test_gradient_penalty_matches_finite_differences(inputs: str) -> None:
     pair = (poses, points)
     penalty = gradient_penalty(critic, pair, pair, torch.ones(1, 1, 1).double(), inputs)
     assert penalty.item() == pytest.approx((squares**0.5 - 1) ** 2, rel=1e-4)
+
+
+@pytest.mark.parametrize("inputs", ["pose", "pose+features"])
+def test_straight_activations_change_no_gradient(inputs: str) -> None:
+    """Leaving out second derivatives that are 0 gives the gradients of plain autograd."""
+    torch.manual_seed(0)
+    kcs = WeightedKcs(KcsConfig(), HUMAN36M_17)
+    critic = Critic(CriticConfig(branch_width=8), kcs, HUMAN36M_17, GeneratorConfig()).double()
+    pairs = [tuple(torch.rand(2, 6, 17, d, dtype=torch.float64).unbind()) for d in (3, 2)]
+    real, fake = (pairs[0][0], pairs[1][0]), (pairs[0][1], pairs[1][1])
+    mix = torch.rand(6, 1, 1, dtype=torch.float64)
+
+    class Kinked(nn.Module):
+        kcs = critic.kcs
+
+        def forward(self, *given: Tensor, straight: bool) -> Tensor:
+            assert straight
+            return critic(*given)
+
+    weights = [weight for name, weight in critic.named_parameters() if "bias" not in name]
+    for mine, plain in zip(
+        *(
+            torch.autograd.grad(gradient_penalty(one, real, fake, mix, inputs), weights)  # type: ignore[arg-type]
+            for one in (critic, Kinked())
+        ),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, plain)

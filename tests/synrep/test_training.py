@@ -199,6 +199,15 @@ def test_batch_larger_than_the_data_is_refused() -> None:
         train(small(batch_size=10_000_000))
 
 
+def test_biases_without_effect_stay_at_zero() -> None:
+    """Batch normalisation cancels them; rounding in their gradient must not move them."""
+    _, state = train(small())
+    assert not state.arrays["generator.network.0.0.bias"].any()
+    assert state.arrays["generator.network.3.bias"].any()
+    _, state = train(small(generator__batch_norm=False))
+    assert state.arrays["generator.network.0.0.bias"].any()
+
+
 def test_best_generator_is_kept() -> None:
     """The state holds the weights of the report with the lowest error on validation subjects."""
     reports, state = train(small())

@@ -48,14 +48,12 @@ class TrialIndex:
         self._counts[trial.state] += 1
         if trial.state == "waiting":
             self._waiting.add(trial.number)
-        if self._first is not None and self._first.number == trial.number:
-            self._first = None if self._rank(trial) is None else trial
-            if self._first is None:  # the best one turned out to be none
-                self._first = next(iter(self.best(1)), None)
-        elif (rank := self._rank(trial)) is not None:
-            first = None if self._first is None else self._rank(self._first)
-            if first is None or rank < first:
-                self._first = trial
+        rank = self._rank(trial)
+        first = None if self._first is None else self._rank(self._first)
+        if first is None or (rank is not None and rank <= first):
+            self._first = self._first if rank is None else trial
+        elif first[1] == trial.number:  # the best one turned out to be less than it was
+            self._first = next(iter(self.best(1)), None)
 
     def trials(self) -> list[Trial]:
         """All trials in the order of their numbers."""

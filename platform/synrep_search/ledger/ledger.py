@@ -12,16 +12,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import optuna
-from optuna.trial import TrialState, create_trial
 
 from synrep.checkpoint import CheckpointRef
-from synrep_search.errors import LedgerError
+from synrep_search.errors import LedgerError, NoSearch
 from synrep_search.ledger.backup import copy_sqlite
 from synrep_search.ledger.database import open_storage, shown
 from synrep_search.ledger.index import TrialIndex
 from synrep_search.ledger.lease import Lease
 from synrep_search.ledger.outbox import Event, Outbox
-from synrep_search.ledger.records import DIVERGED, RECORD, TO_OPTUNA, Attempt, Record, Trial
+from synrep_search.ledger.records import TO_OPTUNA, Attempt, Record, Trial
+from synrep_search.ledger.rows import TrialRows
 from synrep_search.ledger.sampling import Proposer, derived, key_of
 from synrep_search.spec import SearchSpec
 
@@ -30,12 +30,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from optuna.storages import RDBStorage
+    from optuna.study._frozen import FrozenStudy
 
     from synrep_search.ledger.records import State
     from synrep_search.trial import TrialReport
 
 SPEC, PROVENANCE, TARGET = "synrep.spec", "synrep.provenance", "synrep.target"
 MLFLOW = "synrep.mlflow"
+EXISTS = (
+    "search {name!r} exists already: go on with it by `synrep-search resume {name}`, or launch "
+    "under another name with --name"
+)
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -48,7 +53,10 @@ class Ledger:
         self._study = optuna.load_study(study_name=name, storage=storage)
         attributes = self._study.user_attrs
         if SPEC not in attributes:
-            raise LedgerError(f"{name!r} in {shown(str(storage.url))} is not a search of ours")
+            raise NoSearch(
+                f"{name!r} in {shown(str(storage.url))} is not a search of ours, or its launch was "
+                "cut off: launch it again"
+            )
         self.name = name
         self.spec = SearchSpec.model_validate_json(attributes[SPEC])
         self.provenance: dict[str, str] = attributes[PROVENANCE]
@@ -60,7 +68,7 @@ class Ledger:
         self.lease = Lease(storage.engine, name)
         self.outbox = Outbox(storage.engine, name)
         self._sign = 1 if self.spec.search.direction == "minimize" else -1
-        self._ids: dict[int, int] = {}
+        self._rows = TrialRows(storage, self._study)
 
     @classmethod
     def create(cls, url: str, spec: SearchSpec, provenance: dict[str, str]) -> Ledger:
@@ -70,15 +78,12 @@ class Ledger:
             LedgerError: it exists already, or the database can't be used.
         """
         with _opened(url) as storage:
-            try:
-                study = optuna.create_study(
-                    study_name=spec.name, storage=storage, direction=spec.search.direction
-                )
-            except optuna.exceptions.DuplicatedStudyError:
-                raise LedgerError(
-                    f"search {spec.name!r} exists already: go on with it by `synrep-search resume "
-                    f"{spec.name}`, or launch under another name with --name"
-                ) from None
+            for known in storage.get_all_studies():
+                if known.study_name == spec.name:
+                    _make_way(storage, known)
+            study = optuna.create_study(
+                study_name=spec.name, storage=storage, direction=spec.search.direction
+            )
             study.set_user_attr(PROVENANCE, provenance)
             study.set_user_attr(TARGET, spec.search.trials)
             study.set_user_attr(SPEC, spec.model_dump_json())  # last: it makes the study a search
@@ -96,12 +101,14 @@ class Ledger:
                 return cls(storage, name)
             except KeyError:
                 names = ", ".join(study.study_name for study in storage.get_all_studies())
-                raise LedgerError(
+                raise NoSearch(
                     f"no search {name!r} in {shown(url)} (there are: {names or 'none'})"
                 ) from None
 
     def replace_spec(self, spec: SearchSpec) -> None:
-        """Put a changed specification in the place of the old one."""
+        """Put a changed specification in the place of the old one; its goal is the same."""
+        if spec.search.trials != self.spec.search.trials:
+            self.set_target(spec.search.trials)
         self._study.set_user_attr(SPEC, spec.model_dump_json())
         self.spec = spec
 
@@ -169,7 +176,7 @@ class Ledger:
                 self.end(trial.number, "waiting", "interrupted: the driver died")
                 lost.append(trial.number)
             elif TO_OPTUNA[trial.state] != frozen.state:  # it died between two writes
-                self._settle(trial)
+                self._rows.settle(trial, self._rungs_of(trial))
         return lost
 
     def begin(self) -> Trial | None:
@@ -181,7 +188,7 @@ class Ledger:
             return self._create()
         attempt = Attempt(number=waiting.attempt + 1, started=time.time())
         begun = self._store(waiting, state="running", attempts=(*waiting.record.attempts, attempt))
-        self._storage.set_trial_state_values(self._id(begun.number), TrialState.RUNNING)
+        self._rows.settle(begun, ())
         return begun
 
     def report(self, report: TrialReport, ended: State | None, cause: str) -> Trial:
@@ -217,9 +224,8 @@ class Ledger:
         """The best value of a trial so far, with a report that is not recorded yet."""
         value = report.metrics[self.spec.search.metric]
         before = self.index[report.number].value
-        return (
-            value if before is None else self._sign * min(self._sign * before, self._sign * value)
-        )
+        better = min if self._sign == 1 else max
+        return value if before is None else better(before, value)
 
     def end(
         self,
@@ -250,8 +256,8 @@ class Ledger:
             shared_failures=trial.record.shared_failures + shared_failures,
             attempts=(*earlier, last),
         )
-        self._settle(stored)
-        if stored.ended:
+        self._rows.settle(stored, self._rungs_of(stored))
+        if stored.ended and "_proposer" in vars(self):  # else it begins with this trial
             self._proposer.learn(stored)
         return stored
 
@@ -275,29 +281,10 @@ class Ledger:
             key=key_of(point.params, seed),
             attempts=(Attempt(number=1, started=time.time()),),
         )
-        template = create_trial(
-            state=TrialState.RUNNING,
-            params=point.params,
-            distributions=point.distributions,
-            user_attrs={RECORD: record.model_dump_json()},
-        )
-        study = self._study._study_id  # noqa: SLF001 - Optuna has no public way
-        self._ids[number] = self._storage.create_new_trial(study, template)
+        self._rows.add(number, point, record)
         trial = Trial(number=number, params=point.params, record=record)
         self.index.put(trial)
         return trial
-
-    def _settle(self, trial: Trial) -> None:
-        """Bring Optuna's trial into the state that ours is in, with its values at the rungs."""
-        key = self._id(trial.number)
-        if trial.state == "diverged":
-            self._storage.set_trial_system_attr(key, DIVERGED, 1.0)
-        if trial.ended:
-            for iteration in self._rungs_of(trial):
-                value = trial.rungs[iteration]
-                self._storage.set_trial_intermediate_value(key, iteration, value)
-        values = [trial.value] if trial.state == "completed" and trial.value is not None else None
-        self._storage.set_trial_state_values(key, TO_OPTUNA[trial.state], values)
 
     def _rungs_of(self, trial: Trial) -> Iterable[int]:
         """The reports that early stopping judged, and the last one."""
@@ -306,17 +293,9 @@ class Ledger:
         judged = {next((at for at in trial.rungs if at >= rung), 0) for rung in wanted}
         return sorted((judged | {trial.iteration}) - {0})
 
-    def _id(self, number: int) -> int:
-        if number not in self._ids:
-            self._ids[number] = self._storage.get_trial_id_from_study_id_trial_number(
-                self._study._study_id,  # noqa: SLF001 - Optuna has no public way
-                number,
-            )
-        return self._ids[number]
-
     def _store(self, trial: Trial, **changes: Any) -> Trial:
         record = trial.record.model_copy(update=changes)
-        self._storage.set_trial_user_attr(self._id(trial.number), RECORD, record.model_dump_json())
+        self._rows.store(trial.number, record)
         stored = trial.model_copy(update={"record": record})
         self.index.put(stored)
         return stored
@@ -336,3 +315,11 @@ def _opened(url: str) -> Iterator[RDBStorage]:
 def _close(storage: RDBStorage) -> None:
     storage.remove_session()
     storage.engine.dispose()
+
+
+def _make_way(storage: RDBStorage, known: FrozenStudy) -> None:
+    """Remove what is left of a launch that was cut off; raise if it is anything else."""
+    key = known._study_id  # noqa: SLF001 - Optuna has no public way
+    if set(known.user_attrs) - {PROVENANCE, TARGET} or storage.get_n_trials(key):
+        raise LedgerError(EXISTS.format(name=known.study_name))
+    storage.delete_study(key)

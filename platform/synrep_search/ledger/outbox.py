@@ -54,7 +54,7 @@ class Event:
 
 
 class Outbox:
-    """The events of one search. Only the driver's main thread writes; any thread may read.
+    """The events of one search: put by the driver's main thread, marked by its delivery.
 
     Args:
         engine: of the ledger's database.
@@ -116,6 +116,14 @@ class Outbox:
             statement = events.update().where(events.c.id == sa.bindparam("event"))
             with self._engine.begin() as connection:
                 connection.execute(statement.values(delivered=True), rows)
+
+    def redeliver(self, trial: int | None = None) -> None:
+        """Make the events of a trial, or all, undelivered again."""
+        which = [events.c.search == self._search]
+        if trial is not None:
+            which.append(events.c.trial == trial)
+        with self._engine.begin() as connection:
+            connection.execute(events.update().where(*which).values(delivered=False))
 
     def reports(self, trial: int, last: int | None = None) -> list[Event]:
         """Reports of a trial, the newest first."""

@@ -133,15 +133,15 @@ class Proposer:
     def _add(self, trial: Trial) -> None:
         space = self._spec.space
         try:
-            space.flatten(trial.record.values)
+            params = space.flatten(trial.record.values)
         except InputError:
             return  # the space was changed since: nothing to learn for the new one
-        replay = optuna.trial.FixedTrial(trial.params)
+        replay = optuna.trial.FixedTrial(params)
         space.sample(OptunaSuggest(replay))
         frozen = create_trial(
             state=TO_OPTUNA[trial.state],
             value=trial.value if trial.state == "completed" else None,
-            params=trial.params,
+            params=params,
             distributions=replay.distributions,
             intermediate_values={} if trial.value is None else {max(trial.rungs): trial.value},
             constraints={"diverged": 1.0} if trial.state == "diverged" else None,

@@ -85,8 +85,9 @@ class Resources(Section):
     """CPU cores; each trial uses this many threads, at least one."""
     gpu: Annotated[float, Field(ge=0)] = 0.0
     """GPUs; a fraction lets several trials share one, without isolation of memory."""
-    fuse: Literal["off", "auto"] = "auto"
-    """Train trials of equal shapes as one program. At present `auto` resolves to `off`."""
+    fuse: Literal["off", "auto"] | Annotated[int, Field(ge=2)] = "auto"
+    """Train trials of equal shapes as one program: never, as many as prove fastest on the machine
+    at hand, or so many in each slot."""
     trials_at_once: Count | None = None
     """Trials that run at the same time; None is as many as the machines hold."""
 

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
-from pathlib import Path
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
+
+from synrep_search.tracking.address import artifact_folder, masked, sqlite_file
 
 # Read by mlflow when it is imported or called; a user's own settings win.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+# The delivery tries again itself; a request that made a run may be lost on its way back, and
+# repeated blindly it would make a second one.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+# Else it looks up every run that ends, to print its address.
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -22,27 +29,55 @@ if TYPE_CHECKING:
 logging.getLogger("alembic").setLevel(logging.WARNING)
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 
+UNAVAILABLE = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"}
+"""Codes of errors that say nothing about what was asked: the same call may work later."""
+
+
+class Refused(Exception):  # noqa: N818 - what happened, in the delivery's own words
+    """MLflow can't take anything of this search until somebody mends something."""
+
 
 def open_client(uri: str) -> MlflowClient:
     """A client of a tracking server or database; a new SQLite store is made ready by the call."""
-    if uri.startswith("sqlite:///"):
-        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    file = sqlite_file(uri)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(file)) as connection:
+            # Several drivers and MLflow's pages share this file: readers never wait for a writer.
+            connection.execute("PRAGMA journal_mode=WAL")
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
 def experiment_id(client: MlflowClient, uri: str, name: str) -> str:
-    """The experiment of that name, made if there is none."""
+    """The experiment of that name, made if there is none.
+
+    Raises:
+        Refused: it was deleted.
+    """
     found: Experiment | None = client.get_experiment_by_name(name)
     if found is None:
-        location = None
-        if uri.startswith("sqlite:///"):
-            # Beside the database, wherever the process was started.
-            folder = Path(uri.removeprefix("sqlite:///")).absolute().parent / "mlartifacts"
-            location = folder.as_uri()
+        file = sqlite_file(uri)
+        location = None if file is None else artifact_folder(file).as_uri()
         try:
             return client.create_experiment(name, artifact_location=location)
         except MlflowException:
             found = client.get_experiment_by_name(name)  # another driver was faster
             if found is None:
                 raise
+    if found.lifecycle_stage != "active":
+        raise Refused(
+            f"the experiment {name!r} was deleted: bring it back with "
+            f"`mlflow experiments restore --experiment-id {found.experiment_id}`"
+        )
     return found.experiment_id
+
+
+def is_refusal(error: MlflowException) -> bool:
+    """Whether the server will never take what it was given, however often it is tried."""
+    return error.error_code in {"INVALID_PARAMETER_VALUE", "INVALID_STATE"}
+
+
+def reason(error: Exception) -> str:
+    """What an error says, in one line that can be shown."""
+    lines = str(error).strip().splitlines()
+    return masked(lines[0] if lines else type(error).__name__)[:300]

@@ -1,7 +1,8 @@
 """Delivers the outbox to MLflow from a thread of its own, again and again until it arrives.
 
 Training never waits for it. Every step can be repeated: runs are found by their tags before they
-are made, and a metric that is logged twice with the same step and time is one metric.
+are made, and a metric that is logged twice with the same step and time is one metric. MLflow can
+even lose the runs: what is missing is made anew from the ledger, which forgets nothing.
 """
 
 from __future__ import annotations
@@ -11,16 +12,18 @@ import random
 import threading
 from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
 from mlflow.exceptions import MlflowException
 
-from synrep_search.tracking.client import experiment_id, open_client
-from synrep_search.tracking.runs import Runs
+from synrep_search.ledger.database import SEARCH_ITSELF
+from synrep_search.tracking.address import masked
+from synrep_search.tracking.client import UNAVAILABLE, experiment_id, open_client, reason
+from synrep_search.tracking.runs import RunGone, Runs, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from synrep_search.ledger.ledger import Ledger
+    from synrep_search.ledger.outbox import Event
 
 PERIOD_S = 2.0
 LONGEST_WAIT_S = 30.0
@@ -33,7 +36,8 @@ class Delivery:
     Args:
         ledger: whose outbox is delivered; its database may be used from several threads.
         uri: tracking server or database.
-        say: told, in one line each, when MLflow becomes unreachable and when it is back.
+        say: told, in one line each, when MLflow can't be used and why, when it is back, and
+            what it refuses for good.
     """
 
     def __init__(self, ledger: Ledger, uri: str, say: Callable[[str], None]) -> None:
@@ -42,10 +46,15 @@ class Delivery:
         self._say = say
         self._outbox = ledger.outbox
         self._runs: Runs | None = None
+        self._remade: set[int] = set()
         self._wake = threading.Event()
         self._stopped = threading.Event()
-        self._idle = threading.Event()
         self._failures = 0
+        self._said = ""
+        self._progress = threading.Condition()
+        self._begun = 0
+        self._settled = 0
+        """The last round that left nothing to do, or failed."""
         self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
 
     def start(self) -> None:
@@ -53,14 +62,15 @@ class Delivery:
         self._thread.start()
 
     def flush(self, timeout_s: float) -> int:
-        """Deliver what there is now, for at most some seconds.
+        """Deliver what there is now: until all has arrived, an attempt fails, or time is up.
 
         Returns:
             Number of events that are still undelivered.
         """
-        self._idle.clear()
-        self._wake.set()
-        self._idle.wait(timeout_s)
+        with self._progress:
+            mine = self._begun + 1  # a round under way may have looked before the last event
+            self._wake.set()
+            self._progress.wait_for(lambda: self._settled >= mine, timeout_s)
         return self._outbox.depth()
 
     def stop(self) -> None:
@@ -71,32 +81,68 @@ class Delivery:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
+            with self._progress:
+                self._begun += 1
             try:
-                if not self._round():
-                    self._idle.set()
-            except (MlflowException, OSError, sa.exc.SQLAlchemyError) as error:
+                settled = not self._round()
+            except Exception as error:  # noqa: BLE001 - stores of artifacts raise anything
                 self._failed(error)
+                settled = True
             else:
                 self._succeeded()
-            self._wake.wait(self._pause())
-            self._wake.clear()
+            if settled:
+                with self._progress:
+                    self._settled = self._begun
+                    self._progress.notify_all()
+                self._wake.wait(self._pause())
+                self._wake.clear()
 
-    def _round(self) -> int:
-        """Deliver up to one batch; the number of events that it held."""
+    def _round(self) -> bool:
+        """Deliver up to one batch; whether there may be more."""
         pending = self._outbox.pending()
         if not pending:
-            return 0
-        if self._runs is None:
-            client = open_client(self.uri)
-            found = experiment_id(client, self.uri, self._ledger.spec.tracking.experiment)
-            self._runs = Runs(client, found, self._ledger.name)
-            self._ledger.note_runs(found, self._runs.parent())
-        for done in self._runs.deliver(pending):
-            self._outbox.mark(done)
-            if self._stopped.is_set():
-                break
-        self._wake.set()
-        return len(pending)
+            return False
+        runs = self._runs = self._runs or self._open(pending)
+        try:
+            for done in runs.deliver(pending):
+                self._note(runs)
+                self._outbox.mark(done)
+                if self._stopped.is_set():
+                    break
+        except RunGone as gone:
+            self._again(gone.trial, pending)
+        return True
+
+    def _open(self, pending: list[Event]) -> Runs:
+        """Find the runs of the search, and put back what MLflow has lost of it."""
+        client = open_client(self.uri)
+        ledger = self._ledger
+        found = experiment_id(client, self.uri, ledger.spec.tracking.experiment)
+        runs = Runs(client, found, ledger.name, ledger.provenance["id"], self._say)
+        if not len(runs) and ledger.mlflow:
+            self._say(f"MLflow has nothing of {ledger.name!r} any more: all of it is sent again")
+            self._outbox.redeliver()
+            pending[:] = self._outbox.pending()
+        for trial in runs.doubled:
+            self._outbox.redeliver(trial)
+        return runs
+
+    def _note(self, runs: Runs) -> None:
+        """Remember where MLflow has the search."""
+        parent = runs.parent
+        if parent is not None and self._ledger.mlflow.get("parent") != parent:
+            self._ledger.note_runs(runs.experiment, parent)
+
+    def _again(self, trial: int, pending: list[Event]) -> None:
+        """A run was deleted: make it anew; that of a trial only once."""
+        self._runs = None
+        if trial in self._remade and trial != SEARCH_ITSELF:
+            self._say(f"the run of {named(trial)} was deleted again: it is left alone from now on")
+            self._outbox.mark([event.id for event in pending if event.trial == trial])
+            return
+        self._remade.add(trial)
+        self._say(f"the run of {named(trial)} is not in MLflow any more: it is made anew")
+        self._outbox.redeliver(trial)
 
     def _pause(self) -> float:
         if not self._failures:
@@ -109,10 +155,24 @@ class Delivery:
         logger.debug("delivery failed", exc_info=error)
         self._failures += 1
         self._runs = None
-        if self._failures == 1:
-            self._say(f"MLflow at {self.uri} does not answer; training goes on, events are kept")
+        trouble = _trouble(error, self.uri)
+        line = f"MLflow at {masked(self.uri)} {trouble}; training goes on, events are kept"
+        if line != self._said:
+            self._say(line)
+        self._said = line
 
     def _succeeded(self) -> None:
         if self._failures:
-            self._say(f"MLflow at {self.uri} is back")
+            self._say(f"MLflow at {masked(self.uri)} is back")
         self._failures = 0
+        self._said = ""
+
+
+def _trouble(error: Exception, uri: str) -> str:
+    """What is wrong, in words."""
+    if isinstance(error, MlflowException):
+        if error.error_code not in UNAVAILABLE:
+            return f"refuses: {reason(error)}"
+        if uri.startswith("http"):
+            return "does not answer"
+    return f"can't be used: {reason(error)}"

@@ -12,44 +12,53 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
+    from synrep_search.ledger.outbox import Event
+
 ALIAS = "champion"
-SOURCE_TAG = "synrep.checkpoint"
+CHECKPOINT_TAG, TIME_TAG = "synrep.checkpoint", "synrep.time_ms"
 REQUIREMENTS = ["onnx", "onnxruntime", "numpy"]
 """What serving the model takes: not this project, and not torch."""
 
 
-def register(client: MlflowClient, name: str, run: str, payload: dict[str, Any]) -> ModelVersion:
-    """Make the generator exported to `payload['folder']` the champion of the model `name`.
+def register(client: MlflowClient, name: str, run: str, event: Event) -> None:
+    """Make the generator exported to a folder a version of the model `name`.
 
-    Repeating it changes nothing: the version of the same checkpoint is found again.
+    The alias goes to the newest champion, in whatever order they arrive. Repeating it changes
+    nothing: the version of the same run and checkpoint is found again.
+
+    Args:
+        client: of the registry.
+        name: of the model.
+        run: of the trial.
+        event: the champion's; it names the folder and the checkpoint that it was made from.
     """
     try:
         client.create_registered_model(name)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    version = _version_of(client, name, payload["checkpoint"])
-    if version is None:
-        _upload(client, run, Path(payload["folder"]))
-        root = client.get_run(run).info.artifact_uri
-        version = client.create_model_version(
-            name,
-            source=f"{root}/model",
-            run_id=run,
-            tags={SOURCE_TAG: payload["checkpoint"], "synrep.trial": str(payload["trial"])},
-        )
-    client.set_registered_model_alias(name, ALIAS, version.version)
-    return version
+    checkpoint = event.payload["checkpoint"]
+    versions = list(client.search_model_versions(f"name = '{name}'"))
+    if not any(_is_of(version, run, checkpoint) for version in versions):
+        # A folder of its own: a version's content never changes, even if its trial goes on.
+        path = f"model/{checkpoint[:12]}"
+        _upload(client, run, Path(event.payload["folder"]), path)
+        tags = {
+            CHECKPOINT_TAG: checkpoint,
+            TIME_TAG: str(event.time_ms),
+            "synrep.trial": str(event.trial),
+        }
+        source = f"{client.get_run(run).info.artifact_uri}/{path}"
+        versions.append(client.create_model_version(name, source=source, run_id=run, tags=tags))
+    newest = max(versions, key=lambda one: (int(one.tags.get(TIME_TAG, 0)), int(one.version)))
+    client.set_registered_model_alias(name, ALIAS, newest.version)
 
 
-def _version_of(client: MlflowClient, name: str, checkpoint: str) -> ModelVersion | None:
-    for version in client.search_model_versions(f"name = '{name}'"):
-        if version.tags.get(SOURCE_TAG) == checkpoint:
-            return version
-    return None
+def _is_of(version: ModelVersion, run: str, checkpoint: str) -> bool:
+    return bool(version.run_id == run and version.tags.get(CHECKPOINT_TAG) == checkpoint)
 
 
-def _upload(client: MlflowClient, run: str, folder: Path) -> None:
+def _upload(client: MlflowClient, run: str, folder: Path, path: str) -> None:
     """Write the ONNX model in MLflow's format and store it with the run."""
     import mlflow.onnx  # noqa: PLC0415 - loads onnx, which only the champion needs
     import numpy as np  # noqa: PLC0415
@@ -65,11 +74,16 @@ def _upload(client: MlflowClient, run: str, folder: Path) -> None:
 
     signature = ModelSignature(schema(model.graph.input), schema(model.graph.output))
     with TemporaryDirectory() as temporary:
-        path = Path(temporary) / "model"
+        local = Path(temporary) / "model"
         mlflow.onnx.save_model(
-            model, str(path), signature=signature, pip_requirements=list(REQUIREMENTS)
+            model,
+            str(local),
+            signature=signature,
+            pip_requirements=list(REQUIREMENTS),
+            save_as_external_data=False,  # one file, as it was exported
+            onnx_execution_providers=["CPUExecutionProvider"],  # what onnxruntime has everywhere
         )
-        client.log_artifacts(run, str(path), "model")
+        client.log_artifacts(run, str(local), path)
 
 
 def _shape(value: Any) -> list[int]:

@@ -5,27 +5,34 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from pathlib import Path
+
+from synrep_search.tracking.address import artifact_folder, sqlite_file
 
 
 def command(uri: str, host: str, port: int) -> list[str]:
     """The command that serves MLflow's pages on a SQLite store."""
-    artifacts = Path(uri.removeprefix("sqlite:///")).absolute().parent / "mlartifacts"
+    file = sqlite_file(uri)
+    assert file is not None, "only a SQLite store needs a server of ours"
+    file.parent.mkdir(parents=True, exist_ok=True)
     return [
         sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri,
-        "--artifacts-destination", str(artifacts), "--host", host, "--port", str(port),
-        "--workers", "1",
+        "--artifacts-destination", str(artifact_folder(file)),
+        "--host", host, "--port", str(port), "--workers", "1",
     ]  # fmt: skip
+
+
+def environment() -> dict[str, str]:
+    """What the server is told by its environment."""
+    return os.environ | {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # saves 7 processes
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
 
 
 def serve(uri: str, host: str, port: int) -> None:
     """Become the server: the process is replaced, so Ctrl-C ends it."""
-    os.environ |= {
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # saves 7 processes
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-    }
     words = command(uri, host, port)
-    os.execv(words[0], words)  # noqa: S606 - our own interpreter, no shell
+    os.execve(words[0], words, environment())  # noqa: S606 - our own interpreter, no shell
 
 
 def free_port(host: str, wanted: int) -> int:

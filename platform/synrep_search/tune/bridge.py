@@ -11,7 +11,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from synrep_search.trial import TrialReport
-from synrep_search.tune.trainable import ORDERS, REPORTS, SLOT
+from synrep_search.tune.trainable import MOST, ORDERS, REPORTS, SLOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,9 @@ class SlotSearcher(Searcher):
         """A slot with its first orders; None for now, FINISHED if there will be none."""
         orders = self._slots.open(trial_id)
         if orders is not None:
-            return {**self._config, SLOT: trial_id, ORDERS: orders.model_dump_json()}
+            own = {SLOT: trial_id, ORDERS: orders.model_dump_json()}
+            most = min(self._config[MOST], self._slots.share)
+            return {**self._config, **own, MOST: most}
         # Tune compares with this word, whatever its annotation says.
         return cast("None", Searcher.FINISHED) if self._slots.search.finished else None
 
@@ -86,8 +88,9 @@ class SlotScheduler(FIFOScheduler):
         """The reports of a slot: its next orders, or its end."""
         del tune_controller
         slot = trial.trial_id
-        reports = [TrialReport.model_validate(report) for report in json.loads(result[REPORTS])]
-        orders = self._slots.report(slot, reports)
+        capacity, told = json.loads(result[REPORTS])
+        reports = [TrialReport.model_validate(report) for report in told]
+        orders = self._slots.report(slot, reports, capacity)
         if orders is None:
             return TrialScheduler.STOP
         self._turns[slot] += 1
@@ -111,4 +114,5 @@ def _cause(trial: TuneTrial) -> tuple[str, bool]:
         return "its node was lost", True
     if "RayActorError" in text or "ActorDiedError" in text or "actor died" in text:
         return "its process died", False
-    return [line.strip() for line in text.splitlines() if line.strip()][-1][:300], False
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return (lines[-1][:300] if lines else "unknown"), False

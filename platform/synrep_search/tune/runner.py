@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
+import threading
 import uuid
+from concurrent.futures import Future
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -26,14 +29,18 @@ from ray import tune
 from ray.tune.error import TuneError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from synrep.errors import InputError
 from synrep_search.tune.bridge import SlotScheduler, SlotSearcher
 from synrep_search.tune.desk import Desk
 from synrep_search.tune.slots import Slots
-from synrep_search.tune.trainable import CPU, DESK, GPU, SlotTrainable
+from synrep_search.tune.trainable import CPU, DESK, GPU, MEASURE, MOST, SlotTrainable
 
 if TYPE_CHECKING:
     from synrep_search.search import Search
 
+MOST_FUSED = 32
+"""Trials that `fuse: auto` considers for a slot: more gain little, and more are lost with it."""
+REMEDY = "start one with `ray start --head`, or leave --address out"
 OBJECT_STORE_BYTES = 100 * 2**20
 """Only short JSON texts pass through Ray; poses are memory-mapped files."""
 
@@ -41,38 +48,69 @@ OBJECT_STORE_BYTES = 100 * 2**20
 class RayRunner:
     """Runs the jobs of a search as Tune trials.
 
+    Ray starts at once, while others prepare the search.
+
     Args:
         address: of a running cluster; None starts Ray on this machine and ends it afterwards.
+
+    Raises:
+        InputError: there is no cluster at the address.
     """
 
     def __init__(self, address: str | None = None) -> None:
-        self.address = address
+        if address is not None:
+            _reach(address)
+        self._started: Future[None] = Future()
+        self._ended = threading.Event()
+        threading.Thread(target=self._start, args=(address,), name="ray", daemon=True).start()
+        if address is not None:
+            self._started.result()  # nothing is begun on a cluster that is not there
 
     def __call__(self, search: Search) -> None:
         """Run until the search is finished."""
-        _connect(self.address)
+        self._started.result()
         try:
             with TemporaryDirectory(prefix="synrep-tune-", ignore_cleanup_errors=True) as scratch:
                 self._tune(search, Path(scratch))
         finally:
             ray.shutdown()
+            self._ended.set()
+
+    def _start(self, address: str | None) -> None:
+        try:
+            _connect(address)
+        except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
+            self._started.set_exception(error)
+        else:
+            self._started.set_result(None)
+        # Linux ends Ray's processes together with the thread that started them.
+        self._ended.wait()
 
     def _tune(self, search: Search, scratch: Path) -> None:
         resources = search.spec.resources
         count = resources.trials_at_once or _slots(resources.cpu, resources.gpu)
-        search.view.say(f"{count} trials at a time on {_described(ray.cluster_resources())}")
+        search.view.say(f"{count} slots on {_described(ray.cluster_resources())}")
         name = f"synrep-{search.ledger.name}-{uuid.uuid4().hex[:8]}"
         beside_driver = NodeAffinitySchedulingStrategy(
             ray.get_runtime_context().get_node_id(), soft=False
         )
         desk: Any = ray.remote(num_cpus=0)(Desk)
         desk = desk.options(name=name, scheduling_strategy=beside_driver).remote()
-        slots = Slots(search, count, capacity=1)
+        slots = Slots(search, count)
+        measure = resources.fuse == "auto"
+        most = MOST_FUSED if measure else 1 if resources.fuse == "off" else resources.fuse
         tuner = tune.Tuner(
             tune.with_resources(SlotTrainable, {"cpu": resources.cpu, "gpu": resources.gpu}),
             tune_config=tune.TuneConfig(
                 search_alg=SlotSearcher(
-                    slots, {DESK: name, CPU: resources.cpu, GPU: resources.gpu}
+                    slots,
+                    {
+                        DESK: name,
+                        CPU: resources.cpu,
+                        GPU: resources.gpu,
+                        MOST: most,
+                        MEASURE: measure,
+                    },
                 ),
                 scheduler=SlotScheduler(slots, desk.put.remote),
                 num_samples=-1,
@@ -108,8 +146,22 @@ def _connect(address: str | None) -> None:
             object_store_memory=OBJECT_STORE_BYTES,
             **quiet,
         )
-    else:
+        return
+    try:
         ray.init(address=address, **quiet)
+    except (ConnectionError, ValueError) as error:
+        raise InputError(f"--address {address}", f"no Ray cluster: {error}", REMEDY) from None
+
+
+def _reach(address: str) -> None:
+    """Raise at once where Ray would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not port.isdigit():
+        return  # a word such as auto
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise InputError(f"--address {address}", f"no Ray cluster: {error}", REMEDY) from None
 
 
 def _slots(cpu: float, gpu: float) -> int:

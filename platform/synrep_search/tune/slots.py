@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from synrep_search.slot import Orders
@@ -19,13 +20,12 @@ class Slots:
     Args:
         search: the one that is run.
         count: slots that there are when all machines are there.
-        capacity: trials that a slot trains at a time, at most.
     """
 
-    def __init__(self, search: Search, count: int, capacity: int) -> None:
+    def __init__(self, search: Search, count: int) -> None:
         self.search = search
         self._count = count
-        self._capacity = capacity
+        self._capacity: Counter[str] = Counter()
         self._running: dict[str, dict[int, TrialJob]] = {}
 
     def open(self, slot: str) -> Orders | None:
@@ -37,9 +37,22 @@ class Slots:
             return None
         return orders
 
-    def report(self, slot: str, reports: Sequence[TrialReport]) -> Orders | None:
-        """Pass on the reports of a slot; its next orders, or None if it is to end."""
-        going_on = self.search.on_reports(reports)
+    @property
+    def share(self) -> int:
+        """Trials that a slot may have, so that all slots have some."""
+        return max(1, -(-self.search.open_trials // self._count))
+
+    def report(self, slot: str, reports: Sequence[TrialReport], capacity: int = 1) -> Orders | None:
+        """Pass on the reports of a slot; its next orders, or None if it is to end.
+
+        Args:
+            slot: its name.
+            reports: of some of its trials.
+            capacity: trials that it trains at a time.
+        """
+        self._capacity[slot] = capacity
+        silent = set(self._running[slot]) - {report.number for report in reports}
+        going_on = self.search.on_reports(reports) | silent
         jobs = self._running[slot]
         for number in set(jobs) - going_on:
             del jobs[number]
@@ -70,5 +83,4 @@ class Slots:
         jobs = self._running[slot]
         if any(job.alone for job in jobs.values()):
             return 1
-        open_trials = self.search.open_trials
-        return min(self._capacity, max(1, -(-open_trials // self._count)))
+        return min(max(1, self._capacity[slot]), self.share)

@@ -10,10 +10,13 @@ from ray.tune import Trainable
 
 from synrep_search.slot import Orders, Slot
 
-SLOT, ORDERS, REPORTS = "slot", "orders", "reports"
-"""Keys of the only values that pass through Tune, all texts: Tune keeps windows of statistics for
-each number that it sees."""
-DESK, CPU, GPU = "desk", "cpu", "gpu"
+DESK, CPU, GPU, SLOT, MOST, MEASURE, ORDERS = (
+    "desk", "cpu", "gpu", "slot", "most", "measure", "orders",
+)  # fmt: skip
+"""What a slot is told when it starts."""
+REPORTS = "reports"
+"""The only value that passes through Tune, a text: Tune keeps windows of statistics for each number
+that it sees."""
 
 
 class SlotTrainable(Trainable):
@@ -24,17 +27,19 @@ class SlotTrainable(Trainable):
         self._desk: Any = ray.get_actor(config[DESK])
         self._name = config[SLOT]
         self._turn = 0
-        self._slot = Slot(config[CPU], config[GPU])
+        self._slot = Slot(config[CPU], config[GPU], most=config[MOST], measure=config[MEASURE])
         self._slot.follow(Orders.model_validate_json(config[ORDERS]))
 
     def step(self) -> dict[str, Any]:
-        """Train all trials of the slot to their next reports."""
+        """Train the trials of the slot to their next reports; the first turn tells its capacity."""
         if self._turn:
             orders = ray.get(self._desk.take.remote(self._name, self._turn))
             self._slot.follow(Orders.model_validate_json(orders))
         self._turn += 1
-        reports = [report.model_dump(mode="json") for report in self._slot.advance()]
-        return {REPORTS: json.dumps(reports)}
+        roomy = self._turn == 1 and self._slot.capacity > 1
+        reports = [] if roomy else self._slot.advance()
+        told = [report.model_dump(mode="json") for report in reports]
+        return {REPORTS: json.dumps([self._slot.capacity, told])}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Become another slot in this process, which has its libraries loaded already."""

@@ -1,0 +1,241 @@
+"""Commands that start searches, go on with them and end them."""
+
+# ruff: noqa: D301 - in click's help \b is the backspace character: keep these lines as they are
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from synrep_search.cli.common import (
+    FILE,
+    home_option,
+    make_console,
+    name_argument,
+    open_ledger,
+    search_paths,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from synrep_search.ledger.ledger import Ledger
+    from synrep_search.paths import SearchPaths
+    from synrep_search.search import Runner, Search
+
+set_option = click.option(
+    "-o", "overrides", multiple=True, metavar="KEY=VALUE", help="Override the file; repeatable."
+)
+address_option = click.option(
+    "--address", help="Ray cluster, e.g. auto; Ray is started here if omitted."
+)
+local_option = click.option(
+    "--local", is_flag=True, help="Without Ray: one trial after another, here."
+)
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@set_option
+def plan(file: Path, overrides: tuple[str, ...]) -> None:
+    """Check a search file and show what it would run.
+
+    \b
+    Examples:
+      synrep-search plan search_spaces/paper.yaml
+      synrep-search plan search_spaces/paper.yaml -o search.trials=24
+    """
+    from synrep_search.plan import plan_table
+    from synrep_search.spec import load_spec
+
+    make_console().print(plan_table(load_spec(file, overrides)))
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@click.option("--name", help="Name of the search; the file's own if omitted.")
+@home_option
+@address_option
+@local_option
+@set_option
+@click.option("--yes", is_flag=True, help="Do not ask before starting.")
+def launch(
+    file: Path,
+    name: str | None,
+    home: Path | None,
+    address: str | None,
+    local: bool,
+    overrides: tuple[str, ...],
+    yes: bool,
+) -> None:
+    """Start a search and show it until it ends.
+
+    Ctrl-C ends it cleanly; `resume` goes on.
+
+    \b
+    Examples:
+      synrep-search launch search_spaces/quickstart.yaml
+      synrep-search launch search_spaces/paper.yaml -o data.poses=poses/cmu -o search.trials=24
+      synrep-search launch mine.yaml --name second --address auto
+    """
+    from synrep_search.spec import load_spec
+
+    spec = load_spec(file, overrides, name)
+    paths = search_paths(spec.name, home)
+    _refuse_existing(paths)
+    from synrep_search.provenance import provenance
+
+    origin = provenance(spec)
+    if not yes and sys.stdin.isatty():
+        from synrep_search.plan import plan_table
+
+        make_console().print(plan_table(spec))
+        click.confirm("Start?", default=True, abort=True)
+    runner = _runner(address, local=local)
+    from synrep_search.ledger.ledger import Ledger
+
+    with paths.begun():
+        ledger = Ledger.create(paths.ledger_url(spec), spec, origin)
+        if spec.ledger:
+            paths.note_ledger(spec.ledger)
+    _run(ledger, paths, runner)
+
+
+@click.command()
+@name_argument
+@click.option("--trials", type=click.IntRange(1), help="New total number of trials.")
+@click.option("--file", type=FILE, help="A changed search file.")
+@set_option
+@click.option("--accept-changes", is_flag=True, help="Take the changes of --file.")
+@home_option
+@address_option
+@local_option
+def resume(
+    name: str,
+    trials: int | None,
+    file: Path | None,
+    overrides: tuple[str, ...],
+    accept_changes: bool,
+    home: Path | None,
+    address: str | None,
+    local: bool,
+) -> None:
+    """Go on with a search, wherever its driver ended.
+
+    NAME is a search of this home, or the storage URI of one: then its ledger is taken from the
+    copy there.
+
+    \b
+    Examples:
+      synrep-search resume paper
+      synrep-search resume paper --trials 200
+      synrep-search resume s3://bucket/searches/paper
+    """
+    from synrep_search.errors import LedgerError
+    from synrep_search.paths import SearchPaths, home_dir
+    from synrep_search.provenance import data_fingerprint
+    from synrep_search.restore import changed_spec, restore_copy
+
+    known = home_dir(home)
+    paths = restore_copy(name, known) if "/" in name else SearchPaths(known, name)
+    ledger = open_ledger(paths)
+    if ledger.lease.held():
+        ledger.lease.acquire()  # says who holds it
+    if file is not None:
+        after = changed_spec(ledger.spec, file, overrides, accept=accept_changes)
+        if data_fingerprint(after) != ledger.provenance["data"]:
+            raise LedgerError("the file names other poses: results on them can't be compared")
+        ledger.replace_spec(after)
+    if trials is not None:
+        ledger.set_target(trials)
+    runner = _runner(address, local=local)
+    _run(ledger, paths, runner)
+
+
+@click.command()
+@name_argument
+@home_option
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Until it has ended.")
+def stop(name: str, home: Path | None, wait: bool) -> None:
+    """End a running search cleanly; it can be resumed.
+
+    \b
+    Examples:
+      synrep-search stop paper
+    """
+    ledger = open_ledger(search_paths(name, home))
+    if not ledger.lease.request_stop():
+        click.echo(f"search {name!r} is not running")
+        return
+    click.echo(f"search {name!r} was asked to stop")
+    while wait and ledger.lease.held():
+        time.sleep(1)
+    if wait:
+        click.echo(f"it has ended; go on with: synrep-search resume {name}")
+
+
+def _run(ledger: Ledger, paths: SearchPaths, runner: Runner) -> None:
+    """Run a search, say how it ended, and exit accordingly."""
+    from synrep_search.driver import run_search
+    from synrep_search.view import SearchView
+
+    console = make_console()
+    search = run_search(ledger, paths, runner, SearchView(console))
+    _conclusion(console, search, paths)
+    if not search.ledger.target_met:
+        sys.exit(3)
+    if ledger.index.first() is None:
+        sys.exit(1)
+
+
+def _runner(address: str | None, *, local: bool) -> Runner:
+    if local:
+        from synrep_search.local import run
+
+        return run
+    from synrep_search.tune.runner import RayRunner
+
+    return RayRunner(address)  # Ray starts while the rest is made ready
+
+
+def _conclusion(console: Console, search: Search, paths: SearchPaths) -> None:
+    """The table of trials, what was exported, memory, and what to type next."""
+    import resource
+
+    from synrep_search.view import TrialTable, summary
+
+    console.print(TrialTable(search.ledger))
+    console.print(summary(search), highlight=False, soft_wrap=True)
+    driver_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    console.print(
+        f"peak memory: driver {driver_mb:.0f} MB, largest trial process "
+        f"{search.trial_memory_mb:.0f} MB",
+        highlight=False,
+    )
+    if paths.best.exists():
+        console.print(f"best generator: {paths.best}", highlight=False, soft_wrap=True)
+    if not search.ledger.target_met:
+        console.print(f"stopped ({search.stopping}); go on with: ", end="", highlight=False)
+        console.print(f"synrep-search resume {paths.typed}", highlight=False, soft_wrap=True)
+    console.print(f"MLflow: synrep-search ui {paths.typed}", highlight=False, soft_wrap=True)
+
+
+def _refuse_existing(paths: SearchPaths) -> None:
+    """Raise if the home has a search of this name, other than one whose launch was cut off."""
+    from synrep_search.errors import LedgerError, NoSearch
+    from synrep_search.paths import names
+
+    if paths.name not in names(paths.home):
+        return
+    from synrep_search.ledger.ledger import EXISTS
+
+    try:
+        open_ledger(paths).close()
+    except NoSearch:
+        return
+    raise LedgerError(EXISTS.format(name=paths.name))

@@ -1,0 +1,137 @@
+"""Commands that show searches and hand out what they found."""
+
+# ruff: noqa: D301 - in click's help \b is the backspace character: keep these lines as they are
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from synrep_search.cli.common import (
+    FOLDER,
+    home_option,
+    make_console,
+    name_argument,
+    open_ledger,
+    search_paths,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command()
+@name_argument
+@home_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--watch", is_flag=True, help="Repeat every 5 seconds until the search ends.")
+def status(name: str, home: Path | None, as_json: bool, watch: bool) -> None:
+    """Show how a search stands.
+
+    \b
+    Examples:
+      synrep-search status paper
+      synrep-search status paper --watch
+      synrep-search status paper --json
+    """
+    from synrep_search.status import shown
+    from synrep_search.status import status as status_of
+
+    paths = search_paths(name, home)
+    while True:
+        ledger = open_ledger(paths)
+        found = status_of(ledger, paths)
+        if as_json:
+            click.echo(json.dumps(found))
+        else:
+            make_console().print(shown(found, ledger))
+        ledger.close()
+        if not watch or found["state"] != "running":
+            return
+        time.sleep(5)
+
+
+@click.command("list")
+@home_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_searches(home: Path | None, as_json: bool) -> None:
+    """List the searches of a home.
+
+    \b
+    Examples:
+      synrep-search list
+      synrep-search list --home /data/searches --json
+    """
+    from synrep_search.errors import LedgerError
+    from synrep_search.paths import home_dir, names
+    from synrep_search.status import list_table
+    from synrep_search.status import status as status_of
+
+    found = []
+    for name in names(home_dir(home)):
+        paths = search_paths(name, home)
+        try:
+            ledger = open_ledger(paths)
+        except LedgerError as error:
+            click.echo(f"{name}: {error}", err=True)  # the others are listed all the same
+            continue
+        found.append(status_of(ledger, paths))
+        ledger.close()
+    if as_json:
+        click.echo(json.dumps(found))
+    elif found:
+        make_console().print(list_table(found))
+    else:
+        click.echo(f"no searches in {home_dir(home)}")
+
+
+@click.command()
+@name_argument
+@click.option("--to", "folder", type=FOLDER, required=True, help="New folder.")
+@click.option("--trial", type=click.IntRange(0), help="Number of the trial; the best if omitted.")
+@home_option
+def export(name: str, folder: Path, trial: int | None, home: Path | None) -> None:
+    """Export a generator: safetensors, ONNX, JSON, and a README with its numbers.
+
+    \b
+    Examples:
+      synrep-search export paper --to exports/best
+      synrep-search export paper --trial 0 --to exports/paper-settings
+    """
+    from synrep_search.export import export_trial
+
+    paths = search_paths(name, home)
+    ledger = open_ledger(paths)
+    number = export_trial(ledger, paths, trial, folder)
+    click.echo(f"the generator of trial {number} is in {folder}")
+
+
+@click.command()
+@click.argument("name", required=False)
+@home_option
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=5000, show_default=True, help="Another is taken if it is in use.")
+def ui(name: str | None, home: Path | None, host: str, port: int) -> None:
+    """Serve MLflow's pages on the searches of a home; Ctrl-C ends it.
+
+    \b
+    Examples:
+      synrep-search ui
+      synrep-search ui paper --port 5001
+    """
+    from synrep_search.paths import home_dir
+    from synrep_search.tracking.ui import free_port, serve
+
+    uri = f"sqlite:///{home_dir(home) / 'mlflow.db'}"
+    if name is not None:
+        paths = search_paths(name, home)
+        uri = paths.tracking_uri(open_ledger(paths).spec)
+    if not uri.startswith("sqlite:///"):
+        click.echo(f"this search is tracked by a server that is running already: {uri}")
+        return
+    chosen = free_port(host, port)
+    click.echo(f"MLflow on http://{host}:{chosen} (Ctrl-C ends it)")
+    serve(uri, host, chosen)

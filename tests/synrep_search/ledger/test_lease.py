@@ -1,0 +1,148 @@
+"""One driver a search, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
+from synrep_search.errors import LeaseHeld, LedgerError
+from synrep_search.ledger import lease as lease_module
+from synrep_search.ledger.database import leases
+from synrep_search.ledger.lease import Lease
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HOLDER = """\
+import sys, time
+import sqlalchemy as sa
+from synrep_search.ledger.lease import Lease
+Lease(sa.create_engine(sys.argv[1]), "s").acquire()
+print("taken", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def engines(database_url) -> Iterator[list[sa.Engine]]:
+    """Two connections to the database, as two drivers have them."""
+    made = [sa.create_engine(database_url) for _ in range(2)]
+    yield made
+    for engine in made:
+        engine.dispose()
+
+
+@pytest.fixture
+def two(engines) -> list[Lease]:
+    """Two drivers that want the same search."""
+    return [Lease(engine, "s") for engine in engines]
+
+
+def set_row(engine: sa.Engine, **values: object) -> None:
+    """Change what the database says about the lease."""
+    with engine.begin() as connection:
+        connection.execute(leases.update().values(**values))
+
+
+def test_one_holder(two) -> None:
+    """While one driver holds the lease another is refused, and told who and what to do."""
+    first, second = two
+    assert not first.held()
+    first.acquire()
+    assert second.held()
+    with pytest.raises(LeaseHeld, match=r"'s' is being run by process \d+ on .* stop s`"):
+        second.acquire()
+    assert first.heartbeat() is False
+
+
+def test_other_searches_are_free(two, engines) -> None:
+    """The lease of one search says nothing about another."""
+    two[0].acquire()
+    other = Lease(engines[1], "t")
+    assert not other.held()
+    other.acquire()
+    assert other.held()
+
+
+def test_release(two) -> None:
+    """A released lease is free at once; releasing it again takes nothing from the next holder."""
+    first, second = two
+    first.acquire()
+    first.release()
+    assert not second.held()
+    second.acquire()
+    first.release()
+    assert second.held()
+    assert second.heartbeat() is False
+
+
+def test_a_killed_driver_is_noticed_at_once(two, database_url) -> None:
+    """The lease of a process that is gone from this machine is free, however young it is."""
+    driver = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, database_url], stdout=subprocess.PIPE, text=True
+    )
+    with driver:
+        assert driver.stdout is not None
+        assert driver.stdout.readline() == "taken\n"
+        assert two[0].held()
+        with pytest.raises(LeaseHeld, match=f"process {driver.pid} on"):
+            two[0].acquire()
+        driver.kill()
+    assert not two[0].held()
+    two[0].acquire()
+    assert two[0].held()
+
+
+def test_a_silent_driver_loses_its_lease(two, engines) -> None:
+    """On another machine only the heartbeat tells: when it is old, the lease is free."""
+    first, second = two
+    first.acquire()
+    away = "elsewhere.example:1:abcdef01"
+    set_row(engines[0], owner=away)
+    assert second.held()
+    with pytest.raises(LeaseHeld, match=r"process 1 on elsewhere\.example"):
+        second.acquire()
+    set_row(engines[0], heartbeat=time.time() - lease_module.LIVE_S - 1)
+    assert not second.held()
+    second.acquire()
+    assert second.held()
+
+
+def test_the_heartbeat_prolongs(two, engines) -> None:
+    """A lease whose driver is heard of stays taken."""
+    two[0].acquire()
+    set_row(engines[0], heartbeat=time.time() - lease_module.LIVE_S + 1)
+    two[0].heartbeat()
+    with engines[0].connect() as connection:
+        beat = connection.execute(sa.select(leases.c.heartbeat)).scalar_one()
+    assert time.time() - beat < 5
+
+
+def test_takeover(two, engines) -> None:
+    """A driver that slept and was replaced learns so by its next heartbeat, and changes nothing."""
+    first, second = two
+    first.acquire()
+    set_row(engines[0], heartbeat=time.time() - lease_module.LIVE_S - 1)
+    second.acquire()
+    with pytest.raises(LedgerError, match="another driver has taken over search 's'"):
+        first.heartbeat()
+    assert second.held()
+    assert second.heartbeat() is False
+
+
+def test_a_request_to_stop(two) -> None:
+    """The driver sees it at its next heartbeat; the next driver does not."""
+    first, second = two
+    assert second.request_stop() is False
+    first.acquire()
+    assert first.heartbeat() is False
+    assert second.request_stop() is True
+    assert first.heartbeat() is True
+    first.release()
+    assert second.request_stop() is False
+    second.acquire()
+    assert second.heartbeat() is False

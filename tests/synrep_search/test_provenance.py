@@ -1,0 +1,96 @@
+"""Which code and data a search ran on."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+import synrep_search
+from synrep_search import provenance as module
+from synrep_search.provenance import code_version, data_fingerprint, provenance
+
+from synrep.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch) -> Path:
+    """A file of a repository of its own, taken for the package's."""
+    file = tmp_path / "code" / "provenance.py"
+    file.parent.mkdir()
+    file.write_text("x = 1\n", encoding="utf-8")
+    monkeypatch.setattr(module, "__file__", str(file))
+    git(file.parent, "init", "-q")
+    git(file.parent, "add", ".")
+    git(file.parent, "commit", "-q", "-m", "one")
+    return file
+
+
+def git(folder: Path, *words: str) -> str:
+    """Run git as nobody in particular."""
+    who = ["-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false"]
+    done = subprocess.run(
+        ["git", "-C", str(folder), *who, *words], check=True, capture_output=True, text=True
+    )
+    return done.stdout
+
+
+def test_a_clean_checkout_is_its_revision(checkout) -> None:
+    """Committed code is named by its revision."""
+    revision = git(checkout.parent, "rev-parse", "HEAD")
+    assert code_version() == revision[:12]
+
+
+def test_changes_are_told_apart(checkout) -> None:
+    """Uncommitted changes give a version of their own, each another, the same one again."""
+    found = [code_version()]
+    for text in ("x = 2\n", "x = 3\n", "x = 2\n"):
+        checkout.write_text(text, encoding="utf-8")
+        found.append(code_version())
+    assert found[1] == found[3]
+    assert len(set(found)) == 3
+    assert re.fullmatch(rf"{found[0]}\+dirty\.[0-9a-f]{{8}}", found[1])
+
+
+def test_without_a_checkout_it_is_the_package(tmp_path: Path, monkeypatch) -> None:
+    """An installed package names its version."""
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "provenance.py"))
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert code_version() == synrep_search.__version__
+
+
+def test_without_git_it_is_the_package(monkeypatch, tmp_path: Path) -> None:
+    """A machine without git gives the package's version, too."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert shutil.which("git") is None
+    assert code_version() == synrep_search.__version__
+
+
+def test_a_trainer_without_poses_has_no_data(make_spec) -> None:
+    """Its data fingerprint is empty, and every search has an id of its own."""
+    spec = make_spec()
+    one, two = provenance(spec), provenance(spec)
+    assert one["data"] == ""
+    assert one["id"] != two["id"]
+    assert set(one) == {"id", "code", "data", "created"}
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", one["created"])
+
+
+def test_poses_that_cannot_be_used_are_an_error(make_spec, tmp_path: Path) -> None:
+    """A pose store that is damaged is found before anything is written."""
+    (tmp_path / "store.json").write_text("{}", encoding="utf-8")
+    spec = make_spec(
+        trainer="synrep",
+        train={},
+        data={"poses": str(tmp_path)},
+        space={"loss.lambda_angle": {"log": [0.01, 10]}},
+        search={"minimize": "validation/mpjpe_mm"},
+    )
+    with pytest.raises(InputError, match=r"store\.json"):
+        data_fingerprint(spec)
+    assert [path.name for path in tmp_path.iterdir()] == ["store.json"]

@@ -1,0 +1,98 @@
+"""Coming back to a search from the copy of its ledger, or with a changed file."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from synrep_search import local
+from synrep_search.errors import LedgerError
+from synrep_search.ledger.ledger import Ledger
+from synrep_search.paths import LEDGER_FILE, SearchPaths, names
+from synrep_search.restore import changed_spec, restore_copy
+from synrep_search.search import Search
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE = {
+    "trainer": "scripted",
+    "train": {"iterations": 9, "reports": 9},
+    "space": {"x": {"float": [-1, 1]}, "y": {"float": [-1, 1]}},
+    "search": {"minimize": "loss", "trials": 4},
+}
+
+
+def test_a_copy_is_enough(make_search, make_spec, make_report, tmp_path: Path) -> None:
+    """On another machine the search goes on from the copy of its ledger and its checkpoints."""
+    storage = tmp_path / "bucket"
+    calm = make_search(make_spec(search={"trials": 2}, storage=str(tmp_path / "calm")))
+    local.run(calm)
+    search = make_search(make_spec(search={"trials": 2}, storage=str(storage)))
+    job = search.next_job()
+    search.on_reports([make_report(job, 1, 5.0)])
+    name = search.ledger.name
+    search.ledger.backup(storage / name / LEDGER_FILE)
+    paths = restore_copy(f"{storage / name}/", tmp_path / "new")
+    assert (paths.name, names(tmp_path / "new")) == (name, [name])
+    ledger = Ledger.open(paths.ledger_url(), name)
+    assert ledger.reconcile() == [0]
+    again = Search(ledger, paths, calm.view)
+    local.run(again)
+    assert ledger.target_met
+    values = [trial.params for trial in calm.ledger.index.trials()]
+    assert [trial.params for trial in ledger.index.trials()] == values
+    ledger.close()
+
+
+def test_a_search_that_is_here_is_not_overwritten(tmp_path: Path) -> None:
+    """The message says how to go on with the one that is here."""
+    for folder in ("bucket", "home"):
+        (tmp_path / folder / "a").mkdir(parents=True)
+        (tmp_path / folder / "a" / LEDGER_FILE).write_text(folder, encoding="utf-8")
+    with pytest.raises(LedgerError, match="has a search 'a' already"):
+        restore_copy(str(tmp_path / "bucket" / "a"), tmp_path / "home")
+    assert (tmp_path / "home" / "a" / LEDGER_FILE).read_text(encoding="utf-8") == "home"
+
+
+def test_without_a_copy(tmp_path: Path) -> None:
+    """A storage without one is refused, and nothing is left behind."""
+    with pytest.raises(LedgerError, match=r"bucket/a holds no copy of a ledger"):
+        restore_copy(str(tmp_path / "bucket" / "a"), tmp_path / "home")
+    assert not list(tmp_path.iterdir())
+
+
+def test_changes_are_shown_and_asked_for(make_spec, tmp_path: Path) -> None:
+    """A changed file is refused with every difference, unless the changes are accepted."""
+    before = make_spec(**FILE, name="a")
+    path = tmp_path / "any.yaml"
+    path.write_text(json.dumps({**FILE, "name": "other"}), encoding="utf-8")
+    assert changed_spec(before, path, (), accept=False) == before
+    overrides = ("train.iterations=18", "space.y={float: [0, 1]}")
+    with pytest.raises(LedgerError) as caught:
+        changed_spec(before, path, overrides, accept=False)
+    message = str(caught.value)
+    assert "train.iterations: 9 -> 18" in message
+    assert "space.y: float -1.0 .. 1.0 -> float 0.0 .. 1.0" in message
+    assert "--accept-changes" in message
+    after = changed_spec(before, path, overrides, accept=True)
+    assert (after.name, after.train["iterations"]) == ("a", 18)
+
+
+def test_paths_of_a_restored_search(make_spec, tmp_path: Path) -> None:
+    """Checkpoints stay where the file said, whatever the home."""
+    spec = make_spec(storage=str(tmp_path / "bucket"))
+    found = SearchPaths(tmp_path / "new", spec.name).storage(spec)
+    assert found.local_path == tmp_path / "bucket" / spec.name
+
+
+def test_another_goal_is_another_search(make_spec, tmp_path: Path) -> None:
+    """Trials judged by one goal tell nothing about another: it is refused, accepted or not."""
+    before = make_spec(**FILE, name="a")
+    path = tmp_path / "any.yaml"
+    search = {"maximize": "loss", "trials": 4}
+    path.write_text(json.dumps({**FILE, "search": search}), encoding="utf-8")
+    for accept in (False, True):
+        with pytest.raises(LedgerError, match="'a' trains 'scripted' to minimize loss"):
+            changed_spec(before, path, (), accept=accept)

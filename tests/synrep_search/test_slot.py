@@ -1,0 +1,216 @@
+"""A slot and the attempts in it, with the scripted trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from synrep_search.slot import Orders, Slot
+from synrep_search.trial import Attempt, TrialJob, TrialReport
+
+from synrep.checkpoint import load_checkpoint, newest_checkpoints
+from synrep.storage import Storage
+
+MakeJob = Callable[..., TrialJob]
+HUGE = 1.2e154
+"""Its square is a number, twice its square is not."""
+
+
+@pytest.fixture
+def make_job(tmp_path: Path) -> MakeJob:
+    """Function: (number, fields of the script) -> a job with checkpoints in the test's folder."""
+
+    def make(number: int = 0, attempt: int = 1, resume_from: Any = (), **script: Any) -> TrialJob:
+        return TrialJob(
+            number=number,
+            attempt=attempt,
+            trainer="scripted",
+            config={"seed": number, "iterations": 10, "reports": 5, **script},
+            checkpoints=str(tmp_path / f"{number}"),
+            resume_from=tuple(resume_from),
+        )
+
+    return make
+
+
+def run(job: TrialJob, steps: int = 99) -> list[TrialReport]:
+    """Reports of an attempt until it ends, or for some steps."""
+    attempt, found = Attempt(job, "cpu", 1), []
+    while len(found) < steps and not (found and found[-1].ended):
+        found.append(attempt.advance())
+    return found
+
+
+def state_of(job: TrialJob, report: TrialReport) -> dict[str, np.ndarray]:
+    """The arrays in the checkpoint of a report."""
+    assert report.checkpoint is not None
+    return load_checkpoint(Storage.at(job.checkpoints), report.checkpoint).arrays
+
+
+def same(one: list[TrialReport], two: list[TrialReport]) -> bool:
+    """Whether two attempts reported the same to the last bit."""
+    kept = {"number", "iteration", "metrics", "checkpoint", "ended"}
+    return [r.model_dump(include=kept) for r in one] == [r.model_dump(include=kept) for r in two]
+
+
+def test_nothing_happens_before_the_first_step(make_job) -> None:
+    """An attempt that was only made has neither read nor written anything."""
+    job = make_job(nonsense=1)
+    Attempt(job, "cpu", 1)
+    assert not Path(job.checkpoints).exists()
+
+
+def test_what_a_report_says(make_job) -> None:
+    """Each report has its metrics, a checkpoint of that moment, memory and time."""
+    job = make_job(3, attempt=2, metrics=3)
+    reports = run(job)
+    assert [report.iteration for report in reports] == [2, 4, 6, 8, 10]
+    assert [report.ended for report in reports] == ["", "", "", "", "completed"]
+    for report in reports:
+        assert (report.number, report.attempt, report.cause) == (3, 2, "")
+        assert set(report.metrics) == {"loss", "metric_1", "metric_2"}
+        assert report.checkpoint is not None
+        assert report.checkpoint.iteration == report.iteration
+        assert report.memory_mb > 10
+    times = [report.time_ms for report in reports]
+    assert times == sorted(times)
+    assert times[0] > 1.7e12
+
+
+def test_two_checkpoints_are_kept(make_job) -> None:
+    """The newest two stay, whatever came before."""
+    job = make_job()
+    attempt = Attempt(job, "cpu", 1)
+    counts, last = [], []
+    for _ in range(5):
+        report = attempt.advance()
+        assert report.checkpoint is not None
+        last.append(report.checkpoint.file)
+        counts.append(len(newest_checkpoints(Storage.at(job.checkpoints))))
+    assert counts == [1, 2, 2, 2, 2]
+    assert newest_checkpoints(Storage.at(job.checkpoints)) == last[:-3:-1]
+
+
+@pytest.mark.parametrize("after", [1, 2, 4])
+def test_a_resumed_trial_ends_as_one_left_alone(make_job, tmp_path: Path, after) -> None:
+    """Metrics and state are those of an uninterrupted training, bit for bit."""
+    script = {"x": 0.7, "y": 0.1, "state_size": 40}
+    calm = make_job(1, **script).model_copy(update={"checkpoints": str(tmp_path / "calm")})
+    expected = run(calm)
+    first = make_job(1, **script)
+    before = run(first, after)
+    refs = [report.checkpoint for report in reversed(before)][:2]
+    second = make_job(1, attempt=2, resume_from=refs, **script)
+    rest = run(second)
+    assert same(before + rest, expected)
+    final = state_of(second, rest[-1])
+    assert all(
+        np.array_equal(array, final[name]) for name, array in state_of(calm, expected[-1]).items()
+    )
+
+
+@pytest.mark.parametrize("damage", ["altered", "truncated", "missing"])
+def test_a_damaged_checkpoint_is_passed_over(make_job, capsys, damage) -> None:
+    """The one before it serves: one interval is repeated, with the same result."""
+    expected = run(make_job(0))
+    first = run(make_job(1, seed=0), 3)
+    refs = [report.checkpoint for report in reversed(first)][:2]
+    path = Path(make_job(1).checkpoints) / refs[0].file
+    content = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(content[:-5] if damage == "truncated" else content[:-1] + b"x")
+    rest = run(make_job(1, attempt=2, resume_from=refs, seed=0))
+    assert [report.iteration for report in rest] == [6, 8, 10]
+    assert [report.metrics for report in rest] == [report.metrics for report in expected[2:]]
+    assert "using the one before" in capsys.readouterr().err
+
+
+def test_without_any_good_checkpoint_it_starts_anew(make_job) -> None:
+    """When both are damaged the training begins again, with the same result."""
+    first = run(make_job(), 2)
+    refs = [report.checkpoint for report in reversed(first)]
+    for ref in refs:
+        (Path(make_job().checkpoints) / ref.file).write_bytes(b"")
+    again = run(make_job(attempt=2, resume_from=refs))
+    assert [report.iteration for report in again] == [2, 4, 6, 8, 10]
+    assert [report.metrics for report in again[:2]] == [report.metrics for report in first]
+
+
+def test_an_exception_becomes_a_report(make_job) -> None:
+    """A training that raises has died at its last report, with the exception as the cause."""
+    reports = run(make_job(fail_at=5))
+    assert [report.ended for report in reports] == ["", "", "died"]
+    last = reports[-1]
+    assert last.cause == "RuntimeError: the script says so"
+    assert (last.iteration, last.metrics, last.checkpoint) == (4, {}, None)
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        ({"trainer": "keras"}, "no trainer is called 'keras'"),
+        ({"config": {"iterations": -1}}, "iterations"),
+        ({"checkpoints": "/proc/nowhere"}, "Error"),
+    ],
+)
+def test_whatever_goes_wrong_becomes_a_report(make_job, job, words) -> None:
+    """Also a job that can't be begun or a folder that can't be written kills no process."""
+    (report,) = run(make_job().model_copy(update=job))
+    assert report.ended == "died"
+    assert words in report.cause
+    assert len(report.cause) <= 300
+
+
+def test_divergence_becomes_a_report(make_job) -> None:
+    """A training that says it can't recover has diverged, where and why it says."""
+    reports = run(make_job(nan_at=7))
+    assert [report.ended for report in reports] == ["", "", "", "diverged"]
+    last = reports[-1]
+    assert (last.iteration, last.cause, last.metrics) == (7, "loss is nan", {})
+    assert last.checkpoint is None
+
+
+def test_a_metric_that_is_no_number_is_divergence(make_job) -> None:
+    """No comparison could judge such a report: the trial has diverged and leaves no checkpoint."""
+    job = make_job(x=HUGE, y=HUGE)
+    (report,) = run(job)
+    assert (report.ended, report.cause, report.metrics) == ("diverged", "loss is inf", {})
+    assert not newest_checkpoints(Storage.at(job.checkpoints))
+
+
+def test_a_slot_follows_orders(make_job) -> None:
+    """It trains what it was told to begin, and gives up whatever it is not told to go on with."""
+    slot = Slot(1.0, 0.0)
+    slot.follow(Orders(begin=(make_job(0), make_job(1))))
+    assert [(r.number, r.iteration) for r in slot.advance()] == [(0, 2), (1, 2)]
+    slot.follow(Orders(go_on=(1,), begin=(make_job(2),)))
+    assert [(r.number, r.iteration) for r in slot.advance()] == [(1, 4), (2, 2)]
+    slot.follow(Orders())
+    assert slot.advance() == []
+
+
+def test_others_in_a_slot_go_on(make_job) -> None:
+    """One that diverges and one that raises touch neither the process nor the third."""
+    alone = run(make_job(2))
+    slot = Slot(1.0, 0.0)
+    slot.follow(Orders(begin=(make_job(0, nan_at=1), make_job(1, fail_at=3), make_job(2))))
+    first, second, third = slot.advance()
+    assert [first.ended, second.ended, third.ended] == ["diverged", "", ""]
+    slot.follow(Orders(go_on=(1, 2)))
+    second, third = slot.advance()
+    assert [second.ended, third.ended] == ["died", ""]
+    assert third.metrics == alone[1].metrics
+
+
+def test_orders_and_reports_travel_as_text(make_job) -> None:
+    """What passes between processes is JSON, and comes back equal to the last bit."""
+    (report,) = run(make_job(x=0.1, y=0.2), 1)
+    job = make_job(resume_from=[report.checkpoint], x=0.1 + 0.2)
+    orders = Orders(go_on=(4, 5), begin=(job,))
+    assert Orders.model_validate_json(orders.model_dump_json()) == orders
+    assert TrialReport.model_validate_json(report.model_dump_json()) == report

@@ -1,0 +1,164 @@
+"""The best generator in MLflow: its files, the registered model, and MLflow's own commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+import numpy as np
+import onnxruntime
+import pytest
+from synrep_search.ledger.outbox import Event
+from synrep_search.tracking.client import open_client
+from synrep_search.tracking.registry import register
+from synrep_search.tracking.ui import free_port
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+# MLflow's own code has type hints of which MLflow warns when it is imported.
+pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType:UserWarning")
+
+SMALL = """
+trainer: synrep
+data: {poses: synthetic}
+train:
+  {iterations: 2, reports: 1, batch_size: 16, generator.width: 16, critic.branch_width: 16,
+   reprojection_network.width: 16, evaluation.views: 16}
+space: {optim.lr_generator: {log: [1e-4, 1e-3]}}
+search: {minimize: validation/mpjpe_mm, trials: 2}
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(server, tmp_path_factory: pytest.TempPathFactory, make_tracked) -> Any:
+    """A finished search for the smallest generators there are."""
+    tracked = make_tracked(tmp_path_factory.mktemp("home"), server.uri, SMALL)
+    tracked.run()
+    assert tracked.ledger.outbox.depth() == 0
+    return tracked
+
+
+@pytest.fixture
+def lifted(trained) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels, and the poses in millimetres that the exported model makes of them."""
+    pixels = np.random.default_rng(0).normal(300, 50, (3, 17, 2)).astype(np.float32)
+    session = onnxruntime.InferenceSession(trained.paths.best / "model.onnx")
+    _, poses_mm = session.run(None, {"keypoints_px": pixels})
+    return pixels, poses_mm
+
+
+def test_the_best_generators_are_stored_with_their_runs(trained) -> None:
+    """Safetensors, ONNX and JSON; what MLflow gives back is what was exported."""
+    client = open_client(trained.uri)
+    for number in (0, 1):
+        run = trained.runs()[number].info.run_id
+        files = {Path(file.path).name for file in client.list_artifacts(run, "generator")}
+        assert files >= {"generator.safetensors", "model.onnx", "config.json", "metrics.json"}
+    best = trained.ledger.index.first().number
+    run = trained.runs()[best].info.run_id
+    stored = Path(client.download_artifacts(run, "generator/model.onnx")).read_bytes()
+    assert stored == (trained.paths.best / "model.onnx").read_bytes()
+    numbers = json.loads((trained.paths.best / "metrics.json").read_text(encoding="utf-8"))
+    assert numbers["metrics"]["trial"] == best
+    assert "exported trial 1 (" in trained.said
+
+
+def test_the_champion_is_loaded_by_mlflow(trained, lifted) -> None:
+    """`models:/NAME@champion` makes of pixels what the exported model makes of them."""
+    pixels, poses_mm = lifted
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(trained.uri)
+    try:
+        model = mlflow.pyfunc.load_model(f"models:/{trained.ledger.name}@champion")
+    finally:
+        mlflow.set_tracking_uri(before)
+    np.testing.assert_array_equal(model.predict(pixels)["pose_mm"], poses_mm)
+    version = open_client(trained.uri).get_model_version_by_alias(trained.ledger.name, "champion")
+    best = trained.ledger.index.first().number
+    assert version.run_id == trained.runs()[best].info.run_id
+    assert version.tags["synrep.trial"] == str(best)
+
+
+def test_delivering_the_champion_again_makes_no_second_version(trained) -> None:
+    """Nor does exporting a second time."""
+    assert trained.deliver_again() == 0
+    trained.run()
+    client = open_client(trained.uri)
+    assert len(client.search_model_versions(f"name = '{trained.ledger.name}'")) == 1
+
+
+def test_the_newest_champion_keeps_the_alias(trained, client: MlflowClient, tmp_path: Path) -> None:
+    """Champions may arrive in any order, e.g. an old one a second time."""
+    run = trained.runs()[0].info.run_id
+    name = f"order-{trained.ledger.name}"
+
+    def champion(checkpoint: str, time_ms: int) -> None:
+        payload = {"folder": str(trained.paths.best), "checkpoint": checkpoint}
+        event = Event(trial=0, kind="champion", step=1, payload=payload, time_ms=time_ms)
+        register(client, name, run, event)
+
+    champion("a" * 64, 1)
+    champion("c" * 64, 3)
+    champion("b" * 64, 2)
+    champion("a" * 64, 1)
+    assert len(client.search_model_versions(f"name = '{name}'")) == 3
+    alias = client.get_model_version_by_alias(name, "champion")
+    assert alias.tags["synrep.checkpoint"] == "c" * 64
+
+
+def test_the_champion_is_served_by_mlflow(trained, lifted, tmp_path: Path, wait_for) -> None:
+    """`mlflow models serve` answers pixels with poses; it needs neither torch nor a network."""
+    pixels, poses_mm = lifted
+    port = free_port("127.0.0.1", 0)
+    scripts = Path(sys.executable).parent  # MLflow looks for uvicorn on the path
+    environment = os.environ | {
+        "MLFLOW_TRACKING_URI": trained.uri,
+        "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
+    }
+    words = [
+        sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local",
+        "--model-uri", f"models:/{trained.ledger.name}@champion",
+        "--host", "127.0.0.1", "--port", str(port),
+    ]  # fmt: skip
+    address = f"http://127.0.0.1:{port}"
+    with (tmp_path / "serve.log").open("wb") as log:
+        process = subprocess.Popen(words, env=environment, stdout=log, stderr=log)
+    try:
+        wait_for(f"{address}/ping")
+        request = urllib.request.Request(
+            f"{address}/invocations",
+            data=json.dumps({"inputs": pixels.tolist()}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            predicted = json.load(answer)["predictions"]["pose_mm"]
+    finally:
+        process.terminate()
+        process.wait(20)
+    np.testing.assert_allclose(predicted, poses_mm, rtol=1e-5, atol=1e-3)
+
+
+def test_artifacts_of_a_sqlite_store_are_shown_by_its_server(
+    server, tmp_path: Path, make_tracked
+) -> None:
+    """Written without a server, then seen through one, as `synrep-search ui` starts it."""
+    tracked = make_tracked(tmp_path, server.store)
+    tracked.use_experiment("without a server")
+    folder = tmp_path / "export"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"a": 1}', encoding="utf-8")
+    tracked.begin(0)
+    tracked.put(0, "artifacts", folder=str(folder), to="generator")
+    assert tracked.deliver() == 0
+    run = tracked.runs()[0].info.run_id
+    assert (server.folder / "mlartifacts" / run / "artifacts/generator/config.json").exists()
+    address = f"{server.uri}/get-artifact?run_uuid={run}&path=generator/config.json"
+    with urllib.request.urlopen(address, timeout=10) as answer:
+        assert json.load(answer) == {"a": 1}
