@@ -39,7 +39,7 @@ def search_file(folder: Path, trials: int, fuse: str) -> Path:
         "space": {name: {"log": list(ends)} for name, ends in SPACE.items()},
         "search": {"minimize": "validation/mpjpe_mm", "trials": trials},
         "resources": {"fuse": int(fuse) if fuse.isdigit() else fuse},
-        "tracking": {"keep_best": 1},
+        "tracking": {"keep_best": 0},  # nobody else exports anything
     }
     path = folder / "throughput.yaml"
     path.write_text(json.dumps(content))  # JSON is YAML

@@ -5,7 +5,7 @@ Knows no Ray, and not who gives the orders.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from synrep.config import Section
 from synrep_search.pack import Pack
@@ -38,16 +38,19 @@ class Slot:
         measure: whether to find out how many of them are fastest; if not, it is `most`.
 
     Attributes:
-        capacity: trials that it trains at a time; known after the first orders.
+        capacity: trials that it trains at a time.
+        measured: whether that was found out by trying; only after the first orders.
     """
 
     def __init__(self, cpu: float, gpu: float, *, most: int = 1, measure: bool = False) -> None:
-        self._device = "cuda" if gpu else "cpu"
-        self._threads = max(1, int(cpu))
+        self._where: dict[str, Any] = {
+            "device": "cuda" if gpu else "cpu",
+            "threads": max(1, int(cpu)),
+        }
         self._most = most
         self._measure = measure
-        self.capacity = 1
-        self._known = False
+        self.capacity = 1 if measure else most
+        self.measured = False
         self._attempts: dict[int, Attempt] = {}
         self._packs: dict[str, Pack] = {}
         self._reports: list[TrialReport] = []
@@ -77,20 +80,16 @@ class Slot:
     def _take_on(self, job: TrialJob) -> None:
         fusing = trainer_named(job.trainer).fusing() if self._most > 1 else None
         if fusing is None:
-            self.capacity = self._most
-            self._attempts[job.number] = Attempt(job, self._device, self._threads)
+            self._attempts[job.number] = Attempt(job, **self._where)
             return
         config = Reporter(job).config()
-        where = {"device": self._device, "threads": self._threads}
-        if not self._known:
-            most = self._most
-            fastest = fusing.fastest_capacity
-            self.capacity = fastest(config, most=most, **where) if self._measure else most
-            self._known = True
+        if self._measure and not self.measured:
+            self.capacity = fusing.fastest_capacity(config, most=self._most, **self._where)
+            self.measured = True
         if self.capacity == 1 or job.alone:
-            self._attempts[job.number] = Attempt(job, self._device, self._threads)
+            self._attempts[job.number] = Attempt(job, **self._where)
             return
         key = fusing.fusion_key(config)
         if key not in self._packs:
-            self._packs[key] = Pack(fusing.FusedTraining(self._most, **where))
+            self._packs[key] = Pack(fusing.FusedTraining(self._most, **self._where))
         self._packs[key].join(job)

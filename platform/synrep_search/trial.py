@@ -135,9 +135,9 @@ class Reporter:
         """The training can't recover."""
         return self._report(error.iteration, ended="diverged", cause=error.reason)
 
-    def died(self, error: Exception) -> TrialReport:
-        """The training raised an exception."""
-        return self._report(0, ended="died", cause=f"{type(error).__name__}: {error}"[:300])
+    def died(self, error: Exception, iteration: int = 0) -> TrialReport:
+        """The training raised an exception, after so many iterations at its last report."""
+        return self._report(iteration, ended="died", cause=f"{type(error).__name__}: {error}"[:300])
 
     def _report(self, iteration: int, **rest: Any) -> TrialReport:
         return TrialReport(
@@ -167,15 +167,16 @@ class Attempt:
 
     def advance(self) -> TrialReport:
         """Train to the next report and save a checkpoint; an exception becomes a report."""
-        reporter = self._reporter
+        reporter, before = self._reporter, 0
         try:
             self._training = training = self._training or self._begin()
+            before = training.iteration
             metrics = training.advance()
             return reporter.reached(training.state(), metrics, finished=training.finished)
         except Diverged as error:
             return reporter.diverged(error)
         except Exception as error:  # noqa: BLE001 - whatever a training does, the others go on
-            return reporter.died(error)
+            return reporter.died(error, before)
 
     def _begin(self) -> Training:
         build = trainer_named(self._reporter.job.trainer).training_class()

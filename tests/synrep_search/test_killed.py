@@ -38,6 +38,7 @@ space:
   loss.lambda_angle: {{log: [0.1, 10]}}
   optim.lr_generator: {{log: [1e-4, 1e-3]}}
 search: {{minimize: validation/mpjpe_mm, trials: {TRIALS}, sampler: {{random: {{seed: 3}}}}}}
+tracking: {{keep_best: 1}}
 """
 
 
@@ -92,13 +93,14 @@ class Story:
     running: list[int]
 
 
-@pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+@pytest.fixture(scope="module", params=["off", "2"], ids=["unfused", "fused"])
+def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Story:
     """The search launched, killed, resumed, killed, resumed to its end; and run undisturbed."""
     folder = tmp_path_factory.mktemp("killed")
     file, home, alone = folder / "killed.yaml", folder / "home", folder / "alone"
     poses = os.environ.get("SYNREP_DATA")
-    file.write_text(SEARCH + (f"data: {{poses: {poses}}}\n" if poses else ""))
+    text = SEARCH + (f"data: {{poses: {poses}}}\n" if poses else "")
+    file.write_text(text + f"resources: {{fuse: {request.param}}}\n")
     running = []
     with (folder / "log").open("wb") as log:
         launch = command("launch", str(file), "--home", str(home), "--yes")
@@ -110,7 +112,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
             running.append(ledger.index.counts()["running"])
             ledger.close()
         subprocess.run(resume, stdout=log, stderr=log, check=True, timeout=PATIENCE_S)
-        launch = command("launch", str(file), "--home", str(alone), "--yes", "--local")
+        launch = command("launch", str(file), "--home", str(alone), "--yes")
+        launch += ["--local"] if request.param == "off" else []
         subprocess.run(launch, stdout=log, stderr=log, check=True, timeout=PATIENCE_S)
     asked = command("status", "killed", "--home", str(home), "--json")
     status = json.loads(subprocess.run(asked, check=True, capture_output=True).stdout)

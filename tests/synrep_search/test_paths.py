@@ -75,10 +75,21 @@ def test_an_unknown_search_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "a").exists()
 
 
-def test_an_existing_search_is_refused(tmp_path: Path) -> None:
-    """The message names the command that goes on with it."""
-    paths = SearchPaths(tmp_path, "a")
-    paths.refuse_existing()
-    paths.note_ledger("sqlite:///x")
-    with pytest.raises(LedgerError, match="synrep-search resume a"):
-        paths.refuse_existing()
+def test_a_launch_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    """Neither its folder nor a home that was made for it; what was there before stays."""
+    paths = SearchPaths(tmp_path / "home", "a")
+    with pytest.raises(FileNotFoundError), paths.begun():
+        (paths.folder / "missing" / "something").touch()
+    assert list(tmp_path.iterdir()) == []
+    with paths.begun():
+        pass
+    with pytest.raises(FileNotFoundError), SearchPaths(tmp_path / "home", "b").begun():
+        (paths.folder / "missing" / "something").touch()
+    assert [path.name for path in paths.home.iterdir()] == ["a"]
+
+
+def test_a_command_finds_the_search_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home that is not the usual one is part of what must be typed."""
+    monkeypatch.setenv("SYNREP_HOME", str(tmp_path))
+    assert SearchPaths(tmp_path, "a").typed == "a"
+    assert SearchPaths(tmp_path / "b", "a").typed == f"a --home {tmp_path / 'b'}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field
+from pydantic import Field, PlainValidator
 
 from synrep.config import Count, Section
 from synrep_search.spec.space import Space
@@ -78,6 +78,14 @@ class SearchSection(Section):
         return "minimize" if self.minimize else "maximize"
 
 
+def _fuse(value: Any) -> str | int:
+    """One message for a value that fits none of the three kinds."""
+    many = isinstance(value, int) and not isinstance(value, bool) and value > 1
+    if value in ("off", "auto") or many:
+        return cast("str | int", value)
+    raise ValueError(f"must be off, auto, or a whole number from 2 on, got {json.dumps(value)}")
+
+
 class Resources(Section):
     """What one trial takes."""
 
@@ -85,7 +93,7 @@ class Resources(Section):
     """CPU cores; each trial uses this many threads, at least one."""
     gpu: Annotated[float, Field(ge=0)] = 0.0
     """GPUs; a fraction lets several trials share one, without isolation of memory."""
-    fuse: Literal["off", "auto"] | Annotated[int, Field(ge=2)] = "auto"
+    fuse: Annotated[str | int, PlainValidator(_fuse)] = "auto"
     """Train trials of equal shapes as one program: never, as many as prove fastest on the machine
     at hand, or so many in each slot."""
     trials_at_once: Count | None = None
@@ -113,8 +121,8 @@ class Tracking(Section):
     """Tracking server or database; None is a SQLite store in the search's folder."""
     experiment: Annotated[str, Field(min_length=1)] = "synrep"
     """MLflow experiment: one for each line of study."""
-    keep_best: Annotated[int, Field(ge=1)] = 3
-    """How many of the best generators are stored with the runs."""
+    keep_best: Annotated[int, Field(ge=0)] = 3
+    """How many of the best generators are exported at the end and stored with the runs."""
 
 
 class SearchSpec(Section):

@@ -96,9 +96,9 @@ class RayRunner:
         )
         desk: Any = ray.remote(num_cpus=0)(Desk)
         desk = desk.options(name=name, scheduling_strategy=beside_driver).remote()
-        slots = Slots(search, count)
         measure = resources.fuse == "auto"
-        most = MOST_FUSED if measure else 1 if resources.fuse == "off" else resources.fuse
+        most = {"auto": MOST_FUSED, "off": 1}.get(str(resources.fuse)) or int(resources.fuse)
+        slots = Slots(search, count, capacity=1 if measure else most)
         tuner = tune.Tuner(
             tune.with_resources(SlotTrainable, {"cpu": resources.cpu, "gpu": resources.gpu}),
             tune_config=tune.TuneConfig(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from synrep_search.slot import Orders
@@ -20,12 +20,13 @@ class Slots:
     Args:
         search: the one that is run.
         count: slots that there are when all machines are there.
+        capacity: trials that a slot trains at a time, until it tells its own number.
     """
 
-    def __init__(self, search: Search, count: int) -> None:
+    def __init__(self, search: Search, count: int, capacity: int) -> None:
         self.search = search
         self._count = count
-        self._capacity: Counter[str] = Counter()
+        self._capacity: defaultdict[str, int] = defaultdict(lambda: capacity)
         self._running: dict[str, dict[int, TrialJob]] = {}
 
     def open(self, slot: str) -> Orders | None:
@@ -42,15 +43,17 @@ class Slots:
         """Trials that a slot may have, so that all slots have some."""
         return max(1, -(-self.search.open_trials // self._count))
 
-    def report(self, slot: str, reports: Sequence[TrialReport], capacity: int = 1) -> Orders | None:
+    def report(
+        self, slot: str, reports: Sequence[TrialReport], capacity: int | None = None
+    ) -> Orders | None:
         """Pass on the reports of a slot; its next orders, or None if it is to end.
 
         Args:
             slot: its name.
             reports: of some of its trials.
-            capacity: trials that it trains at a time.
+            capacity: trials that it trains at a time; None if it is as before.
         """
-        self._capacity[slot] = capacity
+        self._capacity[slot] = capacity or self._capacity[slot]
         silent = set(self._running[slot]) - {report.number for report in reports}
         going_on = self.search.on_reports(reports) | silent
         jobs = self._running[slot]
@@ -83,4 +86,4 @@ class Slots:
         jobs = self._running[slot]
         if any(job.alone for job in jobs.values()):
             return 1
-        return min(max(1, self._capacity[slot]), self.share)
+        return min(self._capacity[slot], self.share)

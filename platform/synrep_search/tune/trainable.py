@@ -36,8 +36,8 @@ class SlotTrainable(Trainable):
             orders = ray.get(self._desk.take.remote(self._name, self._turn))
             self._slot.follow(Orders.model_validate_json(orders))
         self._turn += 1
-        roomy = self._turn == 1 and self._slot.capacity > 1
-        reports = [] if roomy else self._slot.advance()
+        measured = self._turn == 1 and self._slot.measured
+        reports = [] if measured else self._slot.advance()
         told = [report.model_dump(mode="json") for report in reports]
         return {REPORTS: json.dumps([self._slot.capacity, told])}
 

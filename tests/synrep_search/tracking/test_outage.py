@@ -75,7 +75,7 @@ def test_what_a_missing_server_did_not_get_is_delivered_later(
     assert search.ledger.target_met
     assert tracked.ledger.outbox.depth() > 0
     assert tracked.said.count("does not answer; training goes on, events are kept") == 1
-    assert f"`resume {tracked.ledger.name}` delivers them" in tracked.said
+    assert f"`synrep-search resume {tracked.ledger.name} --home {tmp_path}" in tracked.said
     spec = tracked.ledger.spec
     tracking = spec.tracking.model_copy(update={"uri": server.uri})
     tracked.ledger.replace_spec(spec.model_copy(update={"tracking": tracking}))
