@@ -27,8 +27,10 @@ quickstart: setup ## Run a small search, or go on with it, and score its best ge
 	@if $(BIN)/synrep-search status $(QUICKSTART) >/dev/null 2>&1; \
 	then $(BIN)/synrep-search resume $(QUICKSTART); \
 	else $(BIN)/synrep-search launch search_spaces/$(QUICKSTART).yaml --yes; fi
-	@echo; cat searches/$(QUICKSTART)/best/README.md; echo
+	@echo; echo "its errors on people that no training has seen:"
 	@$(BIN)/synrep evaluate searches/$(QUICKSTART)/best
+	@echo; echo "the best generator, with a README: searches/$(QUICKSTART)/best"
+	@echo "compare the trials in MLflow:      $(BIN)/synrep-search ui $(QUICKSTART)"
 
 test: setup ## Run the tests; ARGS="-k lift" passes options to pytest
 	$(BIN)/pytest $(ARGS)
@@ -42,8 +44,8 @@ format: setup ## Format the code and mend what the linter can
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: setup ## Run every script in benchmarks/
-	@set -e; for script in $(sort $(wildcard benchmarks/*.py)); do echo "# $$script"; $(BIN)/python $$script; done
+bench: setup ## Run every script in benchmarks/; takes about an hour
+	@set -e; for script in $(sort $(wildcard benchmarks/[a-z]*.py)); do echo "# $$script"; $(BIN)/python $$script; done
 
 lock: ## Pin what .venv holds now in requirements.lock
 	@echo "# Every package of the environment, exactly; 'make lock' writes this file." > requirements.lock.tmp

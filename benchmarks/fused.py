@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from _steps import configuration, interleaved
 
-from synrep.fused_gan import FusedGan
+from synrep.fused.gan import FusedGan
 from synrep.training import Training
 
 SIZES = (

@@ -49,9 +49,9 @@ def search_file(folder: Path, trials: int, fuse: str) -> Path:
 def seconds(words: list[str], folder: str) -> float:
     """Wall time of a process that must succeed."""
     start = time.perf_counter()
-    subprocess.run(
-        [sys.executable, *words], check=True, cwd=folder, capture_output=True, env=os.environ
-    )
+    done = subprocess.run([sys.executable, *words], check=False, cwd=folder, capture_output=True)
+    if done.returncode:
+        sys.exit(f"{words} failed:\n{done.stderr.decode()}")
     return time.perf_counter() - start
 
 
@@ -107,6 +107,7 @@ def main() -> None:
     for _ in range(given.runs):
         for name, words in chosen.items():
             walls[name].append(measure(words, given.trials))
+            print(f"  {name}: {walls[name][-1]:.1f} s", file=sys.stderr)
     found = {name: median(some) for name, some in walls.items()}
     first = next(iter(found.values()))
     print(f"{given.trials} trials, {setting}, {os.cpu_count()} cores")

@@ -14,7 +14,7 @@ import torch
 from synrep.config import TrainConfig, set_dotted
 from synrep.errors import Diverged, InputError
 from synrep.fused import FusedTraining, fastest_capacity, fusion_key
-from synrep.fused_capacity import _capacities
+from synrep.fused.capacity import _capacities
 from synrep.training import Training
 
 if TYPE_CHECKING:

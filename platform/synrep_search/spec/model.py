@@ -87,17 +87,17 @@ def _fuse(value: Any) -> str | int:
 
 
 class Resources(Section):
-    """What one trial takes."""
+    """What one slot takes, and how many trials share it."""
 
     cpu: Annotated[float, Field(gt=0)] = 1.0
-    """CPU cores; each trial uses this many threads, at least one."""
+    """CPU cores; the trials of a slot train with this many threads, at least one."""
     gpu: Annotated[float, Field(ge=0)] = 0.0
-    """GPUs; a fraction lets several trials share one, without isolation of memory."""
+    """GPUs; a fraction lets several slots share one, without isolation of memory."""
     fuse: Annotated[str | int, PlainValidator(_fuse)] = "auto"
-    """Train trials of equal shapes as one program: never, as many as prove fastest on the machine
-    at hand, or so many in each slot."""
-    trials_at_once: Count | None = None
-    """Trials that run at the same time; None is as many as the machines hold."""
+    """Trials that share a slot and train as one program: as many as prove fastest on the machine at
+    hand (auto), one (off), or so many."""
+    slots: Count | None = None
+    """Slots; None is as many as the machines hold."""
 
 
 class Budget(Section):

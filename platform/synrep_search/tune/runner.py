@@ -88,7 +88,7 @@ class RayRunner:
 
     def _tune(self, search: Search, scratch: Path) -> None:
         resources = search.spec.resources
-        count = resources.trials_at_once or _slots(resources.cpu, resources.gpu)
+        count = resources.slots or _slots(resources.cpu, resources.gpu)
         search.view.say(f"{count} slots on {_described(ray.cluster_resources())}")
         name = f"synrep-{search.ledger.name}-{uuid.uuid4().hex[:8]}"
         beside_driver = NodeAffinitySchedulingStrategy(

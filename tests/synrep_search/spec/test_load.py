@@ -30,7 +30,7 @@ search:
   sampler: {random: {seed: 5}}
   early_stopping: {asha: {grace: 0.25, reduction: 2}}
 start_from: [paper, {critic.steps: 5}]
-resources: {cpu: 2, gpu: 0.5, fuse: off, trials_at_once: 3}
+resources: {cpu: 2, gpu: 0.5, fuse: off, slots: 3}
 budget: {hours: 1.5}
 failures: {retries: 1}
 storage: s3://bucket/searches
@@ -57,7 +57,7 @@ def test_every_section_arrives(write) -> None:
         {"loss.lambda_angle": 1.0, "critic.steps": 5},
     )
     assert (spec.resources.cpu, spec.resources.gpu, spec.resources.fuse) == (2.0, 0.5, "off")
-    assert spec.resources.trials_at_once == 3
+    assert spec.resources.slots == 3
     assert (spec.budget.hours, spec.failures.retries) == (1.5, 1)
     assert spec.storage == "s3://bucket/searches"
     assert spec.ledger == "postgresql://user@db/synrep"

@@ -70,7 +70,7 @@ def run(make_spec, tmp_path_factory) -> Iterator[Callable[..., Run]]:
             start_from=start,
             search={"trials": len(start)},
             failures={"retries": 1},
-            resources={"trials_at_once": 2},
+            resources={"slots": 2},
         )
         paths = SearchPaths(home, spec.name)
         paths.folder.mkdir()

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from synrep.fused_critic import Seen, StackedCritic
-from synrep.fused_networks import StackedNetwork
-from synrep.fused_slices import Slices
+from synrep.fused.critic import Seen, StackedCritic
+from synrep.fused.networks import StackedNetwork
+from synrep.fused.slices import Slices
 from synrep.gan import learning_rates
 from synrep.losses import angle_loss, norm_penalty, reprojection_distance
 from synrep.networks import place
 
 if TYPE_CHECKING:
     from synrep.config import TrainConfig
-    from synrep.fused_traits import Member
+    from synrep.fused.traits import Member
     from synrep.training import Material
     from synrep.views import Views
 

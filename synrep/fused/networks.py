@@ -16,7 +16,7 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from synrep.fused_stack import Stack
+    from synrep.fused.stack import Stack
 
 EPSILON = 1e-5
 """Of batch normalisation; PyTorch's default."""

@@ -22,9 +22,9 @@ from torch.nn import functional
 
 if TYPE_CHECKING:
     from synrep.config import CriticConfig
-    from synrep.fused_features import Features
-    from synrep.fused_networks import Leak
-    from synrep.fused_stack import Stack
+    from synrep.fused.features import Features
+    from synrep.fused.networks import Leak
+    from synrep.fused.stack import Stack
 
 BRANCHES = ("pose_out", "keypoints_in", "kcs_in")
 """The layers whose outputs are joined."""

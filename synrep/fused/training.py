@@ -1,4 +1,4 @@
-"""Fused training: many configurations of one shape trained as one program.
+"""Trainings of one shape that run as one program: join, advance from report to report, leave.
 
 Small networks leave a processor waiting: each operation costs more to start than to do. Here the
 weights of K trainings are stacked, and every operation does its work for all of them. Each slice
@@ -16,8 +16,7 @@ import torch
 
 from synrep import state
 from synrep.errors import Diverged, InputError
-from synrep.fused_capacity import fastest_capacity
-from synrep.fused_gan import FusedGan
+from synrep.fused.gan import FusedGan
 from synrep.training import Material, next_report, settle_memory
 
 if TYPE_CHECKING:
@@ -25,9 +24,7 @@ if TYPE_CHECKING:
 
     from synrep.checkpoint import State
     from synrep.config import TrainConfig
-    from synrep.fused_traits import Member
-
-__all__ = ["FusedTraining", "fastest_capacity", "fusion_key"]
+    from synrep.fused.traits import Member
 
 OWN: dict[str, Any] = {
     "seed": ...,

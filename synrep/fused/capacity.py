@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from synrep.fused_gan import FusedGan
+from synrep.fused.gan import FusedGan
 from synrep.gan import Gan
 from synrep.training import Material, settle_memory
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from synrep.fused_features import Features, GeneralFeatures, GramFeatures
-from synrep.fused_networks import Leak, Masks
-from synrep.fused_stack import unbounded
+from synrep.fused.features import Features, GeneralFeatures, GramFeatures
+from synrep.fused.networks import Leak, Masks
+from synrep.fused.stack import unbounded
 from synrep.streams import Streams
 from synrep.training import Best
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor
 
-from synrep.fused_stack import Stack
-from synrep.fused_traits import Member, Traits
+from synrep.fused.stack import Stack
+from synrep.fused.traits import Member, Traits
 from synrep.gan import REFERENCE
 from synrep.networks import build
 from synrep.state import optimiser_moments, restore
