@@ -1,8 +1,8 @@
 """Whether the ten-thousandth trial costs what the thousandth did.
 
 A search of scripted trials through ledger, TPE, checkpoints, outbox and MLflow, without Ray
-(`--local`), so that what is timed is the driver. Time per trial comes from the search's own records;
-`status` and `resume` of the finished search are whole processes.
+(`--local`), so that what is timed is the driver. Time per trial comes from the search's own
+records; `status` and `resume` of the finished search are whole processes.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -20,6 +21,7 @@ from synrep_search.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from rich.console import Console
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from synrep_search.ledger.ledger import Ledger
     from synrep_search.paths import SearchPaths
     from synrep_search.search import Runner, Search
+    from synrep_search.tune.cluster import Cluster
 
 set_option = click.option(
     "-o", "overrides", multiple=True, metavar="KEY=VALUE", help="Override the file; repeatable."
@@ -88,22 +91,22 @@ def launch(
     spec = load_spec(file, overrides, name)
     paths = search_paths(spec.name, home)
     _refuse_existing(paths)
-    from synrep_search.provenance import provenance
-
-    origin = provenance(spec)
     if not yes and sys.stdin.isatty():
         from synrep_search.plan import plan_table
 
         make_console().print(plan_table(spec))
         click.confirm("Start?", default=True, abort=True)
-    runner = _runner(address, local=local)
-    from synrep_search.ledger.ledger import Ledger
+    with _cluster(address, local=local) as cluster:
+        from synrep_search.provenance import provenance
 
-    with paths.begun():
-        ledger = Ledger.create(paths.ledger_url(spec), spec, origin)
-        if spec.ledger:
-            paths.note_ledger(spec.ledger)
-    _run(ledger, paths, runner)
+        origin = provenance(spec)
+        from synrep_search.ledger.ledger import Ledger
+
+        with paths.begun():
+            ledger = Ledger.create(paths.ledger_url(spec), spec, origin)
+            if spec.ledger:
+                paths.note_ledger(spec.ledger)
+        _run(ledger, paths, cluster)
 
 
 @click.command()
@@ -153,8 +156,8 @@ def resume(
         ledger.replace_spec(after)
     if trials is not None:
         ledger.set_target(trials)
-    runner = _runner(address, local=local)
-    _run(ledger, paths, runner)
+    with _cluster(address, local=local) as cluster:
+        _run(ledger, paths, cluster)
 
 
 @click.command()
@@ -179,13 +182,25 @@ def stop(name: str, home: Path | None, wait: bool) -> None:
         click.echo(f"it has ended; go on with: synrep-search resume {name}")
 
 
-def _run(ledger: Ledger, paths: SearchPaths, runner: Runner) -> None:
+@contextmanager
+def _cluster(address: str | None, *, local: bool) -> Iterator[Cluster | None]:
+    """Ray, which starts while the search is made ready; None if it is to run without."""
+    if local:
+        yield None
+        return
+    from synrep_search.tune.cluster import Cluster
+
+    with closing(Cluster(address)) as cluster:
+        yield cluster
+
+
+def _run(ledger: Ledger, paths: SearchPaths, cluster: Cluster | None) -> None:
     """Run a search, say how it ended, and exit accordingly."""
     from synrep_search.driver import run_search
     from synrep_search.view import SearchView
 
     console = make_console()
-    search = run_search(ledger, paths, runner, SearchView(console))
+    search = run_search(ledger, paths, _runner(cluster), SearchView(console))
     _conclusion(console, search, paths)
     if not search.ledger.target_met:
         sys.exit(3)
@@ -193,14 +208,14 @@ def _run(ledger: Ledger, paths: SearchPaths, runner: Runner) -> None:
         sys.exit(1)
 
 
-def _runner(address: str | None, *, local: bool) -> Runner:
-    if local:
+def _runner(cluster: Cluster | None) -> Runner:
+    if cluster is None:
         from synrep_search.local import run
 
         return run
     from synrep_search.tune.runner import RayRunner
 
-    return RayRunner(address)  # Ray starts while the rest is made ready
+    return RayRunner(cluster)
 
 
 def _conclusion(console: Console, search: Search, paths: SearchPaths) -> None:

@@ -12,6 +12,7 @@ from synrep_search.ledger.records import TO_OPTUNA
 from synrep_search.paths import SearchPaths
 from synrep_search.search import Search
 from synrep_search.status import status
+from synrep_search.tune.cluster import Cluster
 from synrep_search.tune.runner import RayRunner
 
 from synrep.checkpoint import newest_checkpoints
@@ -98,7 +99,7 @@ def calm(run) -> Run:
 @pytest.fixture(scope="module")
 def on_ray(run) -> Run:
     """The search on Ray."""
-    found: Run = run(RayRunner(), wrong=True)
+    found: Run = run(RayRunner(Cluster()), wrong=True)
     return found
 
 
