@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from optuna.storages import RDBStorage
 from sqlalchemy.exc import SQLAlchemyError
 
 from synrep_search.errors import LedgerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 metadata = sa.MetaData()
 
@@ -75,6 +79,23 @@ def open_storage(url: str) -> RDBStorage:
     except (SQLAlchemyError, RuntimeError, ImportError) as error:
         raise LedgerError(f"the ledger {shown(url)} can't be opened: {_cause(error)}") from None
     return storage
+
+
+@contextmanager
+def opened(url: str) -> Iterator[RDBStorage]:
+    """A storage that is closed again if no ledger comes of it."""
+    storage = open_storage(url)
+    try:
+        yield storage
+    except BaseException:
+        close(storage)
+        raise
+
+
+def close(storage: RDBStorage) -> None:
+    """Let go of a database."""
+    storage.remove_session()
+    storage.engine.dispose()
 
 
 def shown(url: str) -> str:

@@ -7,7 +7,6 @@ MLflow's runs, can be lost and made again from here and the checkpoints.
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ import optuna
 from synrep.checkpoint import CheckpointRef
 from synrep_search.errors import LedgerError, NoSearch
 from synrep_search.ledger.backup import copy_sqlite
-from synrep_search.ledger.database import open_storage, shown
+from synrep_search.ledger.database import close, opened, shown
 from synrep_search.ledger.index import TrialIndex
 from synrep_search.ledger.lease import Lease
 from synrep_search.ledger.outbox import Event, Outbox
@@ -26,7 +25,6 @@ from synrep_search.ledger.sampling import Proposer, derived, key_of
 from synrep_search.spec import SearchSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from optuna.storages import RDBStorage
@@ -68,7 +66,9 @@ class Ledger:
         self.lease = Lease(storage.engine, name)
         self.outbox = Outbox(storage.engine, name)
         self._sign = 1 if self.spec.search.direction == "minimize" else -1
-        self._rows = TrialRows(storage, self._study)
+        halving = self.spec.search.early_stopping
+        rungs = halving.rungs(int(self.spec.train["iterations"])) if halving else []
+        self._rows = TrialRows(storage, self._study, rungs)
 
     @classmethod
     def create(cls, url: str, spec: SearchSpec, provenance: dict[str, str]) -> Ledger:
@@ -77,7 +77,7 @@ class Ledger:
         Raises:
             LedgerError: it exists already, or the database can't be used.
         """
-        with _opened(url) as storage:
+        with opened(url) as storage:
             for known in storage.get_all_studies():
                 if known.study_name == spec.name:
                     _make_way(storage, known)
@@ -96,7 +96,7 @@ class Ledger:
         Raises:
             LedgerError: there is none of that name, or the database can't be used.
         """
-        with _opened(url) as storage:
+        with opened(url) as storage:
             try:
                 return cls(storage, name)
             except KeyError:
@@ -176,7 +176,7 @@ class Ledger:
                 self.end(trial.number, "waiting", "interrupted: the driver died")
                 lost.append(trial.number)
             elif TO_OPTUNA[trial.state] != frozen.state:  # it died between two writes
-                self._rows.settle(trial, self._rungs_of(trial))
+                self._rows.settle(trial)
         return lost
 
     def begin(self) -> Trial | None:
@@ -188,7 +188,7 @@ class Ledger:
             return self._create()
         attempt = Attempt(number=waiting.attempt + 1, started=time.time())
         begun = self._store(waiting, state="running", attempts=(*waiting.record.attempts, attempt))
-        self._rows.settle(begun, ())
+        self._rows.settle(begun)
         return begun
 
     def report(self, report: TrialReport, ended: State | None, cause: str) -> Trial:
@@ -256,7 +256,7 @@ class Ledger:
             shared_failures=trial.record.shared_failures + shared_failures,
             attempts=(*earlier, last),
         )
-        self._rows.settle(stored, self._rungs_of(stored))
+        self._rows.settle(stored)
         if stored.ended and "_proposer" in vars(self):  # else it begins with this trial
             self._proposer.learn(stored)
         return stored
@@ -267,7 +267,7 @@ class Ledger:
 
     def close(self) -> None:
         """Let go of the database."""
-        _close(self._storage)
+        close(self._storage)
 
     def _create(self) -> Trial:
         """A new trial in one write, so that a dying driver leaves all of it or nothing."""
@@ -286,35 +286,12 @@ class Ledger:
         self.index.put(trial)
         return trial
 
-    def _rungs_of(self, trial: Trial) -> Iterable[int]:
-        """The reports that early stopping judged, and the last one."""
-        halving = self.spec.search.early_stopping
-        wanted = [] if halving is None else halving.rungs(int(self.spec.train["iterations"]))
-        judged = {next((at for at in trial.rungs if at >= rung), 0) for rung in wanted}
-        return sorted((judged | {trial.iteration}) - {0})
-
     def _store(self, trial: Trial, **changes: Any) -> Trial:
         record = trial.record.model_copy(update=changes)
         self._rows.store(trial.number, record)
         stored = trial.model_copy(update={"record": record})
         self.index.put(stored)
         return stored
-
-
-@contextmanager
-def _opened(url: str) -> Iterator[RDBStorage]:
-    """A storage that is closed again if no ledger comes of it."""
-    storage = open_storage(url)
-    try:
-        yield storage
-    except BaseException:
-        _close(storage)
-        raise
-
-
-def _close(storage: RDBStorage) -> None:
-    storage.remove_session()
-    storage.engine.dispose()
 
 
 def _make_way(storage: RDBStorage, known: FrozenStudy) -> None:

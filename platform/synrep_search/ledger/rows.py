@@ -9,7 +9,7 @@ from optuna.trial import TrialState, create_trial
 from synrep_search.ledger.records import DIVERGED, RECORD, TO_OPTUNA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     import optuna
     from optuna.storages import RDBStorage
@@ -24,10 +24,12 @@ class TrialRows:
     Args:
         storage: of the database; written to directly, since a study reads back what it writes.
         study: the study.
+        rungs: iterations at which early stopping judges a trial.
     """
 
-    def __init__(self, storage: RDBStorage, study: optuna.Study) -> None:
+    def __init__(self, storage: RDBStorage, study: optuna.Study, rungs: Sequence[int]) -> None:
         self._storage = storage
+        self._rungs = rungs
         self._study_id = study._study_id  # noqa: SLF001 - Optuna has no public way
         self._ids: dict[int, int] = {}
 
@@ -45,20 +47,20 @@ class TrialRows:
         """Replace the record of a trial."""
         self._storage.set_trial_user_attr(self._id(number), RECORD, record.model_dump_json())
 
-    def settle(self, trial: Trial, rungs: Iterable[int]) -> None:
-        """Bring Optuna's trial into the state that ours is in.
-
-        Args:
-            trial: with a record that is stored already.
-            rungs: the reports whose values Optuna keeps, if the trial has ended.
-        """
+    def settle(self, trial: Trial) -> None:
+        """Bring Optuna's trial into the state that ours is in; its record is stored already."""
         key = self._id(trial.number)
         if trial.state == "diverged":
             self._storage.set_trial_system_attr(key, DIVERGED, 1.0)
-        for iteration in rungs if trial.ended else ():
+        for iteration in self._kept(trial) if trial.ended else ():
             self._storage.set_trial_intermediate_value(key, iteration, trial.rungs[iteration])
         values = [trial.value] if trial.state == "completed" and trial.value is not None else None
         self._storage.set_trial_state_values(key, TO_OPTUNA[trial.state], values)
+
+    def _kept(self, trial: Trial) -> list[int]:
+        """The reports whose values Optuna keeps: those at the rungs, and the last one."""
+        judged = {next((at for at in trial.rungs if at >= rung), 0) for rung in self._rungs}
+        return sorted((judged | {trial.iteration}) - {0})
 
     def _id(self, number: int) -> int:
         if number not in self._ids:
