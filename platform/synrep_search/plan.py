@@ -27,7 +27,7 @@ def plan_table(spec: SearchSpec) -> Group:
     facts.add_row("sampler", search.sampler.kind)
     resources = spec.resources
     gpu = f", {resources.gpu:g} GPU" if resources.gpu else ""
-    facts.add_row("a trial takes", f"{resources.cpu:g} CPU{gpu}")
+    facts.add_row("a slot takes", f"{resources.cpu:g} CPU{gpu}; fuse: {resources.fuse}")
     if "data" in spec.train:
         facts.add_row("poses", spec.train["data"]["poses"])
     space = Table("searched", "distribution", "values")
