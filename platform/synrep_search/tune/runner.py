@@ -58,7 +58,7 @@ def _run(search: Search, scratch: Path) -> None:
     measure = resources.fuse == "auto"
     most = {"auto": MOST_FUSED, "off": 1}.get(str(resources.fuse)) or int(resources.fuse)
     told = {DESK: name, CPU: resources.cpu, GPU: resources.gpu, MOST: most, MEASURE: measure}
-    slots = Slots(search, count, capacity=1 if measure else most)
+    slots = Slots(search, count, capacity=1 if measure else most, patient=measure)
     tuner = tune.Tuner(
         tune.with_resources(SlotTrainable, {"cpu": resources.cpu, "gpu": resources.gpu}),
         tune_config=tune.TuneConfig(

@@ -18,6 +18,17 @@ def test_few_trials_are_shared_evenly(make_search, make_spec) -> None:
     assert slots.open("c") is None
 
 
+def test_half_of_the_trials_are_left_to_a_sampler_that_has_learnt(make_search, make_spec) -> None:
+    """Patient slots hold back; when there is nothing left to hold back for, they do not."""
+    search = make_search(make_spec(search={"trials": 8}))
+    slots = Slots(search, count=2, capacity=9, patient=True)
+    assert numbers(slots.open("a")) == [0, 1]
+    assert numbers(slots.open("b")) == [2, 3]
+    few = Slots(make_search(make_spec(search={"trials": 2})), count=2, capacity=9, patient=True)
+    assert numbers(few.open("a")) == [0]
+    assert numbers(few.open("b")) == [1]
+
+
 def test_many_trials_fill_the_slots(make_search, make_spec) -> None:
     """A slot takes as many as it can hold, and one more for each that ends."""
     search = make_search(make_spec(search={"trials": 20}))
