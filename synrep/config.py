@@ -128,8 +128,8 @@ class GeneratorConfig(Section):
     """Negative slope of the leaky ReLU of all three networks (row 16)."""
     init: Literal["uniform", "kaiming", "normal"] = "uniform"
     """Initial weights of all three networks: uniform within 1 / sqrt(inputs), Kaiming-normal, or
-    N(0, 0.02) (row 21). Batch normalisation makes the step relative to the weights what counts,
-    so smaller weights learn faster at the same learning rate: docs/experiments.md."""
+    N(0, 0.02) (row 21). Under batch normalisation a step counts relative to the weights, so their
+    initial size acts like a learning rate."""
     output_gain: Positive = 0.1
     """Factor on the initial weights of the last layer: depths start near 0 (row 21)."""
     lift: Literal["weak", "perspective"] = "weak"

@@ -156,7 +156,7 @@ def resume(
         ledger.replace_spec(after)
     if trials is not None:
         ledger.set_target(trials)
-    with _cluster(address, local=local) as cluster:
+    with _cluster(address, local=local or ledger.target_met) as cluster:
         _run(ledger, paths, cluster)
 
 
