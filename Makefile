@@ -44,7 +44,7 @@ format: setup ## Format the code and mend what the linter can
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: setup ## Run every script in benchmarks/; takes about an hour
+bench: setup ## Run every script in benchmarks/; leave the machine alone meanwhile
 	@set -e; for script in $(sort $(wildcard benchmarks/[a-z]*.py)); do echo "# $$script"; $(BIN)/python $$script; done
 
 lock: ## Pin what .venv holds now in requirements.lock

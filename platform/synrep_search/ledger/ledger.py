@@ -140,11 +140,6 @@ class Ledger:
         counts = self.index.counts()
         return not counts["waiting"] + counts["running"] and len(self.index) >= self.target
 
-    @property
-    def has_work(self) -> bool:
-        """Whether an attempt could begin now."""
-        return self.index.first_waiting() is not None or len(self.index) < self.target
-
     def trial(self, number: int) -> Trial:
         """One trial.
 

@@ -54,7 +54,6 @@ def test_a_search_is_found_again(ledgers, make_spec) -> None:
     assert found.provenance == made.provenance
     assert found.target == 7
     assert not len(found.index)
-    assert found.has_work
     assert not found.target_met
 
 
@@ -365,7 +364,7 @@ def test_a_raised_target(ledgers, make_spec, make_report) -> None:
     ledger = ledgers.create(make_spec(search={"trials": 1}))
     run_trial(ledger, make_report, "completed", [1.0])
     assert ledger.target_met
-    assert not ledger.has_work
+    assert ledger.begin() is None
     ledger.set_target(2)
     after = ledgers.open(ledger.name)
     assert after.target == 2
