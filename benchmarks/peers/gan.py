@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 VARIABLE = "SYNREP_BENCH"
+REPORTS = "SYNREP_BENCH_REPORTS"
+"""Names the folder for a line about every report, for the race; a file for each process."""
 SPACE = {
     "loss.lambda_angle": (0.01, 10.0),
     "optim.lr_generator": (1e-4, 1e-3),
@@ -61,8 +65,22 @@ def train(
     options = tuple(f"{name}={json.dumps(value)}" for name, value in settings.items())
     training = Training(configure(None, options), threads=1)
     metrics: dict[str, float] = {}
+    log = Path(os.environ[REPORTS]) / f"{os.getpid()}.txt"
     while not training.finished:
         metrics = dict(sorted(training.advance().items(), reverse=True)[:METRICS])
+        with log.open("a") as lines:
+            lines.write(f"{time.time()} {metrics[GOAL]}\n")
         if not report(training.iteration, metrics):
             break
     return metrics[GOAL]
+
+
+def logged() -> list[tuple[float, float]]:
+    """Time (since 1970) and error of every report, in the order of time."""
+    lines = [
+        line
+        for file in Path(os.environ[REPORTS]).iterdir()
+        for line in file.read_text().splitlines()
+    ]
+    pairs = (line.split() for line in lines)
+    return sorted((float(at), float(value)) for at, value in pairs)

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import optuna
 import ray
-from gan import GOAL, SPACE, VARIABLE, fixed, train
+from gan import GOAL, REPORTS, SPACE, VARIABLE, fixed, train
 from ray import tune
 from ray.air.integrations.mlflow import MLflowLoggerCallback
 from ray.tune.schedulers import ASHAScheduler
@@ -39,7 +39,8 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     here = str(Path(__file__).parent)
-    runtime = {"env_vars": {"PYTHONPATH": here, VARIABLE: os.environ[VARIABLE]}}
+    passed = {name: os.environ[name] for name in (VARIABLE, REPORTS)}
+    runtime = {"env_vars": {"PYTHONPATH": here, **passed}}
     ray.init(
         num_cpus=os.cpu_count(), include_dashboard=False, log_to_driver=False, runtime_env=runtime
     )

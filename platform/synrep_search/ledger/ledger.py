@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from optuna.storages import RDBStorage
     from optuna.study._frozen import FrozenStudy
+    from optuna.trial import FrozenTrial
 
     from synrep_search.ledger.records import State
     from synrep_search.trial import TrialReport
@@ -123,11 +124,15 @@ class Ledger:
         self._study.set_user_attr(MLFLOW, self.mlflow)
 
     @cached_property
+    def _found(self) -> list[FrozenTrial]:
+        """The study's trials as they were when this ledger was opened."""
+        return self._study.get_trials(deepcopy=False)
+
+    @cached_property
     def index(self) -> TrialIndex:
         """All trials, read once: the driver is the only writer, and a reader opens anew."""
         values = self.outbox.values()
-        frozen = self._study.get_trials(deepcopy=False)
-        trials = [Trial.of(trial, values.get(trial.number, {})) for trial in frozen]
+        trials = (Trial.of(trial, values.get(trial.number, {})) for trial in self._found)
         return TrialIndex(trials, self._sign)
 
     @cached_property
@@ -156,13 +161,9 @@ class Ledger:
         return tuple(CheckpointRef.model_validate(ref) for ref in stored if ref)
 
     def reconcile(self) -> list[int]:
-        """Mend what a driver left when it died; the caller holds the lease.
-
-        Returns:
-            Trials that ran and wait now.
-        """
+        """Mend what a dead driver left, with its lease held; numbers of the trials that ran."""
         lost = []
-        for frozen in self._study.get_trials(deepcopy=False):
+        for frozen in self._found:
             trial = self.index[frozen.number]
             newest = [] if trial.ended else self.outbox.reports(trial.number, last=1)
             if newest and newest[0].payload["ended"]:  # it died after it had judged the report
@@ -172,15 +173,14 @@ class Ledger:
                 lost.append(trial.number)
             elif TO_OPTUNA[trial.state] != frozen.state:  # it died between two writes
                 self._rows.settle(trial)
+        del self._found  # it is out of date now
         return lost
 
     def begin(self) -> Trial | None:
         """Begin an attempt: of the first waiting trial, else of a new one; None if all are done."""
         waiting = self.index.first_waiting()
-        if waiting is None and len(self.index) >= self.target:
-            return None
         if waiting is None:
-            return self._create()
+            return self._create() if len(self.index) < self.target else None
         attempt = Attempt(number=waiting.attempt + 1, started=time.time())
         begun = self._store(waiting, state="running", attempts=(*waiting.record.attempts, attempt))
         self._rows.settle(begun)

@@ -34,7 +34,7 @@ class RayRunner:
     """Runs the jobs of a search as Tune trials.
 
     Args:
-        cluster: where to; it is closed when the search has ended.
+        cluster: where to; it ends with the search.
     """
 
     def __init__(self, cluster: Cluster) -> None:
@@ -47,7 +47,7 @@ class RayRunner:
             with TemporaryDirectory(prefix="synrep-tune-", ignore_cleanup_errors=True) as scratch:
                 _run(search, Path(scratch))
         finally:
-            self._cluster.close()
+            self._cluster.end()
 
 
 def _run(search: Search, scratch: Path) -> None:
