@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,6 +17,16 @@ from synrep.config import TrainConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """The options that both have."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", type=Path, help="also write the rows to a file")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds")
+    return parser
 
 
 def configuration(width: int, branch: int, batch: int, number: int = 0) -> TrainConfig:

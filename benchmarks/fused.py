@@ -8,14 +8,12 @@ thread. SYNREP_DATA names a pose store; built-in poses are used without.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
-from pathlib import Path
 from typing import Any
 
 import torch
-from _steps import configuration, interleaved
+from _steps import arguments, configuration, interleaved
 
 from synrep.fused.gan import FusedGan
 from synrep.training import Training
@@ -59,10 +57,7 @@ def measure(
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, help="also write the rows to a file")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds")
-    options = parser.parse_args()
+    options = arguments(__doc__).parse_args()
     torch.set_num_threads(1)
     print("| width | branch | batch | members | alone, ms | fused, ms a member | speed-up |")
     print("|--:|--:|--:|--:|--:|--:|--:|")
