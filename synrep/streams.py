@@ -57,6 +57,9 @@ class Streams:
         known, order = self._orders.get(stream, (-1, None))
         if known != epoch or order is None:
             generator = self.at(f"order/{stream}", epoch)
-            order = torch.randperm(total, generator=generator, device=self.device)
+            # Half of the memory of the usual 64 bits: every training has an order of its own.
+            order = torch.randperm(
+                total, generator=generator, device=self.device, dtype=torch.int32
+            )
             self._orders[stream] = (epoch, order)
-        return order[within * size : (within + 1) * size]
+        return order[within * size : (within + 1) * size].long()

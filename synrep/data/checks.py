@@ -199,7 +199,9 @@ def nose(poses: Poses, about: Description) -> Finding | None:
         return None
     at, thorax, head = skeleton.indices("Nose", "Thorax", "Head")
     joints = poses.joints_mm
-    ahead = joints[:, at] - (joints[:, thorax] + joints[:, head]) / 2
+    axis, off = joints[:, head] - joints[:, thorax], joints[:, at] - joints[:, thorax]
+    square = np.maximum((axis * axis).sum(1, keepdims=True), 1e-9)
+    ahead = off - axis * (off * axis).sum(1, keepdims=True) / square
     count = int(((ahead * _forward(poses, about)).sum(axis=1) > 0).sum())
     return _share("noses are in front", count, len(poses))
 

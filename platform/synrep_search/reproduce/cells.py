@@ -1,0 +1,92 @@
+"""The search that trains a table's cells: its file, its launch, and going on with it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from synrep.errors import InputError
+from synrep_search.cli.common import open_ledger, search_paths
+from synrep_search.cli.run import launch, resume
+from synrep_search.paths import names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import click
+
+    from synrep_search.paths import SearchPaths
+    from synrep_search.reproduce.tables import Role, Table
+
+
+def search_content(
+    table: Table, role: Role, poses: str, seeds: int, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A search file whose trials are the cells of a table that are trained on one store.
+
+    Args:
+        table: of the paper.
+        role: of the store.
+        poses: its folder.
+        seeds: trainings of each cell.
+        settings: of all trainings, by dotted name.
+    """
+    cells = table.cells(role)
+    space = {name: _distribution([cell[name] for cell in cells]) for name in cells[0]}
+    data = {k.removeprefix("data."): v for k, v in settings.items() if k.startswith("data.")}
+    return {
+        "name": f"{table.trainings}-{role}",
+        "data": {"poses": poses, **data},
+        "train": {k: v for k, v in settings.items() if not k.startswith("data.")},
+        "space": space,
+        "search": {
+            "minimize": "validation/mpjpe_mm",
+            "trials": len(cells) * seeds,
+            "sampler": {"random": {}},
+        },
+        "start_from": cells * seeds,
+        "tracking": {"keep_best": 0},
+    }
+
+
+def _distribution(values: Sequence[Any]) -> dict[str, Any]:
+    if isinstance(values[0], dict):
+        return {"one_of": {value["family"]: {} for value in values}}
+    return {"choice": list(dict.fromkeys(values))}
+
+
+def train_cells(
+    context: click.Context, content: dict[str, Any], out: Path, *, address: str | None, local: bool
+) -> SearchPaths:
+    """Train what is not trained yet; the paths of the search.
+
+    Args:
+        context: of the command, whose `launch` or `resume` this calls.
+        content: of the search file.
+        out: folder of the table; the search lives in it.
+        address: Ray cluster.
+        local: without Ray.
+
+    Raises:
+        InputError: the folder holds the same search with other settings.
+    """
+    file = out / f"{content['name']}.yaml"
+    text = json.dumps(content, indent=2) + "\n"  # JSON is YAML
+    if file.exists() and file.read_text(encoding="utf-8") != text:
+        raise InputError(
+            str(file), "was made with other options", "give them again, or another --out"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    options: dict[str, Any] = {"home": out, "address": address, "local": local}
+    if content["name"] in names(out.absolute()):
+        if not _finished(content["name"], out):
+            context.invoke(resume, name=content["name"], **options)
+    else:
+        context.invoke(launch, file=file, yes=True, **options)
+    return search_paths(content["name"], out)
+
+
+def _finished(name: str, out: Path) -> bool:
+    return open_ledger(search_paths(name, out)).target_met

@@ -1,0 +1,156 @@
+"""`synrep reproduce`: the paper's tables from your poses."""
+
+# ruff: noqa: D301 - in click's help \b is the backspace character: keep these lines as they are
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from synrep.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from synrep_search.paths import SearchPaths
+    from synrep_search.reproduce.scores import Models
+    from synrep_search.reproduce.tables import Role, Row, Table
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+STORE = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("table", type=click.Choice([f"table{number}" for number in range(1, 6)]))
+@click.option("--poses", type=STORE, help="Pose store with true 2D poses.")
+@click.option("--detections", type=STORE, help="The same with a detector's 2D poses.")
+@click.option("--mpi", type=STORE, help="Pose store of MPI-INF-3DHP.")
+@click.option("--out", type=FOLDER, required=True, help="Folder of the trainings and the table.")
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Of each cell.")
+@click.option("-o", "options", multiple=True, metavar="KEY=VALUE", help="Set a field; repeatable.")
+@click.option("--address", help="Ray cluster, e.g. auto; Ray is started here if omitted.")
+@click.option("--local", is_flag=True, help="Without Ray: one training after another, here.")
+@click.pass_context
+def reproduce(
+    context: click.Context,
+    /,
+    table: str,
+    out: Path,
+    seeds: int,
+    options: tuple[str, ...],
+    address: str | None,
+    local: bool,
+    **stores: Path,
+) -> None:
+    """Train what a table of the paper needs, and write it beside the paper's figures.
+
+    Rows whose poses are not given are left out. The paper's figures stand beside yours where the
+    poses are those of the paper. Stop it as you like: run again, it goes on, and no training
+    is done twice.
+
+    \b
+    Examples:
+      synrep reproduce table5 --poses poses/cmu --seeds 5 --out reproduced/table5 \\
+          -o iterations=4000 -o generator.width=256 -o reprojection_network.width=256
+      synrep reproduce table1 --poses poses/h36m --detections poses/h36m-sh --out reproduced/table1
+      synrep reproduce table4 --mpi poses/3dhp --out reproduced/table4
+    """
+    from synrep.cli import configure
+    from synrep_search.reproduce.cells import search_content, train_cells
+    from synrep_search.reproduce.tables import OPTIONS, TABLES
+
+    configure(None, options)  # all mistakes in the options at once
+    settings = dict(_parsed(option) for option in options)
+    given = {role: str(stores[role].absolute()) for role in OPTIONS if stores[role]}
+    chosen = TABLES[table]
+    rows = _possible(chosen, given)
+    trained = {
+        role: train_cells(
+            context,
+            search_content(chosen, role, given[role], seeds, settings),
+            out,
+            address=address,
+            local=local,
+        )
+        for role in dict.fromkeys(row.trained for row in rows)
+    }
+    _write(chosen, rows, trained, given, out)
+
+
+def _parsed(option: str) -> tuple[str, Any]:
+    key, _, text = option.partition("=")
+    try:
+        return key, json.loads(text)
+    except ValueError:
+        return key, text
+
+
+def _possible(table: Table, given: Mapping[Role, str]) -> list[Row]:
+    """The rows for which the poses are there."""
+    from synrep_search.reproduce.tables import OPTIONS
+
+    rows = [row for row in table.rows if row.roles <= set(given)]
+    if not rows:
+        wanted = sorted({OPTIONS[role] for row in table.rows for role in row.roles})
+        raise InputError(table.name, "no row has its poses", f"give {' or '.join(wanted)}")
+    return rows
+
+
+def _write(
+    table: Table,
+    rows: list[Row],
+    trained: Mapping[Role, SearchPaths],
+    given: Mapping[Role, str],
+    out: Path,
+) -> None:
+    from synrep.data import open_poses
+    from synrep.storage import Storage
+    from synrep_search.reproduce import render
+    from synrep_search.reproduce.scores import Models, score_row
+
+    models = {role: Models(paths) for role, paths in trained.items()}
+    found = [(row, models[row.trained].of(row.settings)) for row in rows]
+    scored = [score_row(row, made, given[row.tested or row.trained]) for row, made in found if made]
+    names: dict[Role, str] = {role: open_poses(poses).header.name for role, poses in given.items()}
+    short = render.summary(scored, names, list(_notes(table, rows, models, names)))
+    whole = [f"# {table.title}", "", *short, *render.by_action(scored, names)]
+    for suffix, content in (
+        (".md", "\n".join(whole) + "\n"),
+        (".csv", render.as_csv(scored, names)),
+    ):
+        Storage.at(out).write(f"{table.name}{suffix}", content.encode())
+    click.echo("\n".join(short))
+    click.echo(f"written to {out / table.name}.md and .csv")
+
+
+def _notes(
+    table: Table, rows: list[Row], models: Mapping[Role, Models], names: Mapping[Role, str]
+) -> Iterator[str]:
+    """What the numbers hang on, and what was left out."""
+    from synrep.show import SCALES
+    from synrep_search.reproduce.tables import MEASURES, OPTIONS
+
+    config = next(iter(models.values())).config
+    evaluation = config.evaluation
+    yield (
+        f"test subjects of {', '.join(sorted(set(names.values())))}; {SCALES[evaluation.scale]}; "
+        f"P2 after {evaluation.alignment} alignment; {config.data.joints} joints"
+    )
+    yield (
+        f"{config.iterations} iterations, width {config.generator.width}, batch "
+        f"{config.batch_size}; each generator is the one that was best on validation subjects"
+    )
+    yield "mean ± standard error over seeds; averages are plain means over the actions"
+    for role, part in models.items():
+        if part.diverged:
+            yield f"{part.diverged} trainings on {names[role]} diverged; their seeds are left out"
+    left_out: dict[str, list[str]] = {}
+    for row in table.rows:
+        if row not in rows:
+            lacking = " and ".join(sorted(OPTIONS[role] for role in row.roles - set(names)))
+            left_out.setdefault(lacking, []).append(f"{row.label} ({MEASURES[row.measure]})")
+    for lacking, labels in left_out.items():
+        yield f"left out without {lacking}: {'; '.join(labels)}"

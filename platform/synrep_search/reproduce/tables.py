@@ -1,0 +1,193 @@
+"""The rows of the paper's tables: which training each needs, and how it is measured."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from synrep_search.reproduce import paper
+
+if TYPE_CHECKING:
+    from synrep_search.reproduce.paper import Printed
+
+Role = Literal["poses", "detections", "mpi"]
+"""Which pose store: true 2D poses, the same with a detector's, or MPI-INF-3DHP."""
+OPTIONS: dict[Role, str] = {"poses": "--poses", "detections": "--detections", "mpi": "--mpi"}
+"""The option that names the store of a role."""
+PUBLISHED: dict[Role, str] = {
+    "poses": "human36m",
+    "detections": "human36m",
+    "mpi": "mpi-inf-3dhp",
+}
+"""How the names of the stores begin that the paper's figures belong to."""
+
+Measure = Literal["mpjpe_mm", "p_mpjpe_mm", "z_mm", "only_z_mm", "pck"]
+MEASURES: dict[Measure, str] = {
+    "mpjpe_mm": "P1, mm",
+    "p_mpjpe_mm": "P2, mm",
+    "z_mm": "P1 of the depths, mm",
+    "only_z_mm": "P2 of the depths, mm",
+    "pck": "3DPCK at 150 mm, %",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of a table.
+
+    Attributes:
+        label: as in the paper.
+        measure: what is averaged.
+        trained: store of the training.
+        settings: of the training, by dotted name; the paper's where nothing is named.
+        tested: store of the test; that of the training if None.
+        test: data settings of the test that differ from the training's.
+        printed: what the paper says.
+    """
+
+    label: str
+    measure: Measure
+    trained: Role = "poses"
+    settings: dict[str, Any] = field(default_factory=dict)
+    tested: Role | None = None
+    test: dict[str, Any] = field(default_factory=dict)
+    printed: Printed | None = None
+
+    @property
+    def roles(self) -> set[Role]:
+        """The stores that it needs."""
+        return {self.trained, self.tested or self.trained}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table of the paper.
+
+    Attributes:
+        name: `table1` to `table5`.
+        title: in words.
+        rows: in the paper's order.
+        trainings: name of what it trains; tables that measure the same trainings share one.
+    """
+
+    name: str
+    title: str
+    rows: tuple[Row, ...]
+    trainings: str
+
+    def cells(self, role: Role) -> list[dict[str, Any]]:
+        """Settings of the trainings on a store, each once; all name the same fields.
+
+        A search needs at least one: that is the weighting.
+        """
+        all_of_them = [row.settings for row in self.rows if row.trained == role]
+        names = sorted({"kcs.weighting", *(name for settings in all_of_them for name in settings)})
+        found: list[dict[str, Any]] = []
+        for settings in all_of_them:
+            complete = {name: settings.get(name, PLAIN[name]) for name in names}
+            if complete not in found:
+                found.append(complete)
+        return found
+
+
+KCS: dict[str, Any] = {"kcs.weighting": {"family": "uniform"}}
+SEPARATE: dict[str, Any] = {"reprojection": "separate"}
+PLAIN: dict[str, Any] = {
+    "data.noise_px": 0.0,
+    "kcs.weighting": {"family": "tanh"},
+    "reprojection": "sync",
+}
+"""The paper's own setting of every field that a table varies."""
+
+
+def _protocol(number: int) -> Table:
+    """Tables 1 and 2: the two protocols."""
+    first = number == 1
+    whole: Measure = "mpjpe_mm" if first else "p_mpjpe_mm"
+    depths: Measure = "z_mm" if first else "only_z_mm"
+    gt, both, clean, only_z = (
+        (paper.GT_P1, paper.SH_SH_P1, paper.SH_GT_P1, paper.SH_SH_Z_P1)
+        if first
+        else (paper.GT_P2, paper.SH_SH_P2, paper.SH_GT_P2, paper.SH_SH_Z_P2)
+    )
+    return Table(
+        name=f"table{number}",
+        title=f"Protocol {number}",
+        trainings="protocols",
+        rows=(
+            Row(label="Ours (GT)", measure=whole, printed=gt),
+            Row(label="Ours (SH-SH)", measure=whole, trained="detections", printed=both),
+            Row(
+                label="Ours (SH-GT)",
+                measure=whole,
+                trained="detections",
+                tested="poses",
+                printed=clean,
+            ),
+            Row(label="Ours (SH-SH-z)", measure=depths, trained="detections", printed=only_z),
+        ),
+    )
+
+
+def _noise() -> Table:
+    """Table 3: noise on the 2D poses, in pixels."""
+    rows = [Row(label="GT", measure="p_mpjpe_mm", printed=paper.GT_P2)]
+    groups: list[tuple[str, Measure, dict[str, Any], dict[int, Printed]]] = [
+        ("", "p_mpjpe_mm", {}, paper.NOISY),
+        (", tested on GT", "p_mpjpe_mm", {"noise_px": 0.0}, paper.CLEAN_TEST),
+        (", only z", "only_z_mm", {}, paper.ONLY_Z),
+    ]
+    for (kind, measure, test, printed), sigma in itertools.product(groups, (5, 10, 15, 20)):
+        rows.append(
+            Row(
+                label=f"GT + N(0, {sigma}){kind}",
+                measure=measure,
+                settings={"data.noise_px": float(sigma)},
+                test=test,
+                printed=printed[sigma],
+            )
+        )
+    title = "Noise of the detector, protocol 2"
+    return Table(name="table3", title=title, rows=tuple(rows), trainings="noise")
+
+
+def _mpi() -> Table:
+    """Table 4: MPI-INF-3DHP."""
+    rows = (
+        Row(label="Ours", measure="pck", trained="mpi", printed=paper.MPI_PCK),
+        Row(label="Ours", measure="mpjpe_mm", trained="mpi", printed=paper.MPI_P1),
+    )
+    return Table(name="table4", title="MPI-INF-3DHP", rows=rows, trainings="whole")
+
+
+def _ablation() -> Table:
+    """Table 5: separate or synchronous training, with or without weights."""
+    settings = {
+        "Sep + KCS": SEPARATE | KCS,
+        "Sep + wKCS": SEPARATE,
+        "Syn + KCS": KCS,
+        "Syn + wKCS": {},
+    }
+    columns: tuple[tuple[Role, Measure, int], ...] = (
+        ("poses", "mpjpe_mm", 0),
+        ("mpi", "pck", 1),
+        ("mpi", "mpjpe_mm", 2),
+    )
+    rows = tuple(
+        Row(
+            label=label,
+            measure=measure,
+            trained=role,
+            settings=of_row,
+            printed=paper.ABLATION[label][column],
+        )
+        for role, measure, column in columns
+        for label, of_row in settings.items()
+    )
+    return Table(name="table5", title="Ablation", rows=rows, trainings="ablation")
+
+
+TABLES = {
+    table.name: table for table in (_protocol(1), _protocol(2), _noise(), _mpi(), _ablation())
+}

@@ -1,0 +1,34 @@
+"""What MPI-INF-3DHP consists of, as published: sequences, frames, cameras, activities."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+FPS = 25
+"""Frames a second of all poses here: sequences of 50 keep every second frame."""
+
+FRAMES = {
+    "S1/Seq1": (6416, 25), "S1/Seq2": (12430, 50), "S2/Seq1": (6502, 25), "S2/Seq2": (6081, 25),
+    "S3/Seq1": (12488, 50), "S3/Seq2": (12283, 50), "S4/Seq1": (6171, 25), "S4/Seq2": (6675, 25),
+    "S5/Seq1": (12820, 50), "S5/Seq2": (12312, 50), "S6/Seq1": (6188, 25), "S6/Seq2": (6145, 25),
+    "S7/Seq1": (6239, 25), "S7/Seq2": (6320, 25), "S8/Seq1": (6468, 25), "S8/Seq2": (6054, 25),
+}  # fmt: skip
+"""Usable frames and frames a second of each training sequence (`mpii_get_sequence_info.m`)."""
+
+VALID_FRAMES = {"TS1": 603, "TS2": 540, "TS3": 505, "TS4": 553, "TS5": 276, "TS6": 452}
+"""Frames of each test sequence that are scored; 2929 in all."""
+
+ACTIVITIES = (
+    "Standing/Walking", "Exercising", "Sitting", "Reaching/Crouching", "On The Floor",
+    "Sports", "Miscellaneous",
+)  # fmt: skip
+"""What is done in test frames, for the numbers 1 to 7 (`mpii_get_activity_name.m`)."""
+
+CameraSet = Literal["chest-5", "chest-8", "all"]
+
+CAMERAS: dict[CameraSet, tuple[int, ...]] = {
+    "chest-5": (0, 2, 4, 7, 8),
+    "chest-8": (0, 1, 2, 4, 5, 6, 7, 8),
+    "all": tuple(range(14)),
+}
+"""Which of the 14 cameras are used: 5 at the height of the chest, 8 around it, or all (row 38)."""
