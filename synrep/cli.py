@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +22,26 @@ if TYPE_CHECKING:
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 ANY = click.Path(exists=True, path_type=Path)
+SPLITS = ["train", "validation", "test"]
+
+
+PLUGINS = "synrep.commands"
+"""Entry points under which other packages add commands: this one knows nothing of searches."""
 
 
 class Commands(click.Group):
     """Prints errors that a user can mend as one message, without a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of our own commands and of those that others add."""
+        return sorted({*super().list_commands(ctx), *entry_points(group=PLUGINS).names})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """One command; that of another package is loaded now."""
+        for added in entry_points(group=PLUGINS, name=cmd_name):
+            command: click.Command = added.load()
+            return command
+        return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the chosen command; exit with 2 on a mistake of the user's."""
@@ -166,11 +183,13 @@ def evaluate(model: Path, split: str, poses: str | None, references: bool, as_js
 @main.command()
 @click.argument("model", type=ANY)
 @click.argument("keypoints", type=ANY)
-@click.option("--out", type=click.Path(path_type=Path), required=True, help=".npz, .json or .png")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help=".npz, .json, .csv or .png"
+)
 @click.option(
     "--skeleton",
     help="Joints of the keypoints, if the file does not name them: human36m-17, human36m-16, "
-    "mpii-16, coco-17 or openpose-25.",
+    "mpii-16, coco-17 or openpose-25; also h36m, mpii, coco, openpose.",
 )
 @click.option(
     "--scale",
@@ -181,21 +200,27 @@ def evaluate(model: Path, split: str, poses: str | None, references: bool, as_js
     "radius is that mean, or none.",
 )
 @click.option("--height-mm", type=click.FloatRange(500, 2500), help="The person's height.")
-def lift(
-    model: Path, keypoints: Path, out: Path, skeleton: str | None, scale: Any, height_mm: float
-) -> None:
-    """Lift 2D keypoints to 3D poses.
+@click.option("--skip-missing", is_flag=True, help="Leave out frames that lack a needed joint.")
+def lift(model: Path, keypoints: Path, out: Path, skip_missing: bool, **how: Any) -> None:
+    """Lift 2D keypoints of one person to 3D poses.
+
+    \b
+    KEYPOINTS: JSON (frames of [x, y] or [x, y, confidence], a file of OpenPose,
+    or COCO's results), a folder of OpenPose's files, npz, or CSV with a header:
+    frame,nose_x,nose_y,nose_confidence,left_eye_x,...
 
     \b
     Examples:
-      synrep lift runs/first keypoints.json --skeleton coco-17 --out poses.npz
-      synrep lift exports/best keypoints.npz --skeleton human36m-17 --out poses.png
+      synrep lift runs/first keypoints.json --skeleton coco --out poses.npz
+      synrep lift exports/best openpose_folder --skip-missing --out poses.csv
+      synrep lift exports/best keypoints.csv --skeleton mpii --out poses.png
     """
     from synrep.lift import lift_file
 
-    lifted = lift_file(
-        model_path(model), keypoints, out, skeleton=skeleton, scale=scale, height_mm=height_mm
-    )
+    how["skip_missing_joints"] = skip_missing
+    lifted = lift_file(model_path(model), keypoints, out, **how)
+    for frame, joints in lifted.left_out.items():
+        click.echo(f"left out frame {frame}: no {', '.join(joints)}", err=True)
     click.echo(f"{len(lifted.poses)} poses in {out}: {lifted.units}, {lifted.scale}")
 
 
@@ -204,7 +229,7 @@ def lift(
 @click.option("--to", "folder", type=FOLDER, required=True, help="New folder.")
 @click.option("--metrics", type=FILE, help="JSON of further numbers to keep with the generator.")
 def export(model: Path, folder: Path, metrics: Path | None) -> None:
-    """Export the best generator of a training: safetensors, ONNX, JSON, README.
+    """Export the best generator of a training: safetensors, ONNX, TorchScript, JSON, README.
 
     \b
     Examples:
@@ -214,6 +239,43 @@ def export(model: Path, folder: Path, metrics: Path | None) -> None:
 
     numbers = read_object(metrics) if metrics else None
     click.echo(f"exported to {export_generator(model_path(model), folder, numbers)}")
+
+
+@main.command()
+@click.argument("source", type=ANY)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help=".png, .gif or .html")
+@click.option("--split", default="test", show_default=True, type=click.Choice(SPLITS))
+@click.option("--poses", help="Another pose store than the one the model was trained on.")
+@click.option("--action", help="What is done; any if omitted.")
+@click.option("--subject", help="Who does it; anybody if omitted.")
+@click.option("--camera", type=click.IntRange(0), default=0, show_default=True, help="Its number.")
+@click.option("--start", type=click.IntRange(0), default=0, show_default=True, help="First frame.")
+@click.option("--frames", type=click.IntRange(1), default=100, show_default=True, help="At most.")
+@click.option("--fps", type=click.FloatRange(1, 100), help="Speed. Default: that of the poses, 25.")
+def draw(
+    source: Path, out: Path, start: int, frames: int, fps: float | None, **choice: Any
+) -> None:
+    """Draw 2D input and 3D poses: a PNG of four frames, or all as GIF or HTML.
+
+    SOURCE is an npz file of `synrep lift`, or a model: a folder of `synrep train`, an export, a
+    checkpoint. A model is shown on a clip of its poses, beside the truth.
+
+    \b
+    Examples:
+      synrep draw poses.npz --out poses.png
+      synrep draw runs/first --action walking --out clip.gif
+      synrep draw runs/first --split validation --camera 2 --start 50 --out clip.html
+    """
+    from synrep import drawing
+
+    drawing.check_format(out)
+    if source.suffix == ".npz":
+        scene = drawing.lifted_scene(source)
+    else:
+        scene = drawing.model_scene(model_path(source), drawing.Choice(**choice))
+    scene = drawing.cut(scene, start, frames, fps)
+    drawing.draw_scene(scene, out)
+    click.echo(f"{out}: {len(scene.frames)} frames; {scene.note}")
 
 
 def model_path(model: Path) -> Path:

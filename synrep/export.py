@@ -1,13 +1,14 @@
 """A trained generator as a folder that needs nothing of this project to be used.
 
-The folder holds the weights, the configuration, an ONNX model that takes raw pixels, the numbers
-that describe it, and a README that says what they mean.
+The folder holds the weights, the configuration, the same model as ONNX and as TorchScript, which
+take raw pixels, the numbers that describe it, and a README that says what they mean.
 Axes: B batch, J joints.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import logging
 import shutil
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ONNX_FILE = "model.onnx"
+TORCHSCRIPT_FILE = "model.torchscript.pt"
 METRICS_FILE = "metrics.json"
 README_FILE = "README.md"
 INPUT = "keypoints_px"
@@ -37,7 +39,7 @@ OUTPUTS = ("pose_radii", "pose_mm")
 
 
 class PixelsToPose(nn.Module):
-    """What the ONNX model computes: normalisation, lifting and scaling in one graph.
+    """What the exported models compute: normalisation, lifting and scaling in one graph.
 
     Args:
         trained: the generator and the sizes of the training poses.
@@ -98,6 +100,7 @@ def export_generator(
         _write_json(temporary / CONFIG_FILE, trained.describe() | checksum)
         _write_json(temporary / METRICS_FILE, numbers)
         (temporary / ONNX_FILE).write_bytes(onnx_model(trained).SerializeToString())
+        (temporary / TORCHSCRIPT_FILE).write_bytes(torchscript_model(trained))
         (temporary / README_FILE).write_text(_readme(trained, numbers), encoding="utf-8")
         temporary.rename(folder)
     finally:
@@ -107,7 +110,6 @@ def export_generator(
 
 def onnx_model(trained: Trained) -> onnx.ModelProto:
     """The ONNX model of `PixelsToPose`, for any batch size, with the joint names as metadata."""
-    example = torch.arange(2.0 * 2 * len(trained.skeleton)).view(2, -1, 2)
     quiet = logging.getLogger("torch.onnx._internal.exporter._registration")
     level = quiet.level
     quiet.setLevel(logging.ERROR)  # it reports every optional package that is not installed
@@ -117,7 +119,7 @@ def onnx_model(trained: Trained) -> onnx.ModelProto:
             warnings.simplefilter("ignore", FutureWarning)
             program = torch.onnx.export(
                 PixelsToPose(trained).eval(),
-                (example,),
+                (_example(trained),),
                 dynamo=True,
                 input_names=[INPUT],
                 output_names=list(OUTPUTS),
@@ -129,16 +131,41 @@ def onnx_model(trained: Trained) -> onnx.ModelProto:
         quiet.setLevel(level)
     assert program is not None
     model = program.model_proto
-    onnx.helper.set_model_props(
-        model,
-        {
-            "skeleton": trained.skeleton.name,
-            "joints": ",".join(trained.skeleton.joints),
-            "frame": "camera: x right, y down, z away; relative to the first joint",
-        },
-    )
+    onnx.helper.set_model_props(model, _properties(trained))
     onnx.checker.check_model(model)
     return model
+
+
+def torchscript_model(trained: Trained) -> bytes:
+    """A TorchScript file of `PixelsToPose`, for any batch size, with the joint names inside.
+
+    PyTorch has deprecated TorchScript in favour of `torch.export`, but still writes and reads it,
+    and programs in C++ and on phones load it without Python.
+    """
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        # What the tracer takes for constants are constants: bones and sizes of the training poses.
+        jit: Any = torch.jit  # its tracer is not annotated
+        warnings.simplefilter("ignore", jit.TracerWarning)
+        model = PixelsToPose(trained).eval().requires_grad_(requires_grad=False)
+        traced = jit.trace(model, (_example(trained),))
+        names = {name: text.encode() for name, text in _properties(trained).items()}
+        jit.save(traced, buffer, _extra_files=names)
+    return buffer.getvalue()
+
+
+def _example(trained: Trained) -> Tensor:
+    return torch.arange(2.0 * 2 * len(trained.skeleton)).view(2, -1, 2)
+
+
+def _properties(trained: Trained) -> dict[str, str]:
+    """What a user of a model file alone must know."""
+    return {
+        "skeleton": trained.skeleton.name,
+        "joints": ",".join(trained.skeleton.joints),
+        "frame": "camera: x right, y down, z away; relative to the first joint",
+    }
 
 
 def _numbers(trained: Trained, metrics: Mapping[str, float]) -> dict[str, Any]:
@@ -194,6 +221,12 @@ or without this project:
     keypoints_px = numpy.zeros((1, {joints}, 2), numpy.float32)  # frames, joints, (x, y)
     pose_radii, pose_mm = session.run(None, {{"{INPUT}": keypoints_px}})
 
+or with PyTorch alone, also in C++:
+
+    import torch
+    model = torch.jit.load("{TORCHSCRIPT_FILE}")
+    pose_radii, pose_mm = model(torch.zeros(1, {joints}, 2))
+
 - `{INPUT}`: pixels of an image of any size, y down; every joint is needed.
 - `pose_radii`: relative to the first joint, in the camera frame (x right, y down, z away), in units
   of the pose's mean 2D radius.
@@ -206,7 +239,7 @@ or without this project:
 
 - `{WEIGHTS_FILE}`: the network's weights.
 - `{CONFIG_FILE}`: the whole training configuration, joint names, checksum of the weights.
-- `{ONNX_FILE}`: pixels in, poses out.
+- `{ONNX_FILE}`, `{TORCHSCRIPT_FILE}`: pixels in, poses out, any number of frames.
 - `{METRICS_FILE}`: the numbers above.
 
 ## Licence

@@ -6,14 +6,13 @@ Axes: F frames, J joints.
 
 from __future__ import annotations
 
-import json
-import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from synrep.errors import InputError
+from synrep.keypoint_files import read_content
 from synrep.skeleton import HUMAN36M_17, KEYPOINT_SETS, SKELETONS, KeypointSet, Skeleton
 
 if TYPE_CHECKING:
@@ -25,7 +24,14 @@ if TYPE_CHECKING:
 MpiiMap = Literal["geometric", "martinez", "kudo"]
 Rule = dict[str, dict[str, float]]
 
-OPENPOSE_KEY = "pose_keypoints_2d"
+SHORT_NAMES = {
+    "coco": "coco-17",
+    "h36m": "human36m-17",
+    "human36m": "human36m-17",
+    "mpii": "mpii-16",
+    "openpose": "openpose-25",
+}
+"""Sets as users name them when there is only one of a kind."""
 SHOWN = 5
 """Missing joints that an error message names one by one."""
 
@@ -38,11 +44,17 @@ class Keypoints:
         joints: the skeleton or keypoint set whose joints they are.
         points_px: (F, J, 2) pixels, y down; NaN where a joint is missing.
         source: where they come from, for messages.
+        frames: (F) numbers of the frames; omitted, they count from 0.
     """
 
     joints: Skeleton | KeypointSet
     points_px: NDArray[np.float64]
     source: str
+    frames: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.frames:
+            object.__setattr__(self, "frames", tuple(range(len(self.points_px))))
 
 
 def joints_by_name(name: str) -> Skeleton | KeypointSet:
@@ -52,6 +64,7 @@ def joints_by_name(name: str) -> Skeleton | KeypointSet:
         InputError: neither has that name.
     """
     known: dict[str, Skeleton | KeypointSet] = {**SKELETONS, **KEYPOINT_SETS}
+    name = SHORT_NAMES.get(name, name)
     if name not in known:
         raise InputError("skeleton", f"unknown name {name!r}", "known: " + ", ".join(known))
     return known[name]
@@ -61,10 +74,11 @@ def read_keypoints(source: Path, skeleton: str | None = None) -> Keypoints:
     """Read 2D keypoints of one person.
 
     JSON: a list of frames `[[x, y], ...]`, one such frame, `{"skeleton": ..., "keypoints": ...}`,
-    or what OpenPose writes for one frame. A folder: OpenPose's files of a video, by name. npz: the
-    array `keypoints`, or the only one. A third number beside x and y is a confidence; where it is
-    0, and where a coordinate is null or NaN, the joint is missing. Of several people in an OpenPose
-    frame, the one with the highest sum of confidences is taken.
+    what OpenPose writes for one frame, or the list of COCO's results, one entry a person. A folder:
+    OpenPose's files of a video, by name. npz: the array `keypoints`, or the only one. CSV: see
+    `synrep.keypoint_tables.read_table`. A third number beside x and y is a confidence; where it is
+    0, and where a coordinate is null or NaN, the joint is missing. Of several people in a frame,
+    the surest is taken: by the sum of confidences in OpenPose's files, by the score in COCO's.
 
     Args:
         source: file or folder.
@@ -74,12 +88,15 @@ def read_keypoints(source: Path, skeleton: str | None = None) -> Keypoints:
         InputError: the source can't be understood, or nothing says which joints it holds.
     """
     place = str(source)
-    named, frames = _read(source)
-    if named and skeleton and named != skeleton:
+    given = None if skeleton is None else joints_by_name(skeleton).name
+    content = read_content(source, given)
+    if content.skeleton and given and content.skeleton != given:
         raise InputError(
-            place, f"it holds {named} keypoints, not {skeleton}", f"use --skeleton {named}"
+            place,
+            f"it holds {content.skeleton} keypoints, not {given}",
+            f"use --skeleton {content.skeleton}",
         )
-    name = named or skeleton
+    name = content.skeleton or given
     if name is None:
         raise InputError(
             place,
@@ -87,8 +104,12 @@ def read_keypoints(source: Path, skeleton: str | None = None) -> Keypoints:
             "use --skeleton with one of " + ", ".join([*SKELETONS, *KEYPOINT_SETS]),
         )
     joints = joints_by_name(name)
+    points = _points(content.points, len(joints.joints), name, place)
     return Keypoints(
-        joints=joints, points_px=_points(frames, len(joints.joints), name, place), source=place
+        joints=joints,
+        points_px=points,
+        source=place,
+        frames=_numbers(content.numbers, len(points), place),
     )
 
 
@@ -106,8 +127,15 @@ def to_skeleton(
         InputError: a joint that the target needs is missing in a frame, or has no counterpart.
     """
     rule = conversion(keypoints.joints.name, mpii_map)
-    used = [joint for name in target.joints for joint in rule.get(name, {})]
-    _require(keypoints, list(dict.fromkeys(used)))
+    faults = _missing(keypoints, target, rule)
+    if faults:
+        found = [f"frame {frame}: {joint}" for frame, joints in faults.items() for joint in joints]
+        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        raise InputError(
+            keypoints.source,
+            "missing joints: " + "; ".join(found[:SHOWN]) + more,
+            "fill them in, or leave these frames out with --skip-missing",
+        )
     points = np.zeros((len(keypoints.points_px), len(target), 2))
     for index, name in enumerate(target.joints):
         if name not in rule:
@@ -119,6 +147,42 @@ def to_skeleton(
         for joint, share in rule[name].items():
             points[:, index] += share * keypoints.points_px[:, keypoints.joints.index(joint)]
     return points
+
+
+def skip_missing(
+    keypoints: Keypoints, target: Skeleton = HUMAN36M_17, mpii_map: MpiiMap = "geometric"
+) -> tuple[Keypoints, dict[int, list[str]]]:
+    """The frames that have all joints the target needs, and what each other frame lacks.
+
+    Raises:
+        InputError: no frame has them all.
+    """
+    faults = _missing(keypoints, target, conversion(keypoints.joints.name, mpii_map))
+    kept = [row for row, frame in enumerate(keypoints.frames) if frame not in faults]
+    if not kept:
+        frame, joints = next(iter(faults.items()))
+        raise InputError(
+            keypoints.source,
+            f"no frame has all joints; frame {frame} lacks " + ", ".join(joints),
+            "lower the detector's threshold, or check --skeleton",
+        )
+    some = replace(
+        keypoints,
+        points_px=keypoints.points_px[kept],
+        frames=tuple(keypoints.frames[row] for row in kept),
+    )
+    return some, faults
+
+
+def _missing(keypoints: Keypoints, target: Skeleton, rule: Rule) -> dict[int, list[str]]:
+    """The joints that a target needs and a frame lacks, by the frame's number."""
+    used = list(dict.fromkeys(joint for name in target.joints for joint in rule.get(name, {})))
+    numbers = [keypoints.joints.index(joint) for joint in used]
+    rows, columns = np.nonzero(~np.isfinite(keypoints.points_px[:, numbers]).all(-1))
+    faults: dict[int, list[str]] = {}
+    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+        faults.setdefault(keypoints.frames[row], []).append(used[column])
+    return faults
 
 
 def conversion(source: str, mpii_map: MpiiMap = "geometric") -> Rule:
@@ -165,88 +229,6 @@ def _beyond(joint: str, base: Mapping[str, float]) -> dict[str, float]:
     return {joint: 2.0} | {name: -share for name, share in base.items()}
 
 
-def _require(keypoints: Keypoints, joints: list[str]) -> None:
-    numbers = [keypoints.joints.index(joint) for joint in joints]
-    frames, columns = np.nonzero(~np.isfinite(keypoints.points_px[:, numbers]).all(-1))
-    if len(frames) == 0:
-        return
-    found = [f"frame {f}: {joints[c]}" for f, c in zip(frames, columns, strict=True)]
-    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    raise InputError(
-        keypoints.source,
-        "missing joints: " + "; ".join(found[:SHOWN]) + more,
-        "fill them in or leave these frames out; frames count from 0",
-    )
-
-
-def _read(source: Path) -> tuple[str | None, Any]:
-    """The name of the joints, if the source says it, and nested lists or an array of frames."""
-    if source.is_dir():
-        files = sorted(source.glob("*.json"))
-        if not files:
-            raise InputError(str(source), "the folder holds no .json files")
-        return "openpose-25", [_openpose_frame(_json(file), str(file)) for file in files]
-    if source.suffix == ".npz":
-        return _npz(source)
-    if source.suffix != ".json":
-        raise InputError(
-            str(source), f"unknown kind of file {source.suffix!r}", "give .json or .npz"
-        )
-    content = _json(source)
-    if isinstance(content, dict) and "people" in content:
-        return "openpose-25", [_openpose_frame(content, str(source))]
-    if isinstance(content, dict):
-        if "keypoints" not in content:
-            raise InputError(str(source), "it has no key 'keypoints'")
-        named = content.get("skeleton")
-        if not isinstance(named, str | None):
-            raise InputError(str(source), f"its 'skeleton' is {named!r}", "give the name as text")
-        return named, content["keypoints"]
-    return None, content
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(str(path), f"can't be read: {error.strerror}") from None
-    except ValueError as error:
-        raise InputError(str(path), f"not JSON: {error}") from None
-
-
-def _npz(path: Path) -> tuple[str | None, NDArray[Any]]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name.removesuffix(".npy") for name in archive.namelist()]
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in names}
-    except OSError as error:
-        raise InputError(str(path), f"can't be read: {error}") from None
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(str(path), f"not an npz file of plain arrays: {error}") from None
-    named = str(arrays.pop("skeleton")) if "skeleton" in arrays else None
-    if "keypoints" not in arrays and len(arrays) != 1:
-        raise InputError(
-            str(path),
-            "it has no array 'keypoints', but " + (", ".join(arrays) or "none"),
-            "name one of them 'keypoints'",
-        )
-    return named, arrays["keypoints"] if "keypoints" in arrays else next(iter(arrays.values()))
-
-
-def _openpose_frame(content: Any, place: str) -> list[list[float]]:
-    """The (x, y, confidence) triples of the person whose keypoints are surest."""
-    try:
-        people = [np.array(person[OPENPOSE_KEY], float) for person in content["people"]]
-        frames = [person.reshape(-1, 3) for person in people]
-    except (KeyError, TypeError, ValueError):
-        raise InputError(place, f"not OpenPose JSON: people with {OPENPOSE_KEY}") from None
-    if not frames:
-        raise InputError(place, "nobody was detected in this frame", "leave the frame out")
-    surest: list[list[float]] = max(frames, key=lambda points: points[:, 2].sum()).tolist()
-    return surest
-
-
 def _points(frames: Any, joints: int, name: str, place: str) -> NDArray[np.float64]:
     """Checked (F, J, 2) pixels; NaN where a joint is missing."""
     try:
@@ -276,3 +258,18 @@ def _with_nan(value: Any) -> Any:
         return np.nan if value is None else value
     length = next((len(item) for item in value if isinstance(item, list)), 0)
     return [[np.nan] * length if item is None and length else _with_nan(item) for item in value]
+
+
+def _numbers(numbers: Any, frames: int, place: str) -> tuple[int, ...]:
+    """Checked numbers of the frames; from 0 if the source has none."""
+    if numbers is None:
+        return tuple(range(frames))
+    try:
+        found = np.array(numbers)
+    except ValueError:
+        found = np.array(None)
+    if found.shape != (frames,) or found.dtype.kind not in "iu":
+        raise InputError(place, f"its 'frames' are not one whole number for each of {frames}")
+    if len(set(found.tolist())) < frames:
+        raise InputError(place, "a frame's number comes twice", "give one person, each frame once")
+    return tuple(found.tolist())

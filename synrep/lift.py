@@ -5,21 +5,23 @@ Axes: F frames, J joints. Camera frame: x right, y down, z away.
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 import numpy as np
 import torch
 
 from synrep.errors import InputError
-from synrep.keypoints import Keypoints, read_keypoints, to_skeleton
-from synrep.plots import draw
+from synrep.keypoints import Keypoints, read_keypoints, skip_missing, to_skeleton
+from synrep.plots import Scene, draw
 from synrep.storage import Storage
 from synrep.trained import Trained
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -32,7 +34,7 @@ ANKLE_HEIGHT = 0.039
 """Height of the ankle above the ground as a fraction of a person's height (Winter, Biomechanics
 and Motor Control of Human Movement, after Drillis and Contini)."""
 
-FORMATS = (".npz", ".json", ".png")
+FORMATS = (".npz", ".json", ".csv", ".png")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,8 @@ class Lifted:
         poses: (F, J, 3) relative to the first joint, in the camera frame.
         units: 'mm', or 'radii': the mean 2D distance of a pose's joints from its root.
         scale: how the units came about, in words.
+        frames: (F) numbers of the frames in the source.
+        left_out: for each frame that was left out, the joints that it lacks.
     """
 
     skeleton: Skeleton
@@ -52,6 +56,16 @@ class Lifted:
     poses: NDArray[np.float32]
     units: Literal["mm", "radii"]
     scale: str
+    frames: tuple[int, ...]
+    left_out: Mapping[int, list[str]]
+
+
+class How(TypedDict, total=False):
+    """Options of `lift`."""
+
+    scale: Scale
+    height_mm: float | None
+    skip_missing_joints: bool
 
 
 def lift(
@@ -60,25 +74,32 @@ def lift(
     *,
     scale: Scale = "bone_length",
     height_mm: float | None = None,
+    skip_missing_joints: bool = False,
 ) -> Lifted:
     """Lift 2D keypoints of any resolution to 3D poses.
 
     Args:
         trained: the generator.
-        keypoints: of one person; every joint the generator needs must be there.
+        keypoints: of one person.
         scale: 'bone_length' gives every pose the same sum of bone lengths, the training poses'
             mean; 'constant' multiplies every pose by the same number; 'radii' leaves it as it
             is (row 3).
         height_mm: the person's height; with 'bone_length', it takes the place of that sum.
+        skip_missing_joints: leave out frames that lack a joint which the generator needs, instead
+            of refusing them all.
 
     Raises:
-        InputError: a joint is missing, or the options contradict each other.
+        InputError: a joint is missing, no frame is left, or the options contradict each other.
     """
     if height_mm is not None and scale != "bone_length":
         raise InputError("--height-mm", f"given with scale {scale!r}", "use it with 'bone_length'")
     if height_mm is not None and not (height_mm > 0 and np.isfinite(height_mm)):
         raise InputError("--height-mm", f"{height_mm:g} is no height", "give millimetres")
-    points = to_skeleton(keypoints, trained.skeleton, trained.config.data.sh_map)
+    sh_map = trained.config.data.sh_map
+    left_out: dict[int, list[str]] = {}
+    if skip_missing_joints:
+        keypoints, left_out = skip_missing(keypoints, trained.skeleton, sh_map)
+    points = to_skeleton(keypoints, trained.skeleton, sh_map)
     radii = trained.lift(points)
     factor, reason = _factor(trained, radii, scale, height_mm)
     return Lifted(
@@ -87,6 +108,8 @@ def lift(
         poses=(radii * factor[:, None, None]).astype(np.float32),
         units="radii" if scale == "radii" else "mm",
         scale=reason,
+        frames=keypoints.frames,
+        left_out=left_out,
     )
 
 
@@ -96,18 +119,16 @@ def lift_file(
     out: Path,
     *,
     skeleton: str | None = None,
-    scale: Scale = "bone_length",
-    height_mm: float | None = None,
+    **how: Unpack[How],
 ) -> Lifted:
     """Lift the keypoints in a file and write the poses in the kind of file that `out` names.
 
     Args:
         checkpoint: a training's checkpoint file, or a folder made by `synrep export`.
         source: keypoints; see `synrep.keypoints.read_keypoints`.
-        out: .npz or .json for the poses, .png for a picture of up to four of them; replaced.
+        out: .npz, .json or .csv for the poses, .png for a picture of up to four of them; replaced.
         skeleton: name of the keypoints' joints, if the source does not say it.
-        scale: see `lift`.
-        height_mm: see `lift`.
+        how: see `lift`.
 
     Raises:
         InputError: something given can't be used.
@@ -115,8 +136,8 @@ def lift_file(
     if out.suffix not in FORMATS:
         raise InputError(str(out), "unknown kind of file", "use one of " + ", ".join(FORMATS))
     keypoints = read_keypoints(source, skeleton)
-    lifted = lift(Trained.read(checkpoint), keypoints, scale=scale, height_mm=height_mm)
-    write = {".npz": _npz, ".json": _json, ".png": _png}[out.suffix]
+    lifted = lift(Trained.read(checkpoint), keypoints, **how)
+    write = {".npz": _npz, ".json": _json, ".csv": _csv, ".png": _png}[out.suffix]
     Storage.at(out.parent).write(out.name, write(lifted))
     return lifted
 
@@ -169,6 +190,7 @@ def _npz(lifted: Lifted) -> bytes:
         buffer,
         poses=lifted.poses,
         keypoints_px=lifted.keypoints_px,
+        frames=np.array(lifted.frames),
         joints=np.array(lifted.skeleton.joints),
         skeleton=np.array(lifted.skeleton.name),
         units=np.array(lifted.units),
@@ -185,13 +207,32 @@ def _json(lifted: Lifted) -> bytes:
         "units": lifted.units,
         "scale": lifted.scale,
         "frame": FRAME,
+        "frames": lifted.frames,
         "keypoints_px": lifted.keypoints_px.round(3).tolist(),
         "poses": lifted.poses.astype(np.float64).round(5).tolist(),
     }
     return json.dumps(content).encode()
 
 
+def _csv(lifted: Lifted) -> bytes:
+    """A row a frame; the unit is in the names of the columns: `Hip_x_mm`."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    columns = [f"{j}_{axis}_{lifted.units}" for j in lifted.skeleton.joints for axis in "xyz"]
+    writer.writerow(["frame", *columns])
+    rows = lifted.poses.astype(np.float64).reshape(len(lifted.poses), -1).round(5).tolist()
+    writer.writerows([frame, *row] for frame, row in zip(lifted.frames, rows, strict=True))
+    return buffer.getvalue().encode()
+
+
 def _png(lifted: Lifted) -> bytes:
     return draw(
-        lifted.skeleton, lifted.keypoints_px, lifted.poses, units=lifted.units, note=lifted.scale
+        Scene(
+            skeleton=lifted.skeleton,
+            keypoints=lifted.keypoints_px,
+            predicted=lifted.poses,
+            frames=lifted.frames,
+            units=lifted.units,
+            note=f"scale: {lifted.scale}",
+        )
     )

@@ -6,6 +6,7 @@ Axes: F frames, J joints. Camera frame: x right, y down, z away.
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
@@ -24,51 +27,170 @@ ROWS = 4
 
 RIGHT, LEFT, MIDDLE = "#c8102e", "#0057b8", "#3a3a3a"
 
-ROW_INCHES = 3.7
+PANEL_INCHES = 3.7
 
-VIEWS = (
-    (45, "3D, from 45° to the camera's right", "to the right and away"),
-    (90, "3D, from 90° to the camera's right", "away from the camera"),
+LOOKS = (
+    (-45, "from 45° to the camera's left", "right and towards the camera"),
+    (45, "from 45° to the camera's right", "right and away"),
 )
-"""Where the two looks at a 3D pose are taken from in degrees, their titles, their right."""
+"""Where 3D poses are looked at from in degrees, 90 apart; titles, and what is right there."""
 
 
-def draw(
-    skeleton: Skeleton,
-    keypoints_px: NDArray[Any],
-    predicted: NDArray[Any],
-    *,
-    units: str = "mm",
-    note: str = "",
-) -> bytes:
-    """A PNG: a row a frame with the 2D input and the 3D pose seen from two sides.
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """What is drawn: a person over frames.
+
+    Attributes:
+        skeleton: joints of all poses.
+        keypoints: (F, J, 2) what was lifted, y down.
+        predicted: (F, J, 3) poses relative to the first joint, in the camera frame.
+        true: (F, J, 3) likewise, where the truth is known.
+        frames: numbers of the frames.
+        keypoint_units: of the keypoints, for the axes.
+        units: of the poses, likewise.
+        note: a line below the picture, such as how the scale was found.
+        fps: frames a second, for animations.
+    """
+
+    skeleton: Skeleton
+    keypoints: NDArray[Any]
+    predicted: NDArray[Any]
+    frames: Sequence[int]
+    true: NDArray[Any] | None = None
+    keypoint_units: str = "px"
+    units: str = "mm"
+    note: str = ""
+    fps: float = 25.0
+
+    def caption(self, row: int) -> str:
+        """Number of a frame and, where the truth is known, its mean distance from it (P1)."""
+        if self.true is None:
+            return f"frame {self.frames[row]}"
+        error = np.linalg.norm(self.predicted[row] - self.true[row], axis=-1).mean()
+        return f"frame {self.frames[row]}: P1 {error:.0f} {self.units}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One column of a picture: points as they lie on the page.
+
+    Attributes:
+        title: what is seen, and from where.
+        right: what the axis to the right measures.
+        up: what the other axis measures.
+        points: (F, J, 2) right and up.
+        depth: (F, J) how far away, so that near bones cover far ones.
+        within: (F, M, 2) all points that the panel must have room for.
+        downwards: numbers on the axis grow downwards, as in an image.
+    """
+
+    title: str
+    right: str
+    up: str
+    points: NDArray[Any]
+    depth: NDArray[Any]
+    within: NDArray[Any]
+    downwards: bool = False
+
+
+def panels(scene: Scene) -> list[Panel]:
+    """The columns: 2D input, then prediction and truth from one side, then from the other."""
+    image = scene.keypoints * np.array([1, -1])
+    units = scene.keypoint_units
+    found = [
+        Panel(
+            title="2D input",
+            right=f"right in {units}",
+            up=f"down in {units}",
+            points=image,
+            depth=np.zeros(image.shape[:2]),
+            within=image,
+            downwards=True,
+        )
+    ]
+    shown = {"prediction": scene.predicted}
+    if scene.true is not None:
+        shown["truth"] = scene.true
+    for degrees, place, right in LOOKS:
+        looks = {name: look(poses, degrees) for name, poses in shown.items()}
+        within = np.concatenate([points for points, _ in looks.values()], axis=1)
+        found += [
+            Panel(
+                title=f"{name},\n{place}",
+                right=f"{right} in {scene.units}",
+                up=f"up in {scene.units}",
+                points=points,
+                depth=depth,
+                within=within,
+            )
+            for name, (points, depth) in looks.items()
+        ]
+    return found
+
+
+def look(poses: NDArray[Any], degrees: float) -> tuple[NDArray[Any], NDArray[Any]]:
+    """What is right and up, (F, J, 2), and how far away, (F, J), from beside the camera.
 
     Args:
-        skeleton: joints of all poses.
-        keypoints_px: (F, J, 2) what was lifted.
-        predicted: (F, J, 3) poses, relative to the first joint.
-        units: of the poses, for the axes.
-        note: a line below the picture, such as how the scale was found.
+        poses: (F, J, 3) in the camera frame.
+        degrees: how far around the person to the camera's right one stands.
     """
-    count = min(ROWS, len(predicted))
-    height = ROW_INCHES * count + 1
-    figure = Figure(figsize=(10.5, height))
-    # Fixed margins: finding them takes matplotlib longer than drawing.
-    figure.subplots_adjust(0.08, 0.8 / height, 0.98, 1 - 0.7 / height, wspace=0.28, hspace=0.32)
-    grid: Any = figure.subplots(count, 1 + len(VIEWS), squeeze=False)
-    chosen = np.linspace(0, len(predicted) - 1, count).round().astype(int)
-    for row, frame in zip(grid, chosen, strict=True):
-        image = keypoints_px[frame] * np.array([1, -1])
-        _bones(row[0], skeleton, image, np.zeros(len(image)))
-        _dress(row[0], image, "2D input", "right in px", f"frame {frame}\nup in px")
-        for axes, (degrees, title, right) in zip(row[1:], VIEWS, strict=True):
-            seen, depth = _look(predicted[frame], degrees)
-            _bones(axes, skeleton, seen, depth)
-            _dress(axes, seen, title, f"{right} in {units}", f"up in {units}")
-    _legend(figure, note)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100, facecolor="white")
-    return buffer.getvalue()
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    x, y, z = np.moveaxis(poses, -1, 0)
+    return np.stack([cos * x + sin * z, -y], axis=-1), cos * z - sin * x
+
+
+def draw(scene: Scene) -> bytes:
+    """A PNG: a row for each of up to four frames, evenly spaced, and a column for each panel."""
+    chosen = np.linspace(0, len(scene.frames) - 1, min(ROWS, len(scene.frames))).round().astype(int)
+    stage = Stage(scene, len(chosen))
+    for row, frame in enumerate(chosen.tolist()):
+        stage.show(row, frame, slice(frame, frame + 1))
+    return stage.content("png")
+
+
+class Stage:
+    """A figure with a row of panels for each frame that is seen at once.
+
+    Args:
+        scene: what is drawn.
+        rows: frames seen at once.
+        dpi: pixels an inch.
+    """
+
+    def __init__(self, scene: Scene, rows: int, dpi: int = 100) -> None:
+        self.scene = scene
+        self.panels = panels(scene)
+        width, height = PANEL_INCHES * len(self.panels), PANEL_INCHES * rows + 1.2
+        self.figure = figure = Figure(figsize=(width, height), dpi=dpi, facecolor="white")
+        # Fixed margins: finding them takes matplotlib longer than drawing.
+        left, right = 0.9 / width, 1 - 0.25 / width
+        figure.subplots_adjust(
+            left, 0.85 / height, right, 1 - 0.9 / height, wspace=0.32, hspace=0.42
+        )
+        grid: Any = figure.subplots(rows, len(self.panels), squeeze=False)
+        self.axes: list[list[Axes]] = [list(row) for row in grid]
+        for row in self.axes:
+            for axes, panel in zip(row, self.panels, strict=True):
+                _dress(axes, panel)
+        _legend(figure, scene.note)
+
+    def show(self, row: int, frame: int, window: slice) -> None:
+        """Put a frame into a row, seen through a window that has room for some frames."""
+        for axes, panel in zip(self.axes[row], self.panels, strict=True):
+            for artist in [*axes.collections]:
+                artist.remove()
+            _bones(axes, self.scene.skeleton, panel.points[frame], panel.depth[frame])
+            _frame(axes, panel.within[window])
+        self.axes[row][0].set_ylabel(
+            f"{self.scene.caption(frame)}\n{self.panels[0].up}", fontsize=9
+        )
+
+    def content(self, kind: str) -> bytes:
+        """The picture as it stands, as a kind of file that matplotlib writes."""
+        buffer = io.BytesIO()
+        self.figure.savefig(buffer, format=kind, dpi=self.figure.dpi)
+        return buffer.getvalue()
 
 
 def colour(skeleton: Skeleton, joint: int) -> str:
@@ -76,13 +198,6 @@ def colour(skeleton: Skeleton, joint: int) -> str:
     if joint in {left for left, _ in skeleton.pairs}:
         return LEFT
     return RIGHT if joint in {right for _, right in skeleton.pairs} else MIDDLE
-
-
-def _look(pose: NDArray[Any], degrees: float) -> tuple[NDArray[Any], NDArray[Any]]:
-    """What is right and up, (J, 2), and how far away, (J,), from beside the camera."""
-    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    x, y, z = pose.T
-    return np.stack([cos * x + sin * z, -y], axis=1), cos * z - sin * x
 
 
 def _bones(axes: Axes, skeleton: Skeleton, points: NDArray[Any], depth: NDArray[Any]) -> None:
@@ -99,23 +214,25 @@ def _bones(axes: Axes, skeleton: Skeleton, points: NDArray[Any], depth: NDArray[
     axes.scatter(points[:, 0], points[:, 1], c=shades, s=20, zorder=3)
 
 
-def _dress(axes: Axes, points: NDArray[Any], title: str, right: str, up: str) -> None:
-    """A square window around the points, in equal units."""
-    low, high = points.min(0), points.max(0)
+def _frame(axes: Axes, points: NDArray[Any]) -> None:
+    """A square window around all points (F, M, 2), in equal units."""
+    low, high = points.min((0, 1)), points.max((0, 1))
     half = max(float((high - low).max()) * 0.56, 1e-3)
     centre = (low + high) / 2
     axes.set_xlim(centre[0] - half, centre[0] + half)
     axes.set_ylim(centre[1] - half, centre[1] + half)
+
+
+def _dress(axes: Axes, panel: Panel) -> None:
     axes.set_aspect("equal")
     axes.locator_params(nbins=6)
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.25)
-    axes.set_title(title, fontsize=10)
-    axes.set_xlabel(right, fontsize=9)
-    axes.set_ylabel(up, fontsize=9)
-    if right.endswith("px"):
-        axes.yaxis.set_major_formatter(lambda value, _: f"{-value:g}")
-        axes.set_ylabel(up.replace("up", "down"), fontsize=9)
+    axes.set_title(panel.title, fontsize=10)
+    axes.set_xlabel(panel.right, fontsize=9)
+    axes.set_ylabel(panel.up, fontsize=9)
+    if panel.downwards:
+        axes.yaxis.set_major_formatter(lambda value, _: f"{0 - value:g}")
 
 
 def _legend(figure: Figure, note: str) -> None:
@@ -124,5 +241,4 @@ def _legend(figure: Figure, note: str) -> None:
         Line2D([], [], color=LEFT, linewidth=2.6, label="left"),
     ]
     figure.legend(handles=lines, loc="upper center", ncols=len(lines), frameon=False)
-    if note:
-        figure.text(0.5, 0.012, f"scale: {note}", ha="center", fontsize=9)
+    figure.text(0.5, 0.012, note, ha="center", fontsize=9)

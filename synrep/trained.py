@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from synrep.checkpoint import State
     from synrep.skeleton import Skeleton
 
 FORMAT = "synrep-generator/1"
@@ -68,7 +69,36 @@ class Trained:
             raise InputError(
                 str(source), "no such checkpoint or export", "give a .safetensors file or a folder"
             )
-        return _read_export(source) if source.is_dir() else _read_training(source)
+        if source.is_dir():
+            return _read_export(source)
+        return cls.of(read_checkpoint(source), str(source))
+
+    @classmethod
+    def of(cls, state: State, place: str) -> Trained:
+        """The generator of a training's state.
+
+        Args:
+            state: from a checkpoint.
+            place: where it is from, for messages.
+
+        Raises:
+            InputError: it belongs to another version.
+            DamagedError: it is no state of a training.
+        """
+        try:
+            best = state.meta["best"] or {}
+            config = TrainConfig.model_validate_json(json.dumps(state.meta["config"]))
+            last = "average." if config.optim.ema else "generator."
+            return cls(
+                config=config,
+                weights=_below(state.arrays, "best.generator." if best else last),
+                body=_body(state.meta),
+                best=best,
+            )
+        except KeyError as error:
+            raise DamagedError(place, f"not a checkpoint of a training: no {error}") from None
+        except ValidationError as error:
+            raise _outdated(place, error) from None
 
     @property
     def skeleton(self) -> Skeleton:
@@ -111,24 +141,6 @@ class Trained:
         }
 
 
-def _read_training(path: Path) -> Trained:
-    state = read_checkpoint(path)
-    try:
-        best = state.meta["best"] or {}
-        config = TrainConfig.model_validate_json(json.dumps(state.meta["config"]))
-        last = "average." if config.optim.ema else "generator."
-        return Trained(
-            config=config,
-            weights=_below(state.arrays, "best.generator." if best else last),
-            body=_body(state.meta),
-            best=best,
-        )
-    except KeyError as error:
-        raise DamagedError(str(path), f"not a checkpoint of a training: no {error}") from None
-    except ValidationError as error:
-        raise _outdated(path, error) from None
-
-
 def _read_export(folder: Path) -> Trained:
     place = folder / CONFIG_FILE
     try:
@@ -154,14 +166,12 @@ def _read_export(folder: Path) -> Trained:
     except (KeyError, SafetensorError) as error:
         raise DamagedError(str(folder), f"not an exported generator: {error}") from None
     except ValidationError as error:
-        raise _outdated(place, error) from None
+        raise _outdated(str(place), error) from None
 
 
-def _outdated(place: Path, error: ValidationError) -> InputError:
+def _outdated(place: str, error: ValidationError) -> InputError:
     fields = ", ".join(".".join(map(str, problem["loc"])) for problem in error.errors())
-    return InputError(
-        str(place), f"made by another version: {fields}", "use the version that made it"
-    )
+    return InputError(place, f"made by another version: {fields}", "use the version that made it")
 
 
 def _below(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

@@ -99,8 +99,10 @@ def check_command(program: str, main: click.Command, line: str) -> None:
     words = words[words.index(program) + 1 :]
     command: Any = main
     while words and isinstance(command, click.Group) and not words[0].startswith("-"):
-        assert words[0] in command.commands, f"{line}: no command {words[0]}"
-        command = command.commands[words.pop(0)]
+        found = command.get_command(click.Context(command), words[0])
+        assert found is not None, f"{line}: no command {words[0]}"
+        command = found
+        words.pop(0)
     known = {option for param in command.params for option in param.opts + param.secondary_opts}
     for word in words:
         if word.startswith("-"):
@@ -195,6 +197,14 @@ def project() -> dict[str, Any]:
     return found
 
 
+def requirements() -> list[Requirement]:
+    """What the project asks for, extras included; an extra may name another one of the project."""
+    extras = project()["optional-dependencies"].values()
+    asked = [*project()["dependencies"], *(one for extra in extras for one in extra)]
+    found = [Requirement(one) for one in asked]
+    return [requirement for requirement in found if requirement.name != project()["name"]]
+
+
 def test_lock_pins_what_is_asked_for() -> None:
     """Every requirement is pinned to one version that satisfies it; no index, no build, no CUDA."""
     lines = [line for line in text("requirements.lock").splitlines() if not line.startswith("#")]
@@ -203,8 +213,7 @@ def test_lock_pins_what_is_asked_for() -> None:
     assert not [name for name in pinned if re.match(r"nvidia|cuda|triton", name)]
     versions = {canonicalize_name(name): version for name, version in pinned.items()}
     assert len(versions) == len(lines)
-    for asked in [*project()["dependencies"], *project()["optional-dependencies"]["test"]]:
-        requirement = Requirement(asked)
+    for requirement in requirements():
         assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)])
 
 
@@ -217,5 +226,5 @@ def test_versions_agree() -> None:
 def test_every_dependency_has_a_reason() -> None:
     """docs/architecture.md says of each package what it is for."""
     reasons = text("docs/architecture.md").split("## Dependencies", 1)[1]
-    for asked in [*project()["dependencies"], *project()["optional-dependencies"]["test"]]:
-        assert re.search(rf"\b{re.escape(Requirement(asked).name)}\b", reasons), asked
+    for requirement in requirements():
+        assert re.search(rf"\b{re.escape(requirement.name)}\b", reasons), requirement

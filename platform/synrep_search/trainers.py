@@ -64,6 +64,25 @@ class Trainer:
 
 _SEED = "every trial gets its own seed, drawn from search.seed"
 _LENGTH = "all trials have the same length and reports, so that they can be compared on the way"
+_POSES = "results on different poses can't be compared"
+_MEASURE = "it decides how the goal is measured, not how good a model is"
+_GOALS = (
+    "validation/mpjpe_mm",
+    "validation/p_mpjpe_mm",
+    "validation/n_mpjpe_mm",
+    "validation/z_mm",
+    "validation/only_z_mm",
+)
+_BASELINE = {
+    "baseline": "it names what is trained",
+    "seed": _SEED,
+    "iterations": _LENGTH,
+    "reports": _LENGTH,
+    "data.poses": _POSES,
+    "data.pair_real": "no baseline shows its critic the 2D pose of a real 3D pose",
+    "data.real_2d": "no baseline shows its critic the 2D pose of a real 3D pose",
+    "evaluation": _MEASURE,
+}
 
 TRAINERS = {
     trainer.name: trainer
@@ -76,17 +95,25 @@ TRAINERS = {
                 "seed": _SEED,
                 "iterations": _LENGTH,
                 "reports": _LENGTH,
-                "data.poses": "results on different poses can't be compared",
-                "evaluation": "it decides how the goal is measured, not how good a model is",
+                "data.poses": _POSES,
+                "evaluation": _MEASURE,
             },
-            goals=(
-                "validation/mpjpe_mm",
-                "validation/p_mpjpe_mm",
-                "validation/n_mpjpe_mm",
-                "validation/z_mm",
-                "validation/only_z_mm",
-            ),
+            goals=_GOALS,
             fused="synrep.fused",
+        ),
+        Trainer(
+            name="repnet",
+            config="synrep.baselines.config:RepNetConfig",
+            training="synrep.baselines.repnet:RepNetTraining",
+            unsearchable=_BASELINE,
+            goals=_GOALS,
+        ),
+        Trainer(
+            name="kudo",
+            config="synrep.baselines.config:KudoConfig",
+            training="synrep.baselines.kudo:KudoTraining",
+            unsearchable=_BASELINE,
+            goals=_GOALS,
         ),
         Trainer(
             name="scripted",

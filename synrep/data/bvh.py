@@ -1,92 +1,30 @@
 """Motion capture in BVH files: a folder of them becomes poses of 17 Human3.6M joints.
 
-Axes: F files, T frames of a file, J joints.
+Axes: T frames of a file, J joints, C channels.
 """
 
 from __future__ import annotations
 
-import re
-import warnings
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import Field, ValidationError
 
-from synrep.config import Section
-from synrep.data.header import Axis
-from synrep.data.heads import place_heads
-from synrep.data.joint_maps import (
-    FROM_HEAD,
-    JointMap,
-    detect_joint_map,
-    load_joint_map,
-    require_joints,
-)
-from synrep.data.poses import Poses
-from synrep.errors import InputError, faults
-from synrep.skeleton import HUMAN36M_17
+from synrep.data.mocap import MocapOptions, read_folder
+from synrep.data.motion import Motion, stride, turn
+from synrep.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-    import pybvh
     from numpy.typing import NDArray
 
-Unit = Literal["mm", "cm", "m", "inch", "cmu"]
-MM_PER_UNIT: dict[Unit, float] = {
-    "mm": 1.0,
-    "cm": 10.0,
-    "m": 1000.0,
-    "inch": 25.4,
-    "cmu": 25.4 / 0.45,  # the scale in the headers of the CMU database
-}
-LEG_MM = (600.0, 1150.0)
-"""Leg lengths (hip to knee to ankle) of people; no two units can both give one."""
+    from synrep.data.poses import Poses
 
 
-class BvhOptions(Section):
+class BvhOptions(MocapOptions):
     """How to read a folder of BVH files."""
-
-    joint_map: str = "auto"
-    """Name of a joint map, a JSON file with one, or `auto`: by the joint names of each file."""
-    unit: Unit | Literal["auto"] = "auto"
-    """Unit of length in the files; `auto` judges by the length of the legs."""
-    up: Axis | Literal["auto"] = "auto"
-    """Axis that points up; `auto` judges by where heads are."""
-    fps: Annotated[float, Field(gt=0)] = 25.0
-    """Wanted frame rate; files keep every n-th frame, with the n that comes nearest."""
-    path: str = ""
-    """Regular expression of the path below the folder, without suffix, with the groups `subject`
-    and `action`; empty for the joint map's own."""
-
-    @classmethod
-    def checked(cls, **values: Any) -> BvhOptions:
-        """Options that a user typed.
-
-        Raises:
-            InputError: one breaks a rule.
-        """
-        try:
-            return cls(**values)
-        except ValidationError as error:
-            raise InputError("options", faults(error, cls)) from None
-
-
-@dataclass(frozen=True, eq=False)
-class _File:
-    """One file: joints in its own unit and axes, nose and head not yet placed."""
-
-    path: Path
-    subject: str
-    action: str
-    clip: str
-    joints: NDArray[np.float64]
-    """(T, J, 3); nose and head hold the base of the skull."""
-    skull: NDArray[np.float64]
-    """(T, 3, 3) rotation of the skull's joint."""
-    fps: float
 
 
 def read_bvh_folder(
@@ -96,188 +34,138 @@ def read_bvh_folder(
 ) -> tuple[Poses, list[str]]:
     """Poses of all BVH files under a folder, in world millimetres with z up.
 
-    Args:
-        root: searched with all its subfolders.
-        options: how to read.
-        on_file: called with the number of files done and of all files.
+    See `synrep.data.mocap.read_folder` for arguments, result and errors.
+    """
+    return read_folder(
+        root, ".bvh", lambda path: (read_bvh(path, options.fps), ""), options, on_file
+    )
 
-    Returns:
-        The poses, and notes on what was detected.
+
+def read_bvh(path: Path, wanted_fps: float) -> Motion:
+    """The motion in a BVH file, at about the wanted rate.
+
+    A joint may have position channels too: they take the place of its offset, as in the files of
+    Bandai Namco Research, whose every joint has six channels.
 
     Raises:
-        InputError: no folder, no files, a file that can't be read, unknown joint names, a unit or
-            up axis that can't be told, different frame rates, or a path without subject.
+        InputError: the file can't be read.
     """
-    folder = Path(root)
-    given = None if options.joint_map == "auto" else load_joint_map(options.joint_map)
-    paths = sorted(folder.rglob("*.bvh"))
-    if not folder.is_dir():
-        raise InputError(str(folder), "there is no such folder", "give the folder of .bvh files")
-    if not paths:
-        raise InputError(str(folder), "no .bvh files", "give the folder that holds them")
-    files, maps = [], set()
-    for count, path in enumerate(paths, 1):
-        file, joint_map = _read_file(path, folder, options, given)
-        files.append(file)
-        maps.add(joint_map.name)
-        on_file(count, len(paths))
-    _check_rates(files)
-    scale, unit = _unit(files, options)
-    turn, up = _upright(files, options)
-    notes = [f"{len(files)} files, joint map {', '.join(sorted(maps))}", unit, up]
-    notes.append(f"{files[0].fps:g} frames a second")
-    placed = place_heads(
-        [file.joints @ turn.T * scale for file in files],
-        [turn @ file.skull for file in files],
-        [file.subject for file in files],
-    )
-    parts = [_poses(file, joints) for file, joints in zip(files, placed, strict=True)]
-    return Poses.concatenate(parts), notes
-
-
-def _read_file(
-    path: Path, folder: Path, options: BvhOptions, given: JointMap | None
-) -> tuple[_File, JointMap]:
-    motion = _parse(path)
-    names = list(motion.joint_names)
-    joint_map = given or detect_joint_map(str(path), names)
-    require_joints(str(path), joint_map, names)
-    stride = max(1, round(motion.fps / options.fps))
-    kept = motion[::stride]
-    clip = path.relative_to(folder).with_suffix("").as_posix()
-    subject, action = _labels(path, clip, options.path or joint_map.path)
-    at = dict(zip(names, np.moveaxis(kept.joint_positions(), 1, 0), strict=True))
-    joints = [
-        np.mean([at[name] for name in joint_map.joints[joint]], axis=0)
-        if joint not in FROM_HEAD
-        else at[joint_map.skull]
-        for joint in HUMAN36M_17.joints
-    ]
-    stacked = np.stack(joints, axis=1)
-    if (bone := joint_map.missing_bone) is not None:
-        lost = bone.ratio * (at[bone.end] - at[bone.start])
-        stacked[:, HUMAN36M_17.indices(*bone.joints)] += lost[:, None]
-    skull = _global_rotation(kept, names.index(joint_map.skull))
-    return _File(path, subject, action, clip, stacked, skull, motion.fps / stride), joint_map
-
-
-def _parse(path: Path) -> pybvh.Bvh:
-    import pybvh  # noqa: PLC0415 - loads matplotlib
-
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # its guesses on axes are not used
-            return pybvh.read_bvh_file(path, world_up="+y")
+        words = path.read_text(encoding="utf-8").split()
+        reader = _Reader(words)
+        joints = reader.hierarchy()
+        frames, fps = reader.motion(sum(len(joint.channels) for joint in joints))
     except (ValueError, IndexError, OSError) as error:
-        reason = str(error).replace(f" in file {path}", "")
+        reason = "it ends too early" if isinstance(error, IndexError) else str(error)
         raise InputError(
-            str(path),
-            f"not readable as BVH: {reason}",
-            "export it again, with three rotations for each joint and positions for the root alone",
+            str(path), f"not readable as BVH: {reason}", "export it again from its source"
         ) from None
+    step = stride(fps, wanted_fps)
+    return _assemble(joints, frames[::step], fps / step)
 
 
-def _labels(path: Path, clip: str, pattern: str) -> tuple[str, str]:
-    """Subject and action of a file."""
-    try:
-        found = re.fullmatch(pattern, clip)
-    except re.error as error:
-        raise InputError("--path", f"no regular expression: {error}") from None
-    groups = found.groupdict() if found else {}
-    if not groups.get("subject"):
-        raise InputError(
-            str(path),
-            f"its path {clip!r} names no subject by the pattern {pattern!r}",
-            "give --path with a group (?P<subject>...) and, if there is one, (?P<action>...)",
-        )
-    return groups["subject"], groups.get("action") or "unknown"
+@dataclass
+class _Joint:
+    name: str
+    parent: int
+    offset: tuple[float, ...] = (0.0, 0.0, 0.0)
+    channels: list[str] = field(default_factory=list)
 
 
-def _global_rotation(motion: pybvh.Bvh, joint: int) -> NDArray[np.float64]:
-    """(T, 3, 3) rotation of a joint in the file's axes: the product down from the root."""
-    local = motion.to_rotmat()[1]
-    order = [node for node in motion.nodes if not node.is_end_site()]
-    rotation: NDArray[np.float64] = local[:, joint]
-    node = order[joint].parent
-    while node is not None:
-        rotation = local[:, order.index(node)] @ rotation
-        node = node.parent
-    return rotation
+class _Reader:
+    """Goes through the words of a file; ValueError or IndexError where the format is broken."""
 
+    def __init__(self, words: list[str]) -> None:
+        self.words = words
+        self.at = 0
 
-def _check_rates(files: list[_File]) -> None:
-    first = files[0]
-    for file in files:
-        if abs(file.fps - first.fps) > 0.01 * first.fps:
-            raise InputError(
-                str(file.path),
-                f"gives {file.fps:g} frames a second where {first.path} gives {first.fps:g}",
-                "choose --fps so that both come out equal, or convert them to separate stores",
+    def word(self) -> str:
+        self.at += 1
+        return self.words[self.at - 1]
+
+    def expect(self, *words: str) -> None:
+        for word in words:
+            if (found := self.word()).lower() != word.lower():
+                raise ValueError(f"{found!r} where {word!r} belongs")
+
+    def numbers(self, count: int) -> tuple[float, ...]:
+        return tuple(float(self.word()) for _ in range(count))
+
+    def hierarchy(self) -> list[_Joint]:
+        """The joints in the order of their channels."""
+        self.expect("HIERARCHY", "ROOT")
+        joints: list[_Joint] = []
+        open_blocks = [self._open(joints, -1)]
+        while open_blocks:
+            word = self.word()
+            if word == "}":
+                open_blocks.pop()
+            elif word == "JOINT":
+                open_blocks.append(self._open(joints, open_blocks[-1]))
+            elif word == "End":
+                self.expect("Site", "{", "OFFSET")
+                self.numbers(3)
+                self.expect("}")
+            elif word == "OFFSET":
+                joints[open_blocks[-1]].offset = self.numbers(3)
+            elif word == "CHANNELS":
+                joints[open_blocks[-1]].channels = self._channels()
+            else:
+                raise ValueError(f"unknown word {word!r} in the hierarchy")
+        return joints
+
+    def _open(self, joints: list[_Joint], parent: int) -> int:
+        """Start a joint; its name may hold spaces."""
+        name = [self.word()]
+        while (word := self.word()) != "{":
+            name.append(word)
+        joints.append(_Joint(" ".join(name), parent))
+        return len(joints) - 1
+
+    def _channels(self) -> list[str]:
+        names = [self.word().lower() for _ in range(int(self.word()))]
+        for name in names:
+            if name[:1] not in {"x", "y", "z"} or name[1:] not in {"position", "rotation"}:
+                raise ValueError(f"unknown channel {name!r}")
+        return names
+
+    def motion(self, channels: int) -> tuple[NDArray[np.float64], float]:
+        """Frames (T, C), and how many there are a second."""
+        self.expect("MOTION", "Frames:")
+        count = int(self.word())
+        self.expect("Frame", "Time:")
+        seconds = float(self.word())
+        values = np.array(self.words[self.at :], np.float64)
+        if count < 1 or seconds <= 0:
+            raise ValueError(f"it declares {count} frames of {seconds:g} s")
+        if len(values) != count * channels:
+            raise ValueError(
+                f"it declares {count} frames of {channels} channels but holds {len(values)} numbers"
             )
+        if not np.isfinite(values).all():
+            raise ValueError("some of its numbers are not finite")
+        # Frame times are rounded in the files: 0.0083333 means 120 frames a second.
+        return values.reshape(count, channels), round(1 / seconds, 2)
 
 
-def _unit(files: list[_File], options: BvhOptions) -> tuple[float, str]:
-    """Millimetres per unit, and how it is known."""
-    hip, knee, foot = HUMAN36M_17.indices("RHip", "RKnee", "RFoot")
-    if options.unit != "auto":
-        return MM_PER_UNIT[options.unit], f"unit {options.unit}"
-    found: dict[Unit, _File] = {}
-    for file in files:
-        joints = file.joints[0]
-        leg = float(
-            np.linalg.norm(joints[knee] - joints[hip]) + np.linalg.norm(joints[foot] - joints[knee])
-        )
-        fits = [u for u, mm in MM_PER_UNIT.items() if LEG_MM[0] <= leg * mm <= LEG_MM[1]]
-        if len(fits) != 1:
-            raise InputError(
-                str(file.path),
-                f"legs {leg:.3g} long fit no unit",
-                f"--unit {'|'.join(MM_PER_UNIT)}",
-            )
-        found.setdefault(fits[0], file)
-    if len(found) > 1:
-        (unit, file), (other, second) = list(found.items())[:2]
-        raise InputError(
-            str(second.path),
-            f"looks like {other} where {file.path} looks like {unit}",
-            "give --unit, or convert them to separate stores",
-        )
-    unit = next(iter(found))
-    return MM_PER_UNIT[unit], f"unit {unit} (judged by the length of the legs)"
-
-
-def _upright(files: list[_File], options: BvhOptions) -> tuple[NDArray[np.float64], str]:
-    """Rotation (3, 3) that brings the files' up axis to z, and how that axis is known."""
-    hip, thorax = HUMAN36M_17.indices("Hip", "Thorax")
-    if options.up != "auto":
-        return _to_z_up(options.up), f"up {options.up}"
-    trunk = np.concatenate([file.joints[:, thorax] - file.joints[:, hip] for file in files])
-    trunk /= np.maximum(np.linalg.norm(trunk, axis=1, keepdims=True), 1e-9)
-    mean = trunk.mean(axis=0)
-    axis = int(np.argmax(np.abs(mean)))
-    if abs(mean[axis]) < 0.6:
-        raise InputError("--up", "the people stand upright along no axis", "name it: --up +y")
-    up: Axis = next(a for a in get_args(Axis) if a == f"{'+-'[int(mean[axis] < 0)]}{'xyz'[axis]}")
-    return _to_z_up(up), f"up {up} (judged by the trunks)"
-
-
-def _to_z_up(up: Axis) -> NDArray[np.float64]:
-    """A proper rotation, so that left stays left."""
-    axis = "xyz".index(up[1])
-    z = np.zeros(3)
-    z[axis] = -1.0 if up[0] == "-" else 1.0
-    x = np.zeros(3)
-    x[(axis + 1) % 3] = 1.0
-    return np.stack([x, np.cross(z, x), z])
-
-
-def _poses(file: _File, joints: NDArray[np.float64]) -> Poses:
-    count = len(joints)
-    return Poses(
-        joints_mm=joints.astype(np.float32),
-        subject=np.full(count, file.subject),
-        action=np.full(count, file.action),
-        clip=np.full(count, file.clip),
-        frame=np.arange(count, dtype=np.int32),
-        fps=file.fps,
+def _assemble(joints: list[_Joint], frames: NDArray[np.float64], fps: float) -> Motion:
+    offsets = np.empty((len(frames), len(joints), 3))
+    turns = np.empty((len(frames), len(joints), 3, 3))
+    column = 0
+    for index, joint in enumerate(joints):
+        mine = frames[:, column : column + len(joint.channels)]
+        column += len(joint.channels)
+        offsets[:, index] = joint.offset
+        rotations = [k for k, name in enumerate(joint.channels) if name.endswith("rotation")]
+        for k, name in enumerate(joint.channels):
+            if k not in rotations:
+                offsets[:, index, "xyz".index(name[0])] = mine[:, k]
+        axes = "".join(joint.channels[k][0] for k in rotations)
+        turns[:, index] = turn(axes, mine[:, rotations])
+    return Motion(
+        names=tuple(joint.name for joint in joints),
+        parents=tuple(joint.parent for joint in joints),
+        offsets=offsets,
+        turns=turns,
+        fps=fps,
     )

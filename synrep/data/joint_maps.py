@@ -1,4 +1,4 @@
-"""Which BVH joints make which Human3.6M joints, one table entry for each naming convention.
+"""Which joints of motion capture make which Human3.6M joints: a table entry a naming convention.
 
 A convention that is not here can be given as a JSON file with the fields of `JointMap`.
 """
@@ -6,6 +6,7 @@ A convention that is not here can be given as a JSON file with the fields of `Jo
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FROM_HEAD = ("Nose", "Head")
-"""Joints placed by the head's position and rotation instead of a BVH joint."""
+"""Joints placed by the head's position and rotation instead of a joint of the file."""
 NEEDED = tuple(joint for joint in HUMAN36M_17.joints if joint not in FROM_HEAD)
 
 
@@ -27,9 +28,9 @@ class MissingBone(Section):
     """A bone that the conversion to BVH lost: everything above it is put back by its length."""
 
     start: str
-    """BVH joint where the bone below the gap starts."""
+    """Joint where the bone below the gap starts."""
     end: str
-    """BVH joint where that bone ends and the lost one starts."""
+    """Joint where that bone ends and the lost one starts."""
     ratio: float
     """Length of the lost bone over the length of the one below."""
     joints: tuple[str, ...]
@@ -37,34 +38,36 @@ class MissingBone(Section):
 
 
 class JointMap(Section):
-    """How the joints of one family of BVH files become those of Human3.6M."""
+    """How the joints of one family of motion-capture files become those of Human3.6M."""
 
     name: str
     """Name in options."""
     joints: dict[str, tuple[str, ...]]
-    """For each Human3.6M joint but nose and head, the BVH joints whose mean it is."""
+    """For each Human3.6M joint but nose and head, the file's joints whose mean it is."""
     skull: str
-    """BVH joint at the base of the skull; its rotation turns the head."""
+    """Joint at the base of the skull; its rotation turns the head."""
     path: str = r"(?:.*/)?(?P<subject>[^/]+)/(?P<action>[^/]+?)[_-]?\d*"
     """Regular expression of a file's path without suffix, with the groups `subject` and,
     where it is known, `action`."""
     missing_bone: MissingBone | None = None
     """A bone to put back."""
+    note: str = ""
+    """What users of these files should know, for the notes of a conversion."""
 
     def needed(self) -> tuple[str, ...]:
-        """All BVH joints that a file must have, each once."""
+        """All joints that a file must have, each once."""
         names = [name for joint in NEEDED for name in self.joints[joint]] + [self.skull]
         if self.missing_bone:
             names += [self.missing_bone.start, self.missing_bone.end]
         return tuple(dict.fromkeys(names))
 
 
-def _limbs(**names: str) -> dict[str, tuple[str, ...]]:
+def _limbs(sides: tuple[str, str] = ("Right", "Left"), **names: str) -> dict[str, tuple[str, ...]]:
     """Hips, legs and arms of a convention that names both sides alike; `{}` is the side."""
     joints = {
         f"{short}{joint}": (pattern.format(side),)
         for joint, pattern in names.items()
-        for short, side in (("R", "Right"), ("L", "Left"))
+        for short, side in zip("RL", sides, strict=True)
     }
     return {"Hip": (*joints["RHip"], *joints["LHip"]), **joints}
 
@@ -77,6 +80,16 @@ _MAYA_LIMBS = _limbs(
     Elbow="{}ForeArm",
     Wrist="{}Hand",
 )
+_XSENS = _limbs(
+    Hip="{}Hip",
+    Knee="{}Knee",
+    Foot="{}Ankle",
+    Shoulder="{}Shoulder",
+    Elbow="{}Elbow",
+    Wrist="{}Wrist",
+) | {"Spine": ("Chest2", "Chest3"), "Thorax": ("Neck",)}
+_CMU_PATH = r"(?:.*/)?(?P<subject>\d+)_(?P<trial>\d+)"
+_STYLES = "no actor is named in these files: subjects are styles, and one person can have several"
 
 JOINT_MAPS = {
     entry.name: entry
@@ -85,7 +98,7 @@ JOINT_MAPS = {
             name="cmu",  # B. Hahne's conversions of the CMU database, MotionBuilder names
             joints=_MAYA_LIMBS | {"Spine": ("Spine", "Spine1"), "Thorax": ("Neck1",)},
             skull="Head",
-            path=r"(?:.*/)?(?P<subject>\d+)_(?P<trial>\d+)",
+            path=_CMU_PATH,
             missing_bone=MissingBone(
                 start="Spine",
                 end="Spine1",
@@ -97,23 +110,49 @@ JOINT_MAPS = {
             ),
         ),
         JointMap(
+            name="cmu-asf",  # the CMU database's own files; a bone is named for where it starts
+            joints=_limbs(
+                ("r", "l"),
+                Hip="{}femur",
+                Knee="{}tibia",
+                Foot="{}foot",
+                Shoulder="{}humerus",
+                Elbow="{}radius",
+                Wrist="{}wrist",
+            )
+            | {"Spine": ("upperback", "thorax"), "Thorax": ("upperneck",)},
+            skull="head",
+            path=_CMU_PATH,
+        ),
+        JointMap(
             name="lafan1",
             joints=_MAYA_LIMBS | {"Spine": ("Spine1", "Spine2"), "Thorax": ("Neck",)},
             skull="Head",
             path=r"(?:.*/)?(?P<action>[^/]+?)\d*_(?P<subject>subject\d+)",
         ),
         JointMap(
-            name="xsens",  # also 100STYLE
-            joints=_limbs(
-                Hip="{}Hip",
-                Knee="{}Knee",
-                Foot="{}Ankle",
-                Shoulder="{}Shoulder",
-                Elbow="{}Elbow",
-                Wrist="{}Wrist",
-            )
-            | {"Spine": ("Chest2", "Chest3"), "Thorax": ("Neck",)},
+            name="100style",  # files <style>_<movement>: walk, run, sidestep, idle, transitions
+            joints=_XSENS,
             skull="Head",
+            path=r"(?:.*/)?(?P<subject>[^/_]+)_(?P<action>[FBS][WR]|ID|TR[123])",
+            note=_STYLES,
+        ),
+        JointMap(name="xsens", joints=_XSENS, skull="Head"),
+        JointMap(
+            name="bandai-namco",  # files dataset-<1|2>_<content>_<style>_<number>
+            joints=_limbs(
+                ("R", "L"),
+                Hip="UpperLeg_{}",
+                Knee="LowerLeg_{}",
+                Foot="Foot_{}",
+                Shoulder="UpperArm_{}",
+                Elbow="LowerArm_{}",
+                Wrist="Hand_{}",
+            )
+            | {"Spine": ("Spine", "Chest"), "Thorax": ("Neck",)},
+            skull="Head",
+            path=r"(?:.*/)?dataset-\d+_(?P<action>[^/_]+)_(?P<subject>[^/_]+)_\d+",
+            note=_STYLES,
         ),
     )
 }
@@ -146,8 +185,15 @@ def load_joint_map(name: str) -> JointMap:
     return entry
 
 
-def detect_joint_map(place: str, names: Sequence[str]) -> JointMap:
-    """The first convention whose joints are all there.
+def detect_joint_map(place: str, names: Sequence[str], clip: str = "") -> JointMap:
+    """The convention whose joints are all there.
+
+    Where several have the same joints, the first whose path fits that of the file.
+
+    Args:
+        place: the file, for messages.
+        names: its joints.
+        clip: its path below the folder that is read, without suffix.
 
     Raises:
         InputError: no convention fits.
@@ -156,9 +202,10 @@ def detect_joint_map(place: str, names: Sequence[str]) -> JointMap:
         entry.name: [name for name in entry.needed() if name not in names]
         for entry in JOINT_MAPS.values()
     }
-    for name, missing in lacking.items():
-        if not missing:
-            return JOINT_MAPS[name]
+    fitting = [JOINT_MAPS[name] for name, missing in lacking.items() if not missing]
+    if fitting:
+        named = (entry for entry in fitting if re.fullmatch(entry.path, clip))
+        return next(named, fitting[-1])
     nearest = min(lacking, key=lambda name: len(lacking[name]))
     raise InputError(
         place,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ROUNDS = 3
 """Each number is tried this often, in turn: what else the machine does then hits all alike."""
-SECONDS = 0.1
+SECONDS = 0.05
 """Time for one try, or two steps if those take longer."""
 ENOUGH = 1.5
 """Seconds after which nothing new is tried: networks that take longer gain little by fusing."""

@@ -1,4 +1,4 @@
-"""`synrep`: train, stop, resume, evaluate, export and lift, as a user types it."""
+"""`synrep`: train, stop, resume, evaluate, export, lift and draw, as a user types it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from synrep.cli import main
+from synrep.skeleton import HUMAN36M_17
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,6 +140,60 @@ def test_export_and_lift(run_folder: Path, tmp_path: Path) -> None:
     assert out.exists()
 
 
+def test_lift_leaves_out_frames_and_says_so(run_folder: Path, tmp_path: Path) -> None:
+    """A table with a gap is refused with frame and joint, or lifted without that frame."""
+    names = (f"{joint}_{axis}" for joint in HUMAN36M_17.joints for axis in "xy")
+    header = ",".join(["frame", *names])
+    cells = [str(100 + 7 * n if n % 2 else 300 + 11 * (n % 5)) for n in range(34)]
+    rows = [[str(number), *cells] for number in (5, 6, 7)]
+    rows[1][-1] = ""
+    table = tmp_path / "keypoints.csv"
+    table.write_text("\n".join([header, *(",".join(row) for row in rows)]))
+    out = tmp_path / "poses.csv"
+    refused = synrep("lift", run_folder, table, "--out", out)
+    assert refused.exit_code == 2
+    assert "missing joints: frame 6: RWrist (fill them in, or leave" in refused.output
+    assert not out.exists()
+    result = synrep("lift", run_folder, table, "--out", out, "--skip-missing")
+    assert result.exit_code == 0, result.output
+    assert "left out frame 6: no RWrist" in result.stderr
+    assert [line.split(",")[0] for line in out.read_text().splitlines()] == ["frame", "5", "7"]
+
+
+def test_draw_models_and_lifted_files(run_folder: Path, tmp_path: Path) -> None:
+    """A clip of the test subjects beside its truth, and poses that were lifted, in any kind."""
+    clip = tmp_path / "clip.gif"
+    result = synrep("draw", run_folder, "--action", "walk", "--frames", 3, "--out", clip)
+    assert result.exit_code == 0, result.output
+    assert f"{clip}: 3 frames; " in result.output
+    assert "walk), camera 0; scaled by each frame's true xy-radius" in result.output
+    with Image.open(clip) as picture:
+        assert getattr(picture, "n_frames", 1) == 3
+    keypoints = tmp_path / "keypoints.json"
+    keypoints.write_text(json.dumps([[[n * 7 % 90, n * 11 % 70] for n in range(17)]] * 2))
+    poses = tmp_path / "poses.npz"
+    lifted = synrep("lift", run_folder, keypoints, "--skeleton", "h36m", "--out", poses)
+    assert lifted.exit_code == 0, lifted.output
+    for name in ("poses.png", "poses.html"):
+        result = synrep("draw", poses, "--out", tmp_path / name)
+        assert result.exit_code == 0, result.output
+        assert "2 frames; scale: the bones add up to" in result.output
+        assert (tmp_path / name).stat().st_size > 10_000
+
+
+def test_draw_refuses_what_it_cannot_show(run_folder: Path, tmp_path: Path) -> None:
+    """One message; the kind of file is looked at first."""
+    for options, message in (
+        (["--out", tmp_path / "a.mp4"], "use one of .png, .gif, .html"),
+        (["--out", tmp_path / "a.gif", "--action", "swim"], "there is no 'swim'"),
+        (["--out", tmp_path / "a.gif", "--start", "99999"], "--start: no frame 99999"),
+    ):
+        result = synrep("draw", run_folder, *options)
+        assert result.exit_code == 2
+        assert message in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -198,7 +254,7 @@ def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> No
     assert "Not a directory" in result.output
 
 
-@pytest.mark.parametrize("command", ["", "train", "evaluate", "lift", "export", "data"])
+@pytest.mark.parametrize("command", ["", "train", "evaluate", "lift", "export", "draw", "data"])
 def test_help_has_examples(command: str) -> None:
     """Every command shows how it is used."""
     result = synrep(*command.split(), "--help")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +13,16 @@ import pytest
 import torch
 
 from synrep.checkpoint import State, read_checkpoint, save_checkpoint
-from synrep.config import GeneratorConfig, TrainConfig
+from synrep.config import DataConfig, GeneratorConfig, TrainConfig
 from synrep.errors import DamagedError, InputError
 from synrep.evaluation import Body
-from synrep.export import PixelsToPose, export_generator
+from synrep.export import PixelsToPose, export_generator, torchscript_model
 from synrep.kcs import bone_lengths
 from synrep.networks import Generator
 from synrep.storage import Storage
 from synrep.trained import Trained
 from synrep.training import Training
+from synrep.views import open_views
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,6 +90,51 @@ def test_onnx_equals_torch(
     assert np.abs(radii - Trained.read(checkpoint).lift(points)).max() < 1e-4
 
 
+def seen_by(camera_px: float, frames: int) -> np.ndarray:
+    """Poses (F, J, 2) of the built-in motion's test subjects in an image of that width."""
+    views = open_views(DataConfig(), "test").evenly(frames)
+    middle = np.random.default_rng(frames).uniform(0.3, 0.7, (len(views), 1, 2))
+    return np.asarray(views.keypoints.double()) * camera_px * 0.15 + middle * camera_px
+
+
+def load_torchscript(exported: Path) -> Any:
+    """The exported TorchScript model, and what lies in its file beside it."""
+    extra = {"joints": "", "skeleton": "", "frame": ""}
+    jit: Any = torch.jit
+    return jit.load(exported / "model.torchscript.pt", _extra_files=extra), extra
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("width_px", [64, 640, 1920, 7680])
+@pytest.mark.parametrize("frames", [1, 2, 33, 257])
+def test_all_forms_are_one_function(
+    session: onnxruntime.InferenceSession,
+    exported: Path,
+    checkpoint: Path,
+    width_px: int,
+    frames: int,
+) -> None:
+    """PyTorch, ONNX and TorchScript agree to 1e-4 radii, for people in images of any size."""
+    points = seen_by(width_px, frames)
+    assert len(points) == frames
+    expected = Trained.read(checkpoint).lift(points)
+    assert np.abs(expected[..., 2]).max() > 0.01
+    radii, pose_mm = session.run(None, {"keypoints_px": points.astype(np.float32)})
+    scripted, scripted_mm = load_torchscript(exported)[0](torch.from_numpy(points).float())
+    for found in (radii, scripted.numpy()):
+        assert np.abs(found - expected).max() < 1e-4
+    np.testing.assert_allclose(scripted_mm.numpy(), pose_mm, atol=0.1)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated:DeprecationWarning")
+def test_torchscript_names_its_joints(exported: Path) -> None:
+    """A user of the file alone learns the order of the joints and the frame."""
+    extra = load_torchscript(exported)[1]
+    assert extra["joints"].decode().split(",")[9] == "Nose"
+    assert extra["skeleton"] == b"human36m-17"
+    assert b"y down" in extra["frame"]
+
+
 def test_onnx_scales_to_the_training_bodies(
     session: onnxruntime.InferenceSession, checkpoint: Path
 ) -> None:
@@ -113,11 +160,13 @@ def test_onnx_names_its_joints(exported: Path) -> None:
     assert "y down" in properties["frame"]
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("scale_ref", ["xy_radius", "radius_3d", "xy_fro"])
 @pytest.mark.parametrize("lift", ["weak", "perspective"])
 @pytest.mark.parametrize("joints", [17, 16])
 def test_the_graph_normalises_as_the_training_does(scale_ref: str, lift: str, joints: int) -> None:
-    """For every normalisation, lift and joint set."""
+    """For every normalisation, lift and joint set, also as TorchScript."""
+    jit: Any = torch.jit
     source = trained(
         data={"scale_ref": scale_ref, "joints": joints},
         generator={"width": 16, "blocks": 1, "lift": lift},
@@ -126,6 +175,8 @@ def test_the_graph_normalises_as_the_training_does(scale_ref: str, lift: str, jo
     with torch.no_grad():
         radii, _ = PixelsToPose(source).eval()(torch.from_numpy(points).float())
     np.testing.assert_allclose(radii.numpy(), source.lift(points), atol=1e-5)
+    scripted, _ = jit.load(io.BytesIO(torchscript_model(source)))(torch.from_numpy(points).float())
+    np.testing.assert_allclose(scripted.numpy(), source.lift(points), atol=1e-5)
 
 
 def test_folder_holds_numbers_with_their_meaning(exported: Path) -> None:
@@ -133,6 +184,7 @@ def test_folder_holds_numbers_with_their_meaning(exported: Path) -> None:
     names = {path.name for path in exported.iterdir()}
     assert names == {
         *("generator.safetensors", "config.json", "model.onnx", "metrics.json", "README.md"),
+        "model.torchscript.pt",
     }
     numbers = json.loads((exported / "metrics.json").read_text())
     assert (numbers["scale"], numbers["alignment"]) == ("gt_xy", "similarity")

@@ -260,6 +260,23 @@ def test_missing_joints_are_named(tmp_path: Path) -> None:
         lift(trained(), read_keypoints(tmp_path / "nan.npz", "coco-17"))
 
 
+def test_frames_with_missing_joints_can_be_left_out() -> None:
+    """The other frames are lifted as ever and keep their numbers; what was left out is told."""
+    points = keypoints(COCO_17, 4).points_px
+    points[1, COCO_17.index("Nose")] = np.nan
+    points[1, COCO_17.index("LHip"), 0] = np.inf
+    points[2, COCO_17.index("LEye")] = np.nan
+    given = Keypoints(joints=COCO_17, points_px=points, source="test", frames=(10, 20, 30, 40))
+    found = lift(trained(), given, skip_missing_joints=True)
+    assert found.frames == (10, 30, 40)
+    assert found.left_out == {20: ["LHip", "Nose"]}
+    whole = Keypoints(joints=COCO_17, points_px=points[[0, 2, 3]], source="test")
+    np.testing.assert_array_equal(found.poses, lift(trained(), whole).poses)
+    points[:, COCO_17.index("Nose")] = np.nan
+    with pytest.raises(InputError, match="no frame has all joints; frame 10 lacks Nose"):
+        lift(trained(), given, skip_missing_joints=True)
+
+
 @pytest.mark.parametrize(
     ("content", "skeleton", "message"),
     [
@@ -305,7 +322,7 @@ def test_unusable_files_are_refused(tmp_path: Path) -> None:
         ("bad.json", "not JSON"),
         ("absent.json", "can't be read"),
         ("absent.npz", "can't be read"),
-        ("poses.csv", "unknown kind of file"),
+        ("poses.txt", "unknown kind of file"),
         ("empty", "holds no .json"),
     ):
         with pytest.raises(InputError, match=message):
@@ -313,9 +330,9 @@ def test_unusable_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_files_hold_the_poses(checkpoint: Path, tmp_path: Path) -> None:
-    """npz, JSON and PNG by the suffix; npz and JSON agree and name units, joints and frame."""
+    """By the suffix; npz, JSON and CSV agree and name units, joints, frames and axes."""
     source = write(tmp_path / "in.json", keypoints(COCO_17).points_px.tolist())
-    outs = [tmp_path / f"out/poses{suffix}" for suffix in (".npz", ".json", ".png")]
+    outs = [tmp_path / f"out/poses{suffix}" for suffix in (".npz", ".json", ".png", ".csv")]
     for out in outs:
         found = lift_file(checkpoint, source, out, skeleton="coco-17")
     with np.load(outs[0], allow_pickle=False) as file:
@@ -326,9 +343,15 @@ def test_files_hold_the_poses(checkpoint: Path, tmp_path: Path) -> None:
     assert content["joints"] == arrays["joints"].tolist() == list(HUMAN36M_17.joints)
     assert content["units"] == str(arrays["units"]) == "mm"
     assert "z away" in content["frame"]
+    assert arrays["frames"].tolist() == content["frames"] == [0, 1]
+    header, *rows = [line.split(",") for line in outs[3].read_text().splitlines()]
+    assert header[:5] == ["frame", "Hip_x_mm", "Hip_y_mm", "Hip_z_mm", "RHip_x_mm"]
+    table = np.array(rows, float)
+    assert table[:, 0].tolist() == [0, 1]
+    np.testing.assert_allclose(table[:, 1:].reshape(2, 17, 3), found.poses, atol=1e-4)
     assert outs[2].read_bytes().startswith(b"\x89PNG")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        *("poses.json", "poses.npz", "poses.png"),
+        *("poses.csv", "poses.json", "poses.npz", "poses.png"),
     ]
 
 

@@ -257,7 +257,8 @@ def test_the_best_generator_is_exported(run) -> None:
     assert "peak memory: driver" in result.output
     assert "synrep-search ui model" in result.output
     assert run("export", "model", "--to", "out").exit_code == 0
-    files = {"generator.safetensors", "config.json", "model.onnx", "metrics.json", "README.md"}
+    files = {"generator.safetensors", "config.json", "metrics.json", "README.md"}
+    files |= {"model.onnx", "model.torchscript.pt"}
     for folder in (Path("out"), Path("searches/model/best")):
         assert {path.name for path in folder.iterdir()} == files
     best = json.loads(run("status", "model", "--json").output)["best"]

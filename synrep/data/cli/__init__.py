@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
-from synrep.data.cli.prepare import bvh, prepare, synthetic
+from synrep.data.cli.human36m import human36m
+from synrep.data.cli.mpi import mpi_inf_3dhp, mpii
+from synrep.data.cli.prepare import asf_amc, bvh, prepare, synthetic
 from synrep.data.cli.show import info, verify
 
 
@@ -15,5 +17,5 @@ def data() -> None:
 
 for command in (prepare, info, verify):
     data.add_command(command)
-for source in (bvh, synthetic):
+for source in (asf_amc, bvh, human36m, mpi_inf_3dhp, mpii, synthetic):
     prepare.add_command(source)

@@ -1,0 +1,1 @@
+"""Earlier weakly supervised lifters, written anew to be measured as the model is."""

@@ -1,0 +1,67 @@
+"""Poses that a trained baseline makes of any views, ready for `synrep.evaluation.score`.
+
+Axes: V views, J joints.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor, nn
+
+from synrep.baselines.config import KudoConfig, RepNetConfig
+from synrep.baselines.kudo import KudoGenerator
+from synrep.baselines.repnet import RepNetGenerator
+from synrep.checkpoint import State
+from synrep.errors import InputError
+from synrep.evaluation import predict
+
+if TYPE_CHECKING:
+    from synrep.networks import Generator
+    from synrep.training import Training
+    from synrep.views import Views
+
+BASELINES = ("repnet", "kudo")
+
+
+def predict_poses(source: Training | State, views: Views) -> Tensor:
+    """Poses (V, J, 3) in radii, in the camera's frame, by the generator of the best report.
+
+    Args:
+        source: a baseline's training, or its state from a checkpoint. Before any report there is
+            no best generator, and the present one is used.
+        views: to lift; of the skeleton that was trained on.
+
+    Raises:
+        InputError: the state is not of a baseline, or of another skeleton.
+    """
+    saved = source if isinstance(source, State) else source.state()
+    generator = _generator(saved.meta["config"], len(views.skeleton))
+    part = "best.generator." if saved.meta["best"] else "generator."
+    weights = {
+        name.removeprefix(part): torch.tensor(array, device=views.poses.device)
+        for name, array in saved.arrays.items()
+        if name.startswith(part)
+    }
+    # Moved as a whole, so that the weights keep the precision that they were trained in.
+    generator.to(views.poses.device, next(iter(weights.values())).dtype)
+    generator.load_state_dict(weights)
+    return predict(cast("Generator", generator), views)
+
+
+def _generator(content: dict[str, object], joints: int) -> nn.Module:
+    """An untrained generator of the configuration in a state."""
+    name = content.get("baseline")
+    if name not in BASELINES:
+        known = ", ".join(BASELINES)
+        raise InputError("checkpoint", "is not of a baseline", f"baselines are {known}")
+    text = json.dumps(content)
+    config: RepNetConfig | KudoConfig
+    config = (RepNetConfig if name == "repnet" else KudoConfig).model_validate_json(text)
+    if config.data.joints != joints:
+        raise InputError("checkpoint", f"has {config.data.joints} joints, the views have {joints}")
+    if isinstance(config, RepNetConfig):
+        return RepNetGenerator(config, joints)
+    return KudoGenerator(config, joints)

@@ -1,0 +1,37 @@
+"""How to read Human3.6M."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from synrep.config import Section
+from synrep.data.human36m.detections import Detector
+from synrep.data.human36m.layouts import Layout
+from synrep.errors import InputError, faults
+
+
+class Human36MOptions(Section):
+    """How to read Human3.6M."""
+
+    layout: Layout | Literal["auto"] = "auto"
+    """Which files to read; `auto`: those that are there."""
+    keypoints: Detector | Literal["gt"] = "gt"
+    """2D joints to store; with `gt` none, since views project the poses."""
+    drop_damaged: bool = False
+    """Leave out the three recordings of S9 whose poses are shifted against the images."""
+    train_on_s8: bool = False
+    """Put S8 into training too, which leaves no validation split (row 33)."""
+
+    @classmethod
+    def checked(cls, **values: Any) -> Human36MOptions:
+        """Options that a user typed.
+
+        Raises:
+            InputError: one breaks a rule.
+        """
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise InputError("options", faults(error, cls)) from None
