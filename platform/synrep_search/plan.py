@@ -30,6 +30,9 @@ def plan_table(spec: SearchSpec) -> Group:
     facts.add_row("a slot takes", f"{resources.cpu:g} CPU{gpu}; fuse: {resources.fuse}")
     if "data" in spec.train:
         facts.add_row("poses", spec.train["data"]["poses"])
+    if not spec.space.names:
+        facts.add_row("searched", "nothing: trials differ in their seeds")
+        return Group(facts)
     space = Table("searched", "distribution", "values")
     for row in spec.space.describe():
         space.add_row(row.name, row.kind, row.values)

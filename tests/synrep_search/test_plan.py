@@ -61,3 +61,8 @@ def test_conditional_names_are_shown(make_spec) -> None:
     for words in ("kcs.weighting.band.reach", "1 .. 7", "random", "synthetic"):
         assert words in text
     assert "rungs" not in text
+
+
+def test_seeds_alone(make_spec) -> None:
+    """A file that searches nothing says so."""
+    assert "nothing: trials differ in their seeds" in drawn(plan_table(make_spec(space={})))

@@ -408,3 +408,14 @@ def test_a_search_without_ray(make_search, make_spec) -> None:
     assert best.number == 0
     assert best.value is not None
     assert best.value < 0.2
+
+
+def test_seeds_alone(make_search, make_spec) -> None:
+    """An empty space makes trainings of one configuration that differ in their seeds."""
+    search = make_search(make_spec(space={}, search={"trials": 3}))
+    local.run(search)
+    trials = list(search.ledger.index.trials())
+    assert [trial.state for trial in trials] == ["completed"] * 3
+    assert len({trial.record.seed for trial in trials}) == 3
+    assert len({trial.value for trial in trials}) == 3
+    assert all(trial.record.values == {} for trial in trials)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from optuna.storages import RDBStorage
 from sqlalchemy.exc import SQLAlchemyError
 
-from synrep_search.errors import LedgerError
+from synrep_search.errors import LedgerError, NoSearch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,10 +57,16 @@ class _Storage(RDBStorage):
         super()._set_trial_param_without_commit(*arguments, **named)
 
 
-def open_storage(url: str) -> RDBStorage:
-    """Optuna's storage on a database, with our tables; made where they are missing.
+def open_storage(url: str, *, make: bool = True) -> RDBStorage:
+    """Optuna's storage on a database, with our tables.
+
+    Args:
+        url: of the database.
+        make: make the tables where they are missing. A reader doesn't: it would get in the way of
+            a launch that is making them just now.
 
     Raises:
+        NoSearch: the tables are missing.
         LedgerError: the database can't be reached or is not a ledger.
     """
     try:
@@ -71,6 +77,8 @@ def open_storage(url: str) -> RDBStorage:
     sqlite = url.startswith("sqlite")
     arguments: dict[str, Any] = {"connect_args": {"timeout": 30}} if sqlite else {}
     try:
+        if not make:
+            _require_tables(url, arguments)
         storage = _Storage(url, engine_kwargs=arguments | {"pool_pre_ping": not sqlite})
         if sqlite:
             sa.event.listen(storage.engine, "connect", _tune_sqlite)
@@ -81,10 +89,20 @@ def open_storage(url: str) -> RDBStorage:
     return storage
 
 
+def _require_tables(url: str, arguments: dict[str, Any]) -> None:
+    engine = sa.create_engine(url, **arguments)
+    try:
+        # Made last, when all of Optuna's are there.
+        if not sa.inspect(engine).has_table(events.name):
+            raise NoSearch(f"{shown(url)} holds no search, or a launch has only just begun")
+    finally:
+        engine.dispose()
+
+
 @contextmanager
-def opened(url: str) -> Iterator[RDBStorage]:
-    """A storage that is closed again if no ledger comes of it."""
-    storage = open_storage(url)
+def opened(url: str, *, make: bool) -> Iterator[RDBStorage]:
+    """A storage that is closed again if no ledger comes of it; see `open_storage`."""
+    storage = open_storage(url, make=make)
     try:
         yield storage
     except BaseException:

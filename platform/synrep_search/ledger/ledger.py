@@ -78,7 +78,7 @@ class Ledger:
         Raises:
             LedgerError: it exists already, or the database can't be used.
         """
-        with opened(url) as storage:
+        with opened(url, make=True) as storage:
             for known in storage.get_all_studies():
                 if known.study_name == spec.name:
                     _make_way(storage, known)
@@ -97,7 +97,7 @@ class Ledger:
         Raises:
             LedgerError: there is none of that name, or the database can't be used.
         """
-        with opened(url) as storage:
+        with opened(url, make=False) as storage:
             try:
                 return cls(storage, name)
             except KeyError:

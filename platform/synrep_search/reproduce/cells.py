@@ -9,6 +9,8 @@ from synrep.errors import InputError
 from synrep_search.cli.common import open_ledger, search_paths
 from synrep_search.cli.run import launch, resume
 from synrep_search.paths import names
+from synrep_search.spec.fields import leaves
+from synrep_search.trainers import trainer_named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,22 +23,26 @@ if TYPE_CHECKING:
 
 
 def search_content(
-    table: Table, role: Role, poses: str, seeds: int, settings: Mapping[str, Any]
+    table: Table, search: tuple[Role, str], poses: str, seeds: int, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """A search file whose trials are the cells of a table that are trained on one store.
+    """A search file whose trials are the cells of a table that one trainer trains on one store.
 
     Args:
         table: of the paper.
-        role: of the store.
-        poses: its folder.
+        search: role of the store, and name of the trainer.
+        poses: folder of the store.
         seeds: trainings of each cell.
-        settings: of all trainings, by dotted name.
+        settings: of all trainings, by dotted name; a baseline takes those that it has.
     """
-    cells = table.cells(role)
+    role, trainer = search
+    known = leaves(trainer_named(trainer).config_model())
+    settings = {name: value for name, value in settings.items() if name in known}
+    cells = table.cells(role, trainer)
     space = {name: _distribution([cell[name] for cell in cells]) for name in cells[0]}
     data = {k.removeprefix("data."): v for k, v in settings.items() if k.startswith("data.")}
     return {
-        "name": f"{table.trainings}-{role}",
+        "name": "-".join([table.trainings, role, *([trainer] if trainer != "synrep" else [])]),
+        "trainer": trainer,
         "data": {"poses": poses, **data},
         "train": {k: v for k, v in settings.items() if not k.startswith("data.")},
         "space": space,

@@ -15,16 +15,18 @@ from synrep.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from synrep.config import TrainConfig
     from synrep_search.paths import SearchPaths
-    from synrep_search.reproduce.scores import Models
+    from synrep_search.reproduce.models import Models
     from synrep_search.reproduce.tables import Role, Row, Table
 
+NAMES = [*(f"table{number}" for number in range(1, 6)), "benchmark"]
 FOLDER = click.Path(file_okay=False, path_type=Path)
 STORE = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.command()
-@click.argument("table", type=click.Choice([f"table{number}" for number in range(1, 6)]))
+@click.argument("table", type=click.Choice(NAMES))
 @click.option("--poses", type=STORE, help="Pose store with true 2D poses.")
 @click.option("--detections", type=STORE, help="The same with a detector's 2D poses.")
 @click.option("--mpi", type=STORE, help="Pose store of MPI-INF-3DHP.")
@@ -49,7 +51,7 @@ def reproduce(
 
     Rows whose poses are not given are left out. The paper's figures stand beside yours where the
     poses are those of the paper. Stop it as you like: run again, it goes on, and no training
-    is done twice.
+    is done twice. `benchmark` is not in the paper: the model beside references and baselines.
 
     \b
     Examples:
@@ -62,22 +64,22 @@ def reproduce(
     from synrep_search.reproduce.cells import search_content, train_cells
     from synrep_search.reproduce.tables import OPTIONS, TABLES
 
-    configure(None, options)  # all mistakes in the options at once
+    config = configure(None, options)  # all mistakes in the options at once
     settings = dict(_parsed(option) for option in options)
     given = {role: str(stores[role].absolute()) for role in OPTIONS if stores[role]}
     chosen = TABLES[table]
     rows = _possible(chosen, given)
     trained = {
-        role: train_cells(
+        search: train_cells(
             context,
-            search_content(chosen, role, given[role], seeds, settings),
+            search_content(chosen, search, given[search[0]], seeds, settings),
             out,
             address=address,
             local=local,
         )
-        for role in dict.fromkeys(row.trained for row in rows)
+        for search in dict.fromkeys(row.search for row in rows if row.trainer)
     }
-    _write(chosen, rows, trained, given, out)
+    _write(chosen, rows, trained, given, config, out)
 
 
 def _parsed(option: str) -> tuple[str, Any]:
@@ -102,20 +104,30 @@ def _possible(table: Table, given: Mapping[Role, str]) -> list[Row]:
 def _write(
     table: Table,
     rows: list[Row],
-    trained: Mapping[Role, SearchPaths],
+    trained: Mapping[tuple[Role, str], SearchPaths],
     given: Mapping[Role, str],
+    config: TrainConfig,
     out: Path,
 ) -> None:
     from synrep.data import open_poses
     from synrep.storage import Storage
     from synrep_search.reproduce import render
-    from synrep_search.reproduce.scores import Models, score_row
+    from synrep_search.reproduce.models import Models, untrained
+    from synrep_search.reproduce.scores import score_row
 
-    models = {role: Models(paths) for role, paths in trained.items()}
-    found = [(row, models[row.trained].of(row.settings)) for row in rows]
-    scored = [score_row(row, made, given[row.tested or row.trained]) for row, made in found if made]
+    models = {search: Models(paths) for search, paths in trained.items()}
+    scored = []
+    for row in rows:
+        data = config.data.model_copy(update={"poses": given[row.trained]})
+        found = (
+            models[row.search].of(row.settings)
+            if row.trainer
+            else [untrained(row, data, config.evaluation)]
+        )
+        if found:
+            scored.append(score_row(row, found, given[row.tested or row.trained]))
     names: dict[Role, str] = {role: open_poses(poses).header.name for role, poses in given.items()}
-    short = render.summary(scored, names, list(_notes(table, rows, models, names)))
+    short = render.summary(scored, names, list(_notes(table, rows, models, names, config)))
     whole = [f"# {table.title}", "", *short, *render.by_action(scored, names)]
     for suffix, content in (
         (".md", "\n".join(whole) + "\n"),
@@ -127,13 +139,16 @@ def _write(
 
 
 def _notes(
-    table: Table, rows: list[Row], models: Mapping[Role, Models], names: Mapping[Role, str]
+    table: Table,
+    rows: list[Row],
+    models: Mapping[tuple[Role, str], Models],
+    names: Mapping[Role, str],
+    config: TrainConfig,
 ) -> Iterator[str]:
     """What the numbers hang on, and what was left out."""
     from synrep.show import SCALES
     from synrep_search.reproduce.tables import MEASURES, OPTIONS
 
-    config = next(iter(models.values())).config
     evaluation = config.evaluation
     yield (
         f"test subjects of {', '.join(sorted(set(names.values())))}; {SCALES[evaluation.scale]}; "
@@ -144,9 +159,10 @@ def _notes(
         f"{config.batch_size}; each generator is the one that was best on validation subjects"
     )
     yield "mean ± standard error over seeds; averages are plain means over the actions"
-    for role, part in models.items():
+    for (role, trainer), part in models.items():
         if part.diverged:
-            yield f"{part.diverged} trainings on {names[role]} diverged; their seeds are left out"
+            what = f"{part.diverged} trainings by {trainer} on {names[role]}"
+            yield f"{what} diverged; their seeds are left out"
     left_out: dict[str, list[str]] = {}
     for row in table.rows:
         if row not in rows:

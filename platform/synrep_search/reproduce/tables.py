@@ -22,6 +22,7 @@ PUBLISHED: dict[Role, str] = {
 }
 """How the names of the stores begin that the paper's figures belong to."""
 
+Scale = Literal["gt_xy", "nmpjpe", "bone_length", "constant"]
 Measure = Literal["mpjpe_mm", "p_mpjpe_mm", "z_mm", "only_z_mm", "pck"]
 MEASURES: dict[Measure, str] = {
     "mpjpe_mm": "P1, mm",
@@ -40,18 +41,22 @@ class Row:
         label: as in the paper.
         measure: what is averaged.
         trained: store of the training.
+        trainer: of the training; empty for a predictor that is not trained, named by `label`.
         settings: of the training, by dotted name; the paper's where nothing is named.
         tested: store of the test; that of the training if None.
         test: data settings of the test that differ from the training's.
+        scale: of the errors, if it is not the training's.
         printed: what the paper says.
     """
 
     label: str
     measure: Measure
     trained: Role = "poses"
+    trainer: str = "synrep"
     settings: dict[str, Any] = field(default_factory=dict)
     tested: Role | None = None
     test: dict[str, Any] = field(default_factory=dict)
+    scale: Scale | None = None
     printed: Printed | None = None
 
     @property
@@ -59,13 +64,18 @@ class Row:
         """The stores that it needs."""
         return {self.trained, self.tested or self.trained}
 
+    @property
+    def search(self) -> tuple[Role, str]:
+        """What tells the search that trains it from others of its table."""
+        return self.trained, self.trainer
+
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
     """A table of the paper.
 
     Attributes:
-        name: `table1` to `table5`.
+        name: `table1` to `table5`, or `benchmark`.
         title: in words.
         rows: in the paper's order.
         trainings: name of what it trains; tables that measure the same trainings share one.
@@ -76,13 +86,10 @@ class Table:
     rows: tuple[Row, ...]
     trainings: str
 
-    def cells(self, role: Role) -> list[dict[str, Any]]:
-        """Settings of the trainings on a store, each once; all name the same fields.
-
-        A search needs at least one: that is the weighting.
-        """
-        all_of_them = [row.settings for row in self.rows if row.trained == role]
-        names = sorted({"kcs.weighting", *(name for settings in all_of_them for name in settings)})
+    def cells(self, role: Role, trainer: str = "synrep") -> list[dict[str, Any]]:
+        """Settings of the trainings on a store, each once; all name the same fields."""
+        all_of_them = [row.settings for row in self.rows if row.search == (role, trainer)]
+        names = sorted({name for settings in all_of_them for name in settings})
         found: list[dict[str, Any]] = []
         for settings in all_of_them:
             complete = {name: settings.get(name, PLAIN[name]) for name in names}
@@ -91,11 +98,16 @@ class Table:
         return found
 
 
+MEAN_DEPTH, PERFECT_DEPTH = "Mean depth", "Perfect depth"
+"""Labels of the predictors that are not trained."""
+
 KCS: dict[str, Any] = {"kcs.weighting": {"family": "uniform"}}
 SEPARATE: dict[str, Any] = {"reprojection": "separate"}
 PLAIN: dict[str, Any] = {
     "data.noise_px": 0.0,
+    "generator.lift": "weak",
     "kcs.weighting": {"family": "tanh"},
+    "optim.ema": 0.0,
     "reprojection": "sync",
 }
 """The paper's own setting of every field that a table varies."""
@@ -188,6 +200,30 @@ def _ablation() -> Table:
     return Table(name="table5", title="Ablation", rows=rows, trainings="ablation")
 
 
+def _benchmark() -> Table:
+    """Not in the paper: what else one could use, and what this project adds, on any poses."""
+    methods: tuple[dict[str, Any], ...] = (
+        {"label": MEAN_DEPTH, "trainer": ""},
+        {"label": PERFECT_DEPTH, "trainer": ""},
+        {"label": "Supervised", "trainer": "supervised"},
+        {"label": "RepNet-like", "trainer": "repnet"},
+        {"label": "Kudo-like", "trainer": "kudo"},
+        {"label": "Ours, moving average", "settings": {"optim.ema": 0.999}},
+        {"label": "Ours, perspective lift", "settings": {"generator.lift": "perspective"}},
+        {"label": "Ours, sized by bone length", "scale": "bone_length"},
+        {"label": "Ours, sized by one constant", "scale": "constant"},
+        {"label": "Ours"},
+    )
+    measures: tuple[Measure, ...] = ("mpjpe_mm", "p_mpjpe_mm")
+    rows = tuple(
+        Row(measure=measure, **method)
+        for measure, method in itertools.product(measures, methods)
+        if measure == "mpjpe_mm" or "scale" not in method
+    )
+    return Table(name="benchmark", title="Open benchmark", rows=rows, trainings="benchmark")
+
+
 TABLES = {
-    table.name: table for table in (_protocol(1), _protocol(2), _noise(), _mpi(), _ablation())
+    table.name: table
+    for table in (_protocol(1), _protocol(2), _noise(), _mpi(), _ablation(), _benchmark())
 }

@@ -67,10 +67,10 @@ class Checks:
     def space(self) -> Space | None:
         """The searched names; None after a mistake in them."""
         before = len(self.problems.found)
-        section = self.root.mapping.get("space", Node({}, self.root.where))
-        if not section.mapping:
+        section = self.root.mapping.get("space", Node(None, self.root.where))
+        if not section.mapping and section.value != {}:
             rule = "nothing is searched: give at least one name a distribution, "
-            rule += "e.g. {loss.lambda_angle: {log: [0.1, 10]}}"
+            rule += "e.g. {loss.lambda_angle: {log: [0.1, 10]}}, or write {} for seeds alone"
             self.problems.add(section.where, "space", rule)
         names = {}
         for name, node in section.mapping.items():

@@ -10,7 +10,7 @@ import optuna
 import pytest
 import sqlalchemy as sa
 from optuna.trial import TrialState
-from synrep_search.errors import LedgerError
+from synrep_search.errors import LedgerError, NoSearch
 from synrep_search.ledger.database import open_storage
 from synrep_search.ledger.ledger import Ledger
 from synrep_search.ledger.outbox import Event
@@ -68,12 +68,22 @@ def test_a_name_is_taken_once(ledgers, make_spec) -> None:
 
 def test_an_unknown_search_is_refused(ledgers, make_spec) -> None:
     """The message lists the searches that there are."""
-    with pytest.raises(LedgerError, match=r"no search 'other' in .*\(there are: none\)"):
-        ledgers.open("other")
     spec = make_spec()
     ledgers.create(spec)
     with pytest.raises(LedgerError, match=rf"no search 'other' in .*there are: {spec.name}\)"):
         ledgers.open("other")
+
+
+def test_a_reader_makes_no_tables(tmp_path) -> None:
+    """Somebody who asks while a launch makes the tables must not get in its way."""
+    url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE studies (study_id INTEGER)"))
+    with pytest.raises(NoSearch, match="holds no search, or a launch has only just begun"):
+        Ledger.open(url, "early")
+    assert sa.inspect(engine).get_table_names() == ["studies"]
+    engine.dispose()
 
 
 def test_a_study_of_others_is_refused(ledgers) -> None:

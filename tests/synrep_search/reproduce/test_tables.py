@@ -9,6 +9,7 @@ from synrep_search.reproduce import paper
 from synrep_search.reproduce.cells import search_content
 from synrep_search.reproduce.tables import TABLES
 from synrep_search.spec import load_spec
+from synrep_search.trainers import TRAINERS
 
 PRINTED_AVERAGES = {
     "table1": [48.3, 104.8, 65.4, 54.4],
@@ -20,7 +21,7 @@ PRINTED_AVERAGES = {
 """As in the paper, but for the last row of table 3: its printed 49.4 is not the mean of its row."""
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", PRINTED_AVERAGES)
 def test_printed_averages(name) -> None:
     """The mean of what was typed off for each row is the average that the paper prints."""
     rows = TABLES[name].rows
@@ -47,11 +48,13 @@ def test_cells_are_trained_once() -> None:
 def test_every_search_file_is_valid(name, tmp_path) -> None:
     """What a table trains is a search file that could be launched, with every seed of a cell."""
     table = TABLES[name]
-    for role in {row.trained for row in table.rows}:
-        content = search_content(table, role, "synthetic", 3, {"iterations": 50, "data.cameras": 2})
+    for search in {row.search for row in table.rows if row.trainer in TRAINERS}:
+        content = search_content(
+            table, search, "synthetic", 3, {"iterations": 50, "data.cameras": 2}
+        )
         file = tmp_path / f"{content['name']}.yaml"
         file.write_text(json.dumps(content))
         spec = load_spec(file)
-        assert spec.search.trials == len(spec.start_from) == 3 * len(table.cells(role))
+        assert spec.search.trials == len(spec.start_from) == 3 * len(table.cells(*search))
         assert spec.train["iterations"] == 50
         assert spec.train["data"]["cameras"] == 2
