@@ -129,7 +129,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--fuse", nargs="*", default=["auto", "off"], help="how ours trains")
     parser.add_argument("--asha", action="store_true", help="race with early stopping")
-    parser.add_argument("--only", help="part of the names of those that run")
+    parser.add_argument("--only", nargs="*", default=[""], help="parts of names of those that run")
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--json", type=Path, help="also write the figures here")
     given = parser.parse_args()
@@ -137,7 +137,11 @@ def main() -> None:
     setting: dict[str, Any] = {name: getattr(given, name) for name in names} | {"reports": 10}
     os.environ[VARIABLE] = json.dumps(setting)
     all_of_them = contestants(given.trials, os.cpu_count() or 1, given.fuse, asha=given.asha)
-    chosen = {name: words for name, words in all_of_them.items() if (given.only or "") in name}
+    chosen = {
+        name: words
+        for name, words in all_of_them.items()
+        if any(part in name for part in given.only)
+    }
     times: dict[str, list[float]] = {name: [] for name in chosen}
     for _ in range(given.runs):
         for name, seconds in one_round(chosen, given.trials, asha=given.asha).items():

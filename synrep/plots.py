@@ -46,6 +46,7 @@ class Scene:
         predicted: (F, J, 3) poses relative to the first joint, in the camera frame.
         true: (F, J, 3) likewise, where the truth is known.
         frames: numbers of the frames.
+        names: what each frame shows, in the place of its number.
         keypoint_units: of the keypoints, for the axes.
         units: of the poses, likewise.
         note: a line below the picture, such as how the scale was found.
@@ -57,17 +58,19 @@ class Scene:
     predicted: NDArray[Any]
     frames: Sequence[int]
     true: NDArray[Any] | None = None
+    names: Sequence[str] | None = None
     keypoint_units: str = "px"
     units: str = "mm"
     note: str = ""
     fps: float = 25.0
 
     def caption(self, row: int) -> str:
-        """Number of a frame and, where the truth is known, its mean distance from it (P1)."""
+        """Name of a frame and, where the truth is known, its mean distance from it (P1)."""
+        name = f"frame {self.frames[row]}" if self.names is None else self.names[row]
         if self.true is None:
-            return f"frame {self.frames[row]}"
+            return name
         error = np.linalg.norm(self.predicted[row] - self.true[row], axis=-1).mean()
-        return f"frame {self.frames[row]}: P1 {error:.0f} {self.units}"
+        return f"{name}: P1 {error:.0f} {self.units}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,18 +9,15 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from synrep.evaluation import predict
-from synrep.networks import Dropout, Generator
-from synrep.streams import Streams
+from synrep.baselines.config import UNUSED, SupervisedConfig
+from synrep.baselines.predict import predict_poses
+from synrep.baselines.supervised import SupervisedTraining
+from synrep.config import DataConfig
 
 if TYPE_CHECKING:
     from synrep.config import TrainConfig
     from synrep.views import Views
-
-SUPERVISED_LR = 1e-3
-"""Learning rate of the supervised reference: that of Martinez et al."""
 
 
 def mean_depth(train: Views, views: Views) -> Tensor:
@@ -34,26 +31,18 @@ def perfect_depth(views: Views) -> Tensor:
     return torch.cat([views.keypoints, views.poses[..., 2:]], dim=-1)
 
 
-def supervised(config: TrainConfig, train: Views, views: Views) -> Tensor:
-    """Poses (V, J, 3) in radii of the same generator trained on paired depths, equally long.
-
-    The learning rate falls linearly to zero: what the architecture can do, not a tuned baseline.
-    """
-    device = train.poses.device
-    streams, masks = Streams(config.seed, device), Streams(config.seed, device)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        network = Generator(config.generator, len(train.skeleton)).to(device)
-    dropouts = [module for module in network.modules() if isinstance(module, Dropout)]
-    optimiser = torch.optim.Adam(network.parameters(), lr=SUPERVISED_LR, fused=True)
-    for step in range(config.iterations):
-        optimiser.param_groups[0]["lr"] = SUPERVISED_LR * (1 - step / config.iterations)
-        chosen = streams.batch("input", step, config.batch_size, len(train))
-        for dropout in dropouts:
-            dropout.generator = masks.at("dropout", step)
-        loss = functional.mse_loss(network(train.keypoints[chosen]), train.poses[chosen][..., 2])
-        weights = list(network.parameters())
-        for weight, gradient in zip(weights, torch.autograd.grad(loss, weights), strict=True):
-            weight.grad = gradient
-        optimiser.step()
-    return predict(network, views)
+def supervised(config: TrainConfig, views: Views) -> Tensor:
+    """Poses (V, J, 3) in radii of the same generator trained on paired depths, equally long."""
+    plain = DataConfig()
+    training = SupervisedTraining(
+        SupervisedConfig(
+            seed=config.seed,
+            iterations=config.iterations,
+            reports=1,
+            batch_size=config.batch_size,
+            generator=config.generator,
+            data=config.data.model_copy(update={name: getattr(plain, name) for name in UNUSED}),
+        )
+    )
+    training.advance()
+    return predict_poses(training, views)

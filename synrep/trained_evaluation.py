@@ -43,7 +43,7 @@ def evaluate_model(
         predictions |= {
             "mean depth": mean_depth(train, views),
             "perfect depth": perfect_depth(views),
-            "supervised": supervised(config, train, views),
+            "supervised": supervised(config.model_copy(update={"data": data}), views),
         }
     with torch.no_grad():
         return {

@@ -184,7 +184,11 @@ class Training:
         self.iteration = 0
         self.best = Best()
         self.material = Material.open(config, torch.device(device), dtype)
-        self.gan = Gan(config, self.material.inputs, self.material.reals)
+        self.gan = self._networks()
+
+    def _networks(self) -> Gan:
+        """What is iterated; another training of this form has its own."""
+        return Gan(self.config, self.material.inputs, self.material.reals)
 
     @property
     def body(self) -> Body:

@@ -116,6 +116,13 @@ TRAINERS = {
             goals=_GOALS,
         ),
         Trainer(
+            name="supervised",
+            config="synrep.baselines.config:SupervisedConfig",
+            training="synrep.baselines.supervised:SupervisedTraining",
+            unsearchable=_BASELINE,
+            goals=_GOALS,
+        ),
+        Trainer(
             name="scripted",
             config="synrep_search.testing:ScriptConfig",
             training="synrep_search.testing:ScriptedTraining",

@@ -13,6 +13,7 @@ from synrep.config import (
     Count,
     DataConfig,
     EvaluationConfig,
+    GeneratorConfig,
     GuardConfig,
     NonNegative,
     Positive,
@@ -111,3 +112,23 @@ class KudoConfig(BaselineConfig):
     accuracy_cap: Annotated[float, Field(gt=0.5, le=1)] = 0.9
     """A critic that classifies more than this share rightly waits for the generator, which waits
     for a critic below the opposite share."""
+
+
+class SupervisedConfig(BaselineConfig):
+    """After Martinez et al. (ICCV 2017): the model's generator, trained on paired depths."""
+
+    baseline: Literal["supervised"] = "supervised"
+    """Tells a state of this baseline from one of another."""
+    batch_size: Batch = 256
+    """Poses in each batch; as the model's (row 18)."""
+    generator: GeneratorConfig = GeneratorConfig()
+    """Shape of the network; as the model's."""
+    learning_rate: Positive = 1e-3
+    """Of Adam; falls linearly to zero. Not tuned."""
+    beta1: Decay = 0.9
+    """Adam's first decay rate."""
+    beta2: Decay = 0.999
+    """Adam's second decay rate."""
+
+
+AnyBaseline = RepNetConfig | KudoConfig | SupervisedConfig

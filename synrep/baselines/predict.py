@@ -11,19 +11,23 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 
-from synrep.baselines.config import KudoConfig, RepNetConfig
+from synrep.baselines.config import AnyBaseline, KudoConfig, RepNetConfig, SupervisedConfig
 from synrep.baselines.kudo import KudoGenerator
 from synrep.baselines.repnet import RepNetGenerator
 from synrep.checkpoint import State
 from synrep.errors import InputError
 from synrep.evaluation import predict
+from synrep.networks import Generator
 
 if TYPE_CHECKING:
-    from synrep.networks import Generator
     from synrep.training import Training
     from synrep.views import Views
 
-BASELINES = ("repnet", "kudo")
+CONFIGS: dict[str, type[AnyBaseline]] = {
+    "repnet": RepNetConfig,
+    "kudo": KudoConfig,
+    "supervised": SupervisedConfig,
+}
 
 
 def predict_poses(source: Training | State, views: Views) -> Tensor:
@@ -54,14 +58,14 @@ def predict_poses(source: Training | State, views: Views) -> Tensor:
 def _generator(content: dict[str, object], joints: int) -> nn.Module:
     """An untrained generator of the configuration in a state."""
     name = content.get("baseline")
-    if name not in BASELINES:
-        known = ", ".join(BASELINES)
+    if name not in CONFIGS:
+        known = ", ".join(CONFIGS)
         raise InputError("checkpoint", "is not of a baseline", f"baselines are {known}")
-    text = json.dumps(content)
-    config: RepNetConfig | KudoConfig
-    config = (RepNetConfig if name == "repnet" else KudoConfig).model_validate_json(text)
+    config = CONFIGS[str(name)].model_validate_json(json.dumps(content))
     if config.data.joints != joints:
         raise InputError("checkpoint", f"has {config.data.joints} joints, the views have {joints}")
     if isinstance(config, RepNetConfig):
         return RepNetGenerator(config, joints)
-    return KudoGenerator(config, joints)
+    if isinstance(config, KudoConfig):
+        return KudoGenerator(config, joints)
+    return Generator(config.generator, joints)

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from synrep.streams import Streams, seed_of
-from synrep.training import Best, Material, Training, settle_memory
+from synrep.training import Training
 
 if TYPE_CHECKING:
-    from synrep.baselines.config import KudoConfig, RepNetConfig
+    from synrep.baselines.config import AnyBaseline
     from synrep.config import TrainConfig
     from synrep.gan import Gan
     from synrep.views import Views
@@ -70,15 +70,17 @@ class Adversaries:
         reals: views whose 3D poses may be seen; the same ones unless data are split.
 
     Attributes:
-        networks: 'generator' and 'critic'.
+        networks: 'generator' and, if there is one, 'critic'.
         optimisers: by name of the network they update.
         sums: losses summed since they were last cleared.
+        streams: what is drawn.
+        masks: the same for dropout, whose generator is in use while others draw.
     """
 
     weight_decay: float = 0.0
     """Added to each gradient, as a multiple of the weight."""
 
-    def __init__(self, config: RepNetConfig | KudoConfig, inputs: Views, reals: Views) -> None:
+    def __init__(self, config: AnyBaseline, inputs: Views, reals: Views) -> None:
         self.inputs = inputs
         self.reals = reals
         self.skeleton = inputs.skeleton
@@ -86,6 +88,7 @@ class Adversaries:
         self.batch_size = config.batch_size
         device, dtype = inputs.poses.device, inputs.poses.dtype
         self.streams = Streams(config.seed, device)
+        self.masks = Streams(config.seed, device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_of(config.seed, "weights", 0))
             self.networks = self.build()
@@ -156,20 +159,16 @@ class BaselineTraining(Training):
 
     def __init__(
         self,
-        config: RepNetConfig | KudoConfig,
+        config: AnyBaseline,
         *,
         device: str = "cpu",
         threads: int | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        # The model's networks are not wanted, so its constructor is not called.
-        if threads is not None:
-            torch.set_num_threads(threads)
-        settle_memory()
         # The loop reads only the sections and fields that all configurations have.
-        self.config = cast("TrainConfig", config)
-        self.iteration = 0
-        self.best = Best()
-        self.material = Material.open(self.config, torch.device(device), dtype)
-        rivals = self.adversaries(config, self.material.inputs, self.material.reals)
-        self.gan = cast("Gan", rivals)
+        same = cast("TrainConfig", config)
+        super().__init__(same, device=device, threads=threads, dtype=dtype)
+
+    def _networks(self) -> Gan:
+        config, material = cast("AnyBaseline", self.config), self.material
+        return cast("Gan", self.adversaries(config, material.inputs, material.reals))

@@ -20,7 +20,8 @@ def test_synrep_is_resolved_by_name() -> None:
 def test_an_unknown_trainer_is_refused() -> None:
     """The message lists the trainers that there are."""
     with pytest.raises(
-        InputError, match=r"no trainer is called 'keras' \(valid: synrep, repnet, kudo, scripted\)"
+        InputError,
+        match=r"no trainer is called 'keras' \(valid: synrep, repnet, kudo, supervised, scripted\)",
     ):
         trainer_named("keras")
 

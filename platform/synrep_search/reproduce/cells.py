@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from synrep_search.paths import SearchPaths
     from synrep_search.reproduce.tables import Role, Table
 
+BASELINE_NAMES = {"generator.width": "width"}
+"""Settings of the model that RepNet and Kudo have by another name."""
+
 
 def search_content(
     table: Table, search: tuple[Role, str], poses: str, seeds: int, settings: Mapping[str, Any]
@@ -36,22 +39,25 @@ def search_content(
     """
     role, trainer = search
     known = leaves(trainer_named(trainer).config_model())
-    settings = {name: value for name, value in settings.items() if name in known}
     cells = table.cells(role, trainer)
-    space = {name: _distribution([cell[name] for cell in cells]) for name in cells[0]}
+    columns = {name: [cell[name] for cell in cells] for name in cells[0]}
+    varied = [name for name, values in columns.items() if values != values[:1] * len(cells)]
+    fixed = {name: values[0] for name, values in columns.items() if name not in varied}
+    settings = {**{BASELINE_NAMES.get(k, k): v for k, v in settings.items()}, **settings, **fixed}
+    settings = {name: value for name, value in settings.items() if name in known}
     data = {k.removeprefix("data."): v for k, v in settings.items() if k.startswith("data.")}
     return {
         "name": "-".join([table.trainings, role, *([trainer] if trainer != "synrep" else [])]),
         "trainer": trainer,
         "data": {"poses": poses, **data},
         "train": {k: v for k, v in settings.items() if not k.startswith("data.")},
-        "space": space,
+        "space": {name: _distribution(columns[name]) for name in varied},
         "search": {
             "minimize": "validation/mpjpe_mm",
             "trials": len(cells) * seeds,
             "sampler": {"random": {}},
         },
-        "start_from": cells * seeds,
+        "start_from": [{name: cell[name] for name in varied} for cell in cells] * seeds,
         "tracking": {"keep_best": 0},
     }
 

@@ -1,4 +1,4 @@
-"""`synrep reproduce`: the paper's tables from your poses."""
+"""`synrep reproduce`: the paper's tables and figures from your poses."""
 
 # ruff: noqa: D301 - in click's help \b is the backspace character: keep these lines as they are
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synrep.errors import InputError
+from synrep_search.reproduce.tables import MEASURES, OPTIONS, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,16 +21,18 @@ if TYPE_CHECKING:
     from synrep_search.reproduce.models import Models
     from synrep_search.reproduce.tables import Role, Row, Table
 
-NAMES = [*(f"table{number}" for number in range(1, 6)), "benchmark"]
+FIGURES = ("figure5", "figure6")
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 STORE = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.command()
-@click.argument("table", type=click.Choice(NAMES))
+@click.argument("what", type=click.Choice([*TABLES, *FIGURES]))
 @click.option("--poses", type=STORE, help="Pose store with true 2D poses.")
 @click.option("--detections", type=STORE, help="The same with a detector's 2D poses.")
 @click.option("--mpi", type=STORE, help="Pose store of MPI-INF-3DHP.")
+@click.option("--keypoints", type=FILE, help="2D poses for figure6, e.g. of MPII.")
 @click.option("--out", type=FOLDER, required=True, help="Folder of the trainings and the table.")
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Of each cell.")
 @click.option("-o", "options", multiple=True, metavar="KEY=VALUE", help="Set a field; repeatable.")
@@ -39,36 +42,38 @@ STORE = click.Path(exists=True, file_okay=False, path_type=Path)
 def reproduce(
     context: click.Context,
     /,
-    table: str,
+    what: str,
+    keypoints: Path | None,
     out: Path,
     seeds: int,
     options: tuple[str, ...],
     address: str | None,
     local: bool,
-    **stores: Path,
+    **stores: Path | None,
 ) -> None:
-    """Train what a table of the paper needs, and write it beside the paper's figures.
+    """Train what a table or figure of the paper needs, and write it beside the paper's numbers.
 
-    Rows whose poses are not given are left out. The paper's figures stand beside yours where the
+    Rows whose poses are not given are left out. The paper's numbers stand beside yours where the
     poses are those of the paper. Stop it as you like: run again, it goes on, and no training
     is done twice. `benchmark` is not in the paper: the model beside references and baselines.
 
     \b
     Examples:
-      synrep reproduce table5 --poses poses/cmu --seeds 5 --out reproduced/table5 \\
+      synrep reproduce table5 --poses poses/cmu --seeds 5 --out reproduced/ablation \\
           -o iterations=4000 -o generator.width=256 -o reprojection_network.width=256
-      synrep reproduce table1 --poses poses/h36m --detections poses/h36m-sh --out reproduced/table1
-      synrep reproduce table4 --mpi poses/3dhp --out reproduced/table4
+      synrep reproduce table1 --poses poses/h36m --detections poses/h36m-sh --out reproduced/h36m
+      synrep reproduce figure6 --poses poses/h36m --keypoints mpii.npz --out reproduced/h36m
     """
     from synrep.cli import configure
     from synrep_search.reproduce.cells import search_content, train_cells
-    from synrep_search.reproduce.tables import OPTIONS, TABLES
 
     config = configure(None, options)  # all mistakes in the options at once
     settings = dict(_parsed(option) for option in options)
-    given = {role: str(stores[role].absolute()) for role in OPTIONS if stores[role]}
-    chosen = TABLES[table]
-    rows = _possible(chosen, given)
+    given = {role: str(folder.absolute()) for role in OPTIONS if (folder := stores[role])}
+    if what == "figure6" and keypoints is None:
+        raise InputError(what, "has no 2D poses", "give --keypoints")
+    chosen = TABLES.get(what, TABLES["table1"])
+    rows = _possible(chosen, given, {"poses"} if what in FIGURES else set(OPTIONS))
     trained = {
         search: train_cells(
             context,
@@ -79,7 +84,20 @@ def reproduce(
         )
         for search in dict.fromkeys(row.search for row in rows if row.trainer)
     }
-    _write(chosen, rows, trained, given, config, out)
+    if what in TABLES:
+        _write(chosen, rows, trained, given, config, out)
+    else:
+        _draw(trained["poses", "synrep"], given["poses"], keypoints, out)
+
+
+def _draw(trained: SearchPaths, poses: str, keypoints: Path | None, out: Path) -> None:
+    """Figure 6 if there are keypoints, else figure 5."""
+    from synrep_search.reproduce.figures import figure5, figure6
+    from synrep_search.reproduce.models import Models
+
+    model = Models(trained).first()
+    path = figure5(model, poses, out) if keypoints is None else figure6(model, keypoints, out)
+    click.echo(f"written to {path}")
 
 
 def _parsed(option: str) -> tuple[str, Any]:
@@ -90,14 +108,13 @@ def _parsed(option: str) -> tuple[str, Any]:
         return key, text
 
 
-def _possible(table: Table, given: Mapping[Role, str]) -> list[Row]:
-    """The rows for which the poses are there."""
-    from synrep_search.reproduce.tables import OPTIONS
-
-    rows = [row for row in table.rows if row.roles <= set(given)]
+def _possible(table: Table, given: Mapping[Role, str], roles: set[Role]) -> list[Row]:
+    """The rows for which the poses are there, on stores of some roles."""
+    wanted = [row for row in table.rows if row.roles <= roles]
+    rows = [row for row in wanted if row.roles <= set(given)]
     if not rows:
-        wanted = sorted({OPTIONS[role] for row in table.rows for role in row.roles})
-        raise InputError(table.name, "no row has its poses", f"give {' or '.join(wanted)}")
+        names = sorted({OPTIONS[role] for row in wanted for role in row.roles})
+        raise InputError(table.name, "no row has its poses", f"give {' or '.join(names)}")
     return rows
 
 
@@ -147,7 +164,6 @@ def _notes(
 ) -> Iterator[str]:
     """What the numbers hang on, and what was left out."""
     from synrep.show import SCALES
-    from synrep_search.reproduce.tables import MEASURES, OPTIONS
 
     evaluation = config.evaluation
     yield (

@@ -81,19 +81,28 @@ class Models:
     def of(self, settings: Mapping[str, Any]) -> list[Model]:
         """One for each seed that did not diverge; what is not named is the paper's."""
         wanted = {**PLAIN, **settings}
-        return [
-            self._read(trial)
-            for trial in self._trials
-            if all(_same(value, wanted[name]) for name, value in trial.record.values.items())
-        ]
+        return [self._read(trial) for trial in self._trials if _chosen(trial, wanted)]
+
+    def first(self) -> Trained:
+        """The generator of the first seed at the paper's settings.
+
+        Raises:
+            LedgerError: all of them diverged.
+        """
+        for trial in self._trials:
+            if _chosen(trial, PLAIN):
+                return Trained.of(self._state(trial), f"trial {trial.number}")
+        raise LedgerError(f"all trainings of {self._ledger.name!r} diverged")
+
+    def _state(self, trial: Trial) -> State:
+        place = self._storage.child(trial_folder(trial.number))
+        return load_checkpoint(place, self._ledger.checkpoints(trial.number)[0])
 
     def _read(self, trial: Trial) -> Model:
-        spec, ref = self._ledger.spec, self._ledger.checkpoints(trial.number)[0]
-        place = self._storage.child(trial_folder(trial.number))
-        state = load_checkpoint(place, ref)
+        spec, state = self._ledger.spec, self._state(trial)
         config = trial_config(spec, trial.record.values, trial.record.seed)
         return Model(
-            predict=_predictor(state, spec.trainer, f"{place.uri}/{ref.file}"),
+            predict=_predictor(state, spec.trainer, f"trial {trial.number}"),
             data=DataConfig.model_validate(config["data"]),
             evaluation=EvaluationConfig.model_validate(config["evaluation"]),
             body=Body(
@@ -117,6 +126,10 @@ def _predictor(state: State, trainer: str, place: str) -> Callable[[Views], Tens
         return lambda views: predict_poses(state, views)
     network = Trained.of(state, place).network()
     return lambda views: predict(network, views)
+
+
+def _chosen(trial: Trial, wanted: Mapping[str, Any]) -> bool:
+    return all(_same(value, wanted[name]) for name, value in trial.record.values.items())
 
 
 def _same(held: Any, wanted: Any) -> bool:

@@ -103,6 +103,9 @@ class Delivery:
         if not pending:
             return False
         runs = self._runs = self._runs or self._open(pending)
+        runs.look_up(event.trial for event in pending)
+        while runs.doubled:
+            self._outbox.redeliver(runs.doubled.pop())
         try:
             for done in runs.deliver(pending):
                 self._note(runs)
@@ -118,13 +121,12 @@ class Delivery:
         client = open_client(self.uri)
         ledger = self._ledger
         found = experiment_id(client, self.uri, ledger.spec.tracking.experiment)
-        runs = Runs(client, found, ledger.name, ledger.provenance["id"], self._say)
+        identity, parent = ledger.provenance["id"], ledger.mlflow.get("parent")
+        runs = Runs(client, found, ledger.name, identity, self._say, parent)
         if not len(runs) and ledger.mlflow:
             self._say(f"MLflow has nothing of {ledger.name!r} any more: all of it is sent again")
             self._outbox.redeliver()
             pending[:] = self._outbox.pending()
-        for trial in runs.doubled:
-            self._outbox.redeliver(trial)
         return runs
 
     def _note(self, runs: Runs) -> None:

@@ -15,7 +15,7 @@ from synrep_search.tracking.client import is_refusal, reason
 from synrep_search.tracking.registry import register
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from mlflow import MlflowClient
     from mlflow.entities import Run
@@ -61,6 +61,8 @@ class Runs:
         search: name.
         identity: what tells the search from others of its name.
         say: told of what MLflow refuses for good.
+        parent: run of the search itself, if it is known. As long as nothing is told of trials, no
+            other run is asked for: a server needs seconds to list thousands.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Runs:
         search: str,
         identity: str,
         say: Callable[[str], None],
+        parent: str | None = None,
     ) -> None:
         self.experiment = experiment
         self.doubled: set[int] = set()
@@ -79,7 +82,8 @@ class Runs:
         self._identity = identity
         self._say = say
         self._refused: set[tuple[type, str]] = set()
-        self._ids = self._find()
+        self._listed = parent is None or not self._is_active(parent)
+        self._ids = self._find() if self._listed else {SEARCH_ITSELF: str(parent)}
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -88,6 +92,12 @@ class Runs:
     def parent(self) -> str | None:
         """The run of the search itself; None before its beginning was delivered."""
         return self._ids.get(SEARCH_ITSELF)
+
+    def look_up(self, trials: Iterable[int]) -> None:
+        """Make sure that the runs of these are known, if they have any."""
+        if not self._listed and not self._ids.keys() >= set(trials):
+            self._ids = self._find()
+            self._listed = True
 
     def deliver(self, pending: Sequence[Event]) -> Iterator[list[int]]:
         """Deliver events; yields the ids of those that have arrived, as they do.
@@ -213,8 +223,11 @@ class Runs:
             return False
         if not is_refusal(error):
             return True
+        return self._is_active(self._ids[trial])
+
+    def _is_active(self, run: str) -> bool:
         try:
-            return self._client.get_run(self._ids[trial]).info.lifecycle_stage == "active"
+            return self._client.get_run(run).info.lifecycle_stage == "active"
         except MlflowException as other:
             if other.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return False

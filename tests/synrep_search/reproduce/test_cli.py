@@ -10,9 +10,11 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from PIL import Image
 from synrep_search.errors import LedgerError
 from synrep_search.ledger.ledger import Ledger
 from synrep_search.paths import SearchPaths, trial_folder
@@ -157,3 +159,44 @@ def test_noise_is_added_to_the_test_too(poses, tmp_path) -> None:
     for sigma in (10, 15, 20):
         assert ours[f"GT + N(0, {sigma})"] > ours[f"GT + N(0, {sigma}), tested on GT"]
     assert DataConfig().noise_px == 0
+
+
+def test_figures(poses, tmp_path) -> None:
+    """Pictures of the test subjects, and of people of whom only 2D poses are known."""
+    out = tmp_path / "out"
+    first = CliRunner().invoke(main, words("figure5", poses, out, seeds=1))
+    assert first.exit_code == 0, first.output
+    views = open_views(DataConfig(poses=str(poses), cameras=2), "test")
+    points = 500 + 80 * views.keypoints[:6].numpy()
+    points[1, 3] = np.nan
+    np.savez(tmp_path / "people.npz", keypoints=points, skeleton="human36m-17")
+    missing = CliRunner().invoke(main, words("figure6", poses, out, seeds=1))
+    assert missing.exit_code == 2
+    assert "give --keypoints" in missing.output
+    given = [*words("figure6", poses, out, seeds=1), "--keypoints", str(tmp_path / "people.npz")]
+    second = CliRunner().invoke(main, given)
+    assert second.exit_code == 0, second.output
+    assert "trial 0" not in second.output, "both figures show the same training"
+    for name, panels in (("figure5", 5), ("figure6", 3)):
+        with Image.open(out / f"{name}.png") as picture:
+            assert picture.width == pytest.approx(370 * panels, abs=2)
+            assert len(np.unique(np.asarray(picture.convert("L")))) > 20
+
+
+def test_benchmark(poses, tmp_path) -> None:
+    """References, baselines and the model's variants, each by its own trainer, in one table."""
+    out = tmp_path / "out"
+    done = CliRunner().invoke(main, words("benchmark", poses, out, seeds=1))
+    assert done.exit_code == 0, done.output
+    lines = csv.DictReader((out / "benchmark.csv").read_text().splitlines())
+    ours = {
+        (line["row"], line["measure"]): float(line["ours"])
+        for line in lines
+        if line["action"] == "mean of actions"
+    }
+    assert len(ours) == 18
+    assert ours["Perfect depth", "mpjpe_mm"] < 30 < ours["Ours", "mpjpe_mm"]
+    assert ours["Ours, sized by bone length", "mpjpe_mm"] != ours["Ours", "mpjpe_mm"]
+    names = {path.name for path in out.iterdir() if path.is_dir()}
+    trainers = ("", "-supervised", "-repnet", "-kudo")
+    assert {f"benchmark-poses{trainer}" for trainer in trainers} <= names
