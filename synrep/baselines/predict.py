@@ -50,7 +50,8 @@ def predict_poses(source: Training | State, views: Views) -> Tensor:
         if name.startswith(part)
     }
     # Moved as a whole, so that the weights keep the precision that they were trained in.
-    generator.to(views.poses.device, next(iter(weights.values())).dtype)
+    dtype = next(value.dtype for value in weights.values() if value.is_floating_point())
+    generator.to(views.poses.device, dtype)
     generator.load_state_dict(weights)
     return predict(cast("Generator", generator), views)
 

@@ -194,7 +194,9 @@ def test_other_states_and_views_are_refused() -> None:
     small = {"width": 8, "blocks": 1}
     config = {"batch_size": 8, "generator": small, "reprojection_network": small}
     model = Training(TrainConfig.model_validate(config), threads=1)
-    with pytest.raises(InputError, match=r"not of a baseline \(baselines are repnet, kudo, supervised\)"):
+    with pytest.raises(
+        InputError, match=r"not of a baseline \(baselines are repnet, kudo, supervised\)"
+    ):
         predict_poses(model.state(), model.validation)
     with pytest.raises(InputError, match="has 16 joints, the views have 17"):
         predict_poses(make("kudo", data__joints=16), model.validation)

@@ -7,7 +7,9 @@ from copy import deepcopy
 import torch
 
 from synrep.baselines.config import SupervisedConfig
+from synrep.baselines.predict import predict_poses
 from synrep.baselines.supervised import SupervisedTraining
+from synrep.checkpoint import State
 from synrep.config import DataConfig, EvaluationConfig, GeneratorConfig, TrainConfig
 from synrep.evaluation import errors
 from synrep.references import mean_depth, perfect_depth, supervised
@@ -58,3 +60,17 @@ def test_supervision_learns_and_goes_on_to_the_bit() -> None:
     known = float(guess["mpjpe_mm"].mean())
     assert last["validation/mpjpe_mm"] < first["validation/mpjpe_mm"] < known
     assert last["validation/mpjpe_mm"] < 0.8 * known
+
+
+def test_a_state_is_read_whatever_its_order() -> None:
+    """Batch normalisation counts in integers: the precision is that of the weights."""
+    config = SupervisedConfig(
+        iterations=4, reports=1, batch_size=16, generator=GeneratorConfig(width=16)
+    )
+    training = SupervisedTraining(config, threads=1)
+    training.advance()
+    state, views = training.state(), training.validation.evenly(50)
+    integers = sorted(state.arrays, key=lambda name: state.arrays[name].dtype.kind == "f")
+    turned = State(arrays={name: state.arrays[name] for name in integers}, meta=state.meta)
+    assert state.arrays[integers[0]].dtype.kind == "i"
+    assert torch.equal(predict_poses(turned, views), predict_poses(training, views))
