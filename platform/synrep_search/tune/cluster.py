@@ -45,8 +45,7 @@ class Cluster:
             _reach(address)
         self._started: Future[None] = Future()
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(address,), name="ray", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._start, args=(address,), name="ray", daemon=True).start()
         if address is not None:
             self.wait()  # nothing is begun on a cluster that is not there
 
@@ -54,28 +53,25 @@ class Cluster:
         """Return when Ray is there; raise what kept it from starting."""
         self._started.result()
 
-    def end(self) -> None:
-        """Begin to let go of the cluster, without waiting; can be repeated."""
+    def close(self) -> None:
+        """Let go of the cluster; end it if it was started here. Can be repeated.
+
+        In the thread that used it, not beside it: Ray ends a process that touches one of its
+        objects (the collection of a handle is enough) while another thread shuts it down.
+        """
+        self._started.exception()
+        ray.shutdown()
         self._ended.set()
 
-    def close(self) -> None:
-        """Let go of the cluster; end it if it was started here. Can be repeated."""
-        self.end()
-        self._thread.join()
-
-    def _run(self, address: str | None) -> None:
-        """Connect, and disconnect when asked to.
-
-        Linux ends Ray's processes together with the thread that started them: this one.
-        """
+    def _start(self, address: str | None) -> None:
         try:
             _connect(address)
         except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
             self._started.set_exception(error)
         else:
             self._started.set_result(None)
-            self._ended.wait()
-        ray.shutdown()
+        # Linux ends Ray's processes together with the thread that started them.
+        self._ended.wait()
 
 
 def _connect(address: str | None) -> None:

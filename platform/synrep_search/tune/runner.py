@@ -34,7 +34,7 @@ class RayRunner:
     """Runs the jobs of a search as Tune trials.
 
     Args:
-        cluster: where to; it ends with the search.
+        cluster: where to; it is closed when the search has ended.
     """
 
     def __init__(self, cluster: Cluster) -> None:
@@ -47,7 +47,7 @@ class RayRunner:
             with TemporaryDirectory(prefix="synrep-tune-", ignore_cleanup_errors=True) as scratch:
                 _run(search, Path(scratch))
         finally:
-            self._cluster.end()
+            self._cluster.close()
 
 
 def _run(search: Search, scratch: Path) -> None:
@@ -58,7 +58,7 @@ def _run(search: Search, scratch: Path) -> None:
     measure = resources.fuse == "auto"
     most = {"auto": MOST_FUSED, "off": 1}.get(str(resources.fuse)) or int(resources.fuse)
     told = {DESK: name, CPU: resources.cpu, GPU: resources.gpu, MOST: most, MEASURE: measure}
-    slots = Slots(search, count, capacity=1 if measure else most, patient=measure)
+    slots = Slots(search, count, capacity=1 if measure else most)
     tuner = tune.Tuner(
         tune.with_resources(SlotTrainable, {"cpu": resources.cpu, "gpu": resources.gpu}),
         tune_config=tune.TuneConfig(
