@@ -91,6 +91,7 @@ def comparisons(scored: Sequence[Scored]) -> list[str]:
             f"- {one.row.label} against {last.row.label}, {MEASURES[one.row.measure]}: "
             + _difference(one.average, last.average)
             for one in others
+            if one.row.trainer  # what is not trained has no seeds
         ]
     return found
 
