@@ -8,12 +8,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from synrep.config import Section
 from synrep.data.header import Axis
 from synrep.data.heads import place_heads
 from synrep.data.joint_maps import (
@@ -23,8 +22,9 @@ from synrep.data.joint_maps import (
     load_joint_map,
     require_joints,
 )
+from synrep.data.options import Options
 from synrep.data.poses import Poses
-from synrep.errors import InputError, faults
+from synrep.errors import InputError
 from synrep.skeleton import HUMAN36M_17
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ LEG_MM = (600.0, 1150.0)
 """Leg lengths (hip to knee to ankle) of people; no two units can both give file."""
 
 
-class MocapOptions(Section):
+class MocapOptions(Options):
     """How to read a folder of motion-capture files."""
 
     joint_map: str = "auto"
@@ -62,18 +62,6 @@ class MocapOptions(Section):
     path: str = ""
     """Regular expression of the path below the folder, without suffix, with the groups `subject`
     and `action`; empty for the joint map's own."""
-
-    @classmethod
-    def checked(cls, **values: Any) -> Self:
-        """Options that a user typed.
-
-        Raises:
-            InputError: one breaks a rule.
-        """
-        try:
-            return cls(**values)
-        except ValidationError as error:
-            raise InputError("options", faults(error, cls)) from None
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import ValidationError
-
-from synrep.config import Section
 from synrep.data.human36m.detections import Detector
 from synrep.data.human36m.layouts import Layout
-from synrep.errors import InputError, faults
+from synrep.data.options import Options
 
 
-class Human36MOptions(Section):
+class Human36MOptions(Options):
     """How to read Human3.6M."""
 
     layout: Layout | Literal["auto"] = "auto"
@@ -23,15 +20,3 @@ class Human36MOptions(Section):
     """Leave out the three recordings of S9 whose poses are shifted against the images."""
     train_on_s8: bool = False
     """Put S8 into training too, which leaves no validation split (row 33)."""
-
-    @classmethod
-    def checked(cls, **values: Any) -> Human36MOptions:
-        """Options that a user typed.
-
-        Raises:
-            InputError: one breaks a rule.
-        """
-        try:
-            return cls(**values)
-        except ValidationError as error:
-            raise InputError("options", faults(error, cls)) from None

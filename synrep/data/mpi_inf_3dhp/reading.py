@@ -9,18 +9,16 @@ poses stand where they project to those keypoints (see `synrep.data.mpi_inf_3dhp
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import ValidationError
-
-from synrep.config import Section
 from synrep.data.header import SPLITS, Description, Intrinsics, Split
 from synrep.data.mpi_inf_3dhp import archives, cameras, matlab
 from synrep.data.mpi_inf_3dhp.layout import Layout, find_layout
 from synrep.data.mpi_inf_3dhp.placing import Placing
 from synrep.data.mpi_inf_3dhp.published import CAMERAS, FPS, VALID_FRAMES, CameraSet
+from synrep.data.options import Options
 from synrep.data.poses import Poses
-from synrep.errors import InputError, faults
+from synrep.errors import InputError
 from synrep.skeleton import HUMAN36M_17
 
 if TYPE_CHECKING:
@@ -36,7 +34,7 @@ ACKNOWLEDGEMENT = (
 )
 
 
-class MpiInf3dhpOptions(Section):
+class MpiInf3dhpOptions(Options):
     """How to read MPI-INF-3DHP."""
 
     poses: Literal["univ", "annot3"] = "univ"
@@ -46,18 +44,6 @@ class MpiInf3dhpOptions(Section):
     """Which cameras of the training sequences."""
     validation: tuple[str, ...] = ("S8",)
     """Training subjects that are held out (row 33)."""
-
-    @classmethod
-    def checked(cls, **values: Any) -> MpiInf3dhpOptions:
-        """Options that a user typed.
-
-        Raises:
-            InputError: one breaks a rule.
-        """
-        try:
-            return cls(**values)
-        except ValidationError as error:
-            raise InputError("options", faults(error, cls)) from None
 
 
 @dataclass(frozen=True, kw_only=True)
