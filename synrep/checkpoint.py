@@ -18,6 +18,7 @@ from safetensors.numpy import load, save
 
 from synrep.config import Section
 from synrep.errors import DamagedError
+from synrep.json_text import parse_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,6 +98,25 @@ def read_checkpoint(path: Path) -> State:
     return _parse(content, str(path))
 
 
+def identify_checkpoint(storage: Storage, name: str) -> tuple[CheckpointRef, State]:
+    """A checkpoint of which only the name is known; the checksum in it is verified.
+
+    Raises:
+        DamagedError: the file is missing, not a checkpoint, altered or truncated.
+    """
+    place = f"{storage.uri}/{name}"
+    iteration, _, named = name.removesuffix(SUFFIX).partition("-")
+    try:
+        content = storage.read(name)
+    except FileNotFoundError:
+        raise DamagedError(place, "the checkpoint is missing") from None
+    digest = hashlib.sha256(content).hexdigest()
+    if not iteration.isdigit() or not named or not digest.startswith(named):
+        raise DamagedError(place, "the checkpoint does not match the checksum in its name")
+    ref = CheckpointRef(file=name, iteration=int(iteration), sha256=digest)
+    return ref, _parse(content, place)
+
+
 def newest_checkpoints(storage: Storage) -> list[str]:
     """Names of the checkpoints in a folder, newest first."""
     return [name for name in reversed(storage.list()) if name.endswith(SUFFIX)]
@@ -112,8 +132,8 @@ def _parse(content: bytes, place: str) -> State:
     try:
         arrays = load(content)
         header = int.from_bytes(content[:8], "little")
-        metadata = json.loads(content[8 : 8 + header])["__metadata__"]
-        meta = json.loads(metadata["state"])
+        metadata = parse_json(content[8 : 8 + header])["__metadata__"]
+        meta = parse_json(metadata["state"])
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise DamagedError(place, f"not a checkpoint: {error}") from None
     if not isinstance(meta, dict):

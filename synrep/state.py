@@ -33,6 +33,7 @@ def collect(training: Training) -> State:
     for name, optimiser in training.gan.optimisers.items():
         for index, moments in optimiser.state_dict()["state"].items():
             tensors |= {f"optim.{name}.{index}.{key}": value for key, value in moments.items()}
+    tensors |= {f"sums.{name}": total for name, total in training.gan.sums.items()}
     return assemble(training, tensors, training.body)
 
 
@@ -44,6 +45,7 @@ def assemble(progress: Progress, tensors: Mapping[str, Tensor], body: Body) -> S
         arrays={name: _array(tensor) for name, tensor in {**tensors, **kept}.items()},
         meta={
             "iteration": progress.iteration,
+            "since": progress.since,
             "config": progress.config.model_dump(mode="json"),
             "best": {"value": best.value, "iteration": best.iteration} if best.weights else None,
             "bone_length_sum_mm": body.bone_length_sum_mm,
@@ -67,13 +69,14 @@ def apply(training: Training, saved: State) -> None:
     for name, optimiser in training.gan.optimisers.items():
         moments = optimiser_moments(name, parts)
         optimiser.load_state_dict(optimiser.state_dict() | {"state": moments})
+    training.gan.sums = parts.get("sums", {})
 
 
 def restore(progress: Progress, saved: State, device: torch.device) -> dict[str, dict[str, Tensor]]:
     """Put back how far a training is and its best generator.
 
     Returns:
-        The tensors by part: each network, and 'optim'.
+        The tensors by part: each network, 'optim', and 'sums' of the losses since the last report.
 
     Raises:
         InputError: the state belongs to a different configuration.
@@ -84,6 +87,7 @@ def restore(progress: Progress, saved: State, device: torch.device) -> dict[str,
         part, _, key = name.partition(".")
         parts.setdefault(part, {})[key] = torch.from_numpy(np.array(array))
     progress.iteration = saved.meta["iteration"]
+    progress.since = saved.meta.get("since", progress.iteration)
     if best := saved.meta["best"]:
         progress.best.value, progress.best.iteration = best["value"], best["iteration"]
         weights = {key.partition(".")[2]: value for key, value in parts["best"].items()}

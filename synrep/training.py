@@ -14,15 +14,18 @@ import torch
 from torch import Tensor
 
 from synrep import guard, state
+from synrep.data import open_poses
 from synrep.errors import InputError
 from synrep.evaluation import Body, errors, predict
 from synrep.gan import Gan
+from synrep.pause import never
 from synrep.views import open_views
 
 if TYPE_CHECKING:
     from synrep.checkpoint import State
     from synrep.config import TrainConfig
     from synrep.networks import Generator
+    from synrep.pause import Asked
     from synrep.views import Views
 
 GOAL = "mpjpe_mm"
@@ -50,7 +53,9 @@ def run(training: Training, on_report: OnReport) -> None:
         Diverged: the training can't recover.
     """
     while not training.finished:
-        if on_report(training.advance(), training.state) is Decision.STOP:
+        metrics = training.advance()
+        assert metrics is not None, "nobody asked for a pause"
+        if on_report(metrics, training.state) is Decision.STOP:
             return
 
 
@@ -68,6 +73,7 @@ class Progress(Protocol):
 
     config: TrainConfig
     iteration: int
+    since: int
     best: Best
 
 
@@ -78,9 +84,13 @@ class Material:
     Attributes:
         inputs: views whose 2D poses the generator lifts.
         reals: views that the critic sees as real.
-        validation: views that score the generator.
+        validation: views that score the generator: of validation subjects or, where the store has
+            none, of the training subjects.
         body: sizes of the training poses.
         spread: standard deviation of the validation views' depths, in radii.
+        held_out: whether the validation views are of people who are not trained on. Else nothing
+            may be chosen by their errors: these are named `training/...`, and the last generator
+            of a training is its result (row 33).
     """
 
     inputs: Views
@@ -88,6 +98,12 @@ class Material:
     validation: Views
     body: Body
     spread: float
+    held_out: bool
+
+    @property
+    def scored(self) -> str:
+        """The subjects that the errors of a report are of, as in the errors' names."""
+        return "validation" if self.held_out else "training"
 
     @classmethod
     def open(cls, config: TrainConfig, device: torch.device, dtype: torch.dtype) -> Material:
@@ -96,9 +112,14 @@ class Material:
         Raises:
             InputError: the poses can't be used.
         """
+        store = open_poses(config.data.poses)
+        if config.data.sh_map != "geometric" and "keypoints_px" in store.header.columns:
+            rule = "has no effect here: the 2D joints of this store were mapped when it was made"
+            raise InputError("data.sh_map", rule, "leave it out")
         train = open_views(config.data, "train")
-        validation = open_views(config.data, "validation").evenly(config.evaluation.views)
-        validation = validation.to(device, dtype)
+        held_out = "validation" in store.splits
+        validation = open_views(config.data, "validation") if held_out else train
+        validation = validation.evenly(config.evaluation.views).to(device, dtype)
         inputs, reals = _halves(train) if config.data.unpaired_split else (train, train)
         inputs = inputs.to(device, dtype)
         return cls(
@@ -107,12 +128,13 @@ class Material:
             validation=validation,
             body=Body.of(train),
             spread=float(validation.poses[..., 2].std()),
+            held_out=held_out,
         )
 
     def report(
         self, progress: Progress, generator: Generator, sums: dict[str, float], iterations: int
     ) -> dict[str, float]:
-        """The metrics of one report; keeps the generator if it is the best so far.
+        """The metrics of one report; keeps the generator if it is the best on held-out subjects.
 
         Args:
             progress: of the training.
@@ -130,10 +152,10 @@ class Material:
         spread = float(predicted[..., 2].std()) / self.spread
         guard.check_depths(spread, iteration, config.guard)
         found = errors(predicted, self.validation, config.evaluation, self.body)
-        metrics |= {f"validation/{name}": float(value.mean()) for name, value in found.items()}
-        metrics["validation/depth_spread"] = spread
-        value = metrics[f"validation/{GOAL}"]
-        if value < progress.best.value:
+        metrics |= {f"{self.scored}/{name}": float(value.mean()) for name, value in found.items()}
+        metrics[f"{self.scored}/depth_spread"] = spread
+        value = metrics[f"{self.scored}/{GOAL}"]
+        if self.held_out and value < progress.best.value:
             weights = {k: v.detach().clone() for k, v in generator.state_dict().items()}
             progress.best = Best(value=value, iteration=iteration, weights=weights)
         return metrics
@@ -182,6 +204,7 @@ class Training:
         settle_memory()
         self.config = config
         self.iteration = 0
+        self.since = 0
         self.best = Best()
         self.material = Material.open(config, torch.device(device), dtype)
         self.gan = self._networks()
@@ -205,23 +228,29 @@ class Training:
         """Whether all iterations are done."""
         return self.iteration >= self.config.iterations
 
-    def advance(self) -> dict[str, float]:
+    def advance(self, paused: Asked = never) -> dict[str, float] | None:
         """Train to the next report and score the generator on validation subjects.
+
+        Args:
+            paused: asked before each iteration; true ends the call there. The state that the
+                training is in can be saved and gone on from like any other.
 
         Returns:
             Means of the losses since the last report (`train/...`) and errors
-            (`validation/...`, names as in `synrep.evaluation.errors`).
+            (`validation/...`, names as in `synrep.evaluation.errors`); None after a pause.
 
         Raises:
             Diverged: the training can't recover.
         """
-        start = self.iteration
-        self.gan.sums.clear()
-        while self.iteration < next_report(self.config, start):
+        while self.iteration < next_report(self.config, self.since):
+            if paused():
+                return None
             self.gan.iterate(self.iteration)
             self.iteration += 1
         sums = {name: float(total) for name, total in self.gan.sums.items()}
-        return self.material.report(self, self.gan.scored, sums, self.iteration - start)
+        self.gan.sums.clear()
+        iterations, self.since = self.iteration - self.since, self.iteration
+        return self.material.report(self, self.gan.scored, sums, iterations)
 
     def state(self) -> State:
         """Everything needed to go on from here, bit for bit on the same kind of device."""

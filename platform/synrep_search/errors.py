@@ -3,7 +3,8 @@
 SynrepError (synrep)
 ├── SpecError     the search file breaks rules; carries every problem found, not just the first
 ├── LedgerError   the ledger is missing, exists already, or does not fit what is asked
-│   └── NoSearch  the database holds no search of that name; perhaps its launch was cut off
+│   ├── NoSearch   the database holds no search of that name; perhaps its launch was cut off
+│   └── LedgerLost the database failed while a search ran
 └── LeaseHeld     another driver is running this search now
 """
 
@@ -50,6 +51,10 @@ class LedgerError(SynrepError):
 
 class NoSearch(LedgerError):  # noqa: N818 - reads as the state it reports
     """A database without the search that was asked for."""
+
+
+class LedgerLost(LedgerError):  # noqa: N818 - reads as what happened
+    """The database failed while a search ran; nothing of the search is lost."""
 
 
 class LeaseHeld(SynrepError):  # noqa: N818 - reads as the state it reports

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from synrep_search.trial import Attempt
@@ -17,7 +18,8 @@ def run(search: Search) -> None:
     while not search.finished:
         job = search.next_job()
         if job is None:
+            time.sleep(0.1)  # what is open is parked
             continue
-        attempt = Attempt(job, device, threads)
+        attempt = Attempt(job, device, threads, lambda: bool(search.stopping))
         while search.on_reports([attempt.advance()]):
             pass

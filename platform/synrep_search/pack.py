@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from synrep.errors import Diverged
 from synrep_search.trial import Reporter
 
 if TYPE_CHECKING:
+    from synrep.errors import Diverged
+    from synrep.pause import Asked
     from synrep_search.trial import TrialJob, TrialReport
 
 
@@ -41,21 +42,27 @@ class Pack:
         if seat in self._fused.slots():  # a training that diverged has left by itself
             self._fused.leave(seat)
 
-    def advance(self) -> list[TrialReport]:
-        """Train until a trial reaches its next report; the reports of all that did."""
-        reached = self._fused.advance()
+    def advance(self, paused: Asked) -> list[TrialReport]:
+        """Train until a trial reaches its next report; the reports of all that did.
+
+        Args:
+            paused: asked before each iteration; after a yes, all trials report their pause.
+        """
+        reached = self._fused.advance(paused)
         return [
-            self._report(number, reached[seat])
+            self._report(number, reached.get(seat))
             for number, seat in self._seats.items()
-            if seat in reached
+            if seat in reached or not reached
         ]
 
-    def _report(self, number: int, result: dict[str, float] | Diverged) -> TrialReport:
+    def _report(self, number: int, result: dict[str, float] | Diverged | None) -> TrialReport:
         reporter, seat = self._reporters[number], self._seats[number]
-        if isinstance(result, Diverged):
-            return reporter.diverged(result)
+        if isinstance(result, Exception):
+            return reporter.failed(result)
         try:
-            finished = self._fused.finished(seat)
-            return reporter.reached(self._fused.state(seat), result, finished=finished)
-        except Diverged as error:
-            return reporter.diverged(error)
+            state = self._fused.state(seat)
+            if result is None:
+                return reporter.paused(state)
+            return reporter.reached(state, result, finished=self._fused.finished(seat))
+        except Exception as error:  # noqa: BLE001 - the others go on
+            return reporter.failed(error)

@@ -5,7 +5,7 @@ HOME/
   NAME/
     search.json               where the ledger is, if not here
     ledger.sqlite
-    trials/0007/              checkpoints of trial 7, unless a storage is named
+    trials/0007-9f86d081/     checkpoints of trial 7, unless a storage is named
     best/                     the best generator, exported
     exports/0007-9f86d081884c/  a generator that is kept, by trial and checkpoint
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from synrep_search.spec import SearchSpec
 
-LEDGER_FILE = "ledger.sqlite"
+LEDGER_FILE, NOTE_FILE = "ledger.sqlite", "search.json"
 
 
 def home_dir(given: Path | None = None) -> Path:
@@ -80,7 +80,7 @@ class SearchPaths:
         """
         if spec is not None:
             return spec.ledger or f"sqlite:///{self.ledger_file}"
-        note = self.folder / "search.json"
+        note = self.folder / NOTE_FILE
         if note.exists():
             return str(json.loads(note.read_text(encoding="utf-8"))["ledger"])
         if not self.ledger_file.exists():
@@ -88,9 +88,26 @@ class SearchPaths:
             raise LedgerError(f"no search {self.name!r} in {self.home} (there are: {known})")
         return f"sqlite:///{self.ledger_file}"
 
+    def claim_storage(self, spec: SearchSpec) -> None:
+        """See that a storage elsewhere is free for this search, and note there where its ledger is.
+
+        Raises:
+            LedgerError: it holds a search of that name.
+        """
+        storage = self.storage(spec)
+        if storage.local_path == self.folder:
+            return
+        if storage.exists(LEDGER_FILE) or storage.exists(NOTE_FILE):
+            raise LedgerError(
+                f"{storage.uri} holds a search already: go on with it by `synrep-search resume "
+                f"{storage.uri}`, or launch under another name with --name"
+            )
+        if spec.ledger:
+            storage.write(NOTE_FILE, _note(spec.ledger))
+
     def note_ledger(self, url: str) -> None:
         """Remember a ledger that is not in this folder."""
-        Storage.at(self.folder).write("search.json", json.dumps({"ledger": url}).encode())
+        Storage.at(self.folder).write(NOTE_FILE, _note(url))
 
     def storage(self, spec: SearchSpec) -> Storage:
         """Where checkpoints go."""
@@ -103,9 +120,19 @@ class SearchPaths:
         return spec.tracking.uri or f"sqlite:///{self.home / 'mlflow.db'}"
 
 
-def trial_folder(number: int) -> str:
-    """Folder of a trial's checkpoints within the search's storage."""
-    return f"trials/{number:04d}"
+def _note(url: str) -> bytes:
+    return json.dumps({"ledger": url}).encode()
+
+
+def trial_folder(number: int, key: str) -> str:
+    """Folder of a trial's checkpoints within the search's storage.
+
+    Args:
+        number: of the trial.
+        key: of its parameters and seed: a search that lost its last moments may make another trial
+            of that number, which must not meet these files.
+    """
+    return f"trials/{number:04d}-{key[:8]}"
 
 
 def names(home: Path) -> list[str]:
@@ -115,5 +142,5 @@ def names(home: Path) -> list[str]:
     return sorted(
         path.name
         for path in home.iterdir()
-        if (path / LEDGER_FILE).exists() or (path / "search.json").exists()
+        if (path / LEDGER_FILE).exists() or (path / NOTE_FILE).exists()
     )

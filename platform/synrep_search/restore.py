@@ -1,37 +1,104 @@
-"""Coming back to a search: from the copy of its ledger, or with a changed file."""
+"""Coming back to a search: from its storage, with a changed file, or when its database is back."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from contextlib import closing, suppress
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, Any
 
+from synrep.checkpoint import identify_checkpoint, newest_checkpoints
+from synrep.errors import DamagedError
 from synrep.storage import Storage
 from synrep_search.errors import LedgerError
-from synrep_search.paths import LEDGER_FILE, SearchPaths
+from synrep_search.ledger.database import UNREACHABLE
+from synrep_search.ledger.ledger import Ledger
+from synrep_search.ledger.outbox import now_ms
+from synrep_search.paths import LEDGER_FILE, NOTE_FILE, SearchPaths, names, trial_folder
 from synrep_search.spec import diff, load_spec
+from synrep_search.trial import HISTORY, TrialReport
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from synrep.checkpoint import CheckpointRef
+    from synrep_search.ledger.records import Trial
     from synrep_search.spec import SearchSpec
 
 
 def restore_copy(uri: str, home: Path) -> SearchPaths:
-    """Bring the ledger of a search from its storage into a home.
+    """Bring a search from its storage into a home: its ledger, or the note where that is.
+
+    A copied ledger also gets back the reports that it lacks, from the checkpoints, and goes on
+    with the storage that it was found in.
 
     Raises:
-        LedgerError: there is no copy, or the home has a search of that name already.
+        LedgerError: there is no copy, it is of another name, or the home has such a search.
     """
     storage = Storage.at(uri.rstrip("/"))
-    name = uri.rstrip("/").rpartition("/")[2]
+    folder, _, name = storage.uri.rpartition("/")
     paths = SearchPaths(home, name)
-    if paths.ledger_file.exists():
+    if name in names(home):
         raise LedgerError(
             f"{home} has a search {name!r} already: resume it by its name, or choose another --home"
         )
-    if not storage.exists(LEDGER_FILE):
-        raise LedgerError(f"{uri} holds no copy of a ledger ({LEDGER_FILE})")
-    Storage.at(paths.folder).write(LEDGER_FILE, storage.read(LEDGER_FILE))
+    with paths.begun():
+        if storage.exists(NOTE_FILE):
+            Storage.at(paths.folder).write(NOTE_FILE, storage.read(NOTE_FILE))
+            Ledger.open(paths.ledger_url(), name).close()
+        elif storage.exists(LEDGER_FILE):
+            Storage.at(paths.folder).write(LEDGER_FILE, storage.read(LEDGER_FILE))
+            with closing(Ledger.open(paths.ledger_url(), name)) as ledger:
+                ledger.replace_spec(ledger.spec.model_copy(update={"storage": folder}))
+                _recover(ledger, storage)
+        else:
+            raise LedgerError(f"{uri} holds neither a ledger ({LEDGER_FILE}) nor {NOTE_FILE}")
     return paths
+
+
+def when_back(ledger: Ledger) -> Ledger:
+    """A search whose database failed, read anew as soon as it works; its lease is given back."""
+    pauses = chain((1.0, 2.0, 4.0), repeat(5.0))
+    while True:
+        try:
+            ledger.lease.release()
+            ledger.close()
+            return Ledger.open(ledger.url, ledger.name)
+        except (LedgerError, *UNREACHABLE):
+            time.sleep(next(pauses))
+
+
+def _recover(ledger: Ledger, storage: Storage) -> None:
+    """Give a ledger the reports that were made after it was copied, and their checkpoints."""
+    for trial in ledger.index.trials():
+        if not trial.ended:
+            checkpoints = storage.child(trial_folder(trial.number, trial.record.key))
+            for report in _later_reports(trial, checkpoints):
+                # The last one of a training is made anew, with all that follows from it.
+                if report.iteration < ledger.spec.train["iterations"]:
+                    ledger.report(report, None, "")
+
+
+def _later_reports(trial: Trial, checkpoints: Storage) -> list[TrialReport]:
+    """Reports that a trial's newest good checkpoint tells of and the ledger does not."""
+    refs: dict[int, CheckpointRef] = {}
+    history: list[dict[str, Any]] = []
+    for name in newest_checkpoints(checkpoints):
+        with suppress(DamagedError):
+            ref, state = identify_checkpoint(checkpoints, name)
+            refs[ref.iteration] = ref
+            history = history or state.meta.get(HISTORY, [])
+    return [
+        TrialReport(
+            number=trial.number,
+            attempt=trial.attempt,
+            checkpoint=refs.get(row["iteration"]),
+            time_ms=now_ms(),
+            **row,
+        )
+        for row in history
+        if row["iteration"] > trial.iteration
+    ]
 
 
 def changed_spec(

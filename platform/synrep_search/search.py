@@ -8,18 +8,20 @@ jobs and tells it what became of them; where trials run is the runner's alone.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from synrep_search.asha import SuccessiveHalving
-from synrep_search.ledger.database import SEARCH_ITSELF
-from synrep_search.ledger.outbox import Event
+from synrep_search.parking import Parking
 from synrep_search.paths import trial_folder
 from synrep_search.spec import trial_config
+from synrep_search.telling import Telling
 from synrep_search.trial import TrialJob
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
 
+    from synrep.checkpoint import CheckpointRef
     from synrep_search.ledger.ledger import Ledger
     from synrep_search.ledger.records import State, Trial
     from synrep_search.paths import SearchPaths
@@ -78,6 +80,8 @@ class Search:
         self.iterations = 0
         """Iterations trained by this driver."""
         self.started = time.monotonic()
+        self._telling = Telling(ledger)
+        self._parking = Parking()
         self._begun = {trial.number: trial.iteration for trial in ledger.index.trials()}
         self._sign = 1 if self.spec.search.direction == "minimize" else -1
         self._halving = self._successive_halving()
@@ -105,20 +109,22 @@ class Search:
         Args:
             alone: whether it would have a process to itself.
         """
-        if self.stopping or (not alone and self._next_is_suspect()):
+        parked = self._parking.parked()
+        if self.stopping or (not alone and self._next_is_suspect(parked)):
             return None
-        trial = self.ledger.begin()
+        trial = self.ledger.begin(parked)
         if trial is None:
             return None
         self.running[trial.number] = None
-        self._announce(trial)
+        self._telling.trial_begins(trial)
         return TrialJob(
             number=trial.number,
             attempt=trial.attempt,
             trainer=self.spec.trainer,
             config=trial_config(self.spec, trial.record.values, trial.record.seed),
-            checkpoints=self.checkpoints.child(trial_folder(trial.number)).uri,
+            checkpoints=self.checkpoints.child(trial_folder(trial.number, trial.record.key)).uri,
             resume_from=self.ledger.checkpoints(trial.number) if trial.rungs else (),
+            paused=_paused(trial),
             alone=_is_suspect(trial),
         )
 
@@ -137,12 +143,29 @@ class Search:
             for report in current:
                 verdicts[report.number] = self._judge(report)
         for report in current:
-            state, cause = verdicts[report.number]
-            if report.ended == "died":
-                self.on_lost(report.number, cause)
-            elif state is not None:
-                self._end(report.number, state, cause)
+            self._conclude(report, verdicts[report.number])
         return {number for number, verdict in verdicts.items() if verdict.state is None}
+
+    def _conclude(self, report: TrialReport, verdict: Verdict) -> None:
+        """What follows from a report once it is recorded."""
+        number, (state, cause) = report.number, verdict
+        if report.note:
+            self.view.say(report.note)
+        if report.metrics:
+            self._parking.release(number)
+        if report.ended == "died":
+            self.on_lost(number, cause)
+        elif report.ended == "parked":
+            # New trials would fare no better: none is begun while one is parked.
+            pause = self._parking.park(number)
+            self.view.say(f"trial {number} is parked for {pause:.0f} s ({cause})")
+            self._end(number, "waiting", cause)
+        elif report.ended == "paused":
+            self._end(number, "waiting", cause, paused=report.checkpoint)
+        elif state is not None:
+            self._end(number, state, cause)
+        if report.ended == "full":
+            self.stop(cause)
 
     def on_lost(
         self, number: int, cause: str, *, alone: bool = True, preempted: bool = False
@@ -169,29 +192,18 @@ class Search:
         self._end(number, "waiting", cause, failures=int(alone), shared_failures=int(not alone))
 
     def stop(self, why: str) -> None:
-        """End at the next report of each running trial; all of them can be resumed."""
+        """End as soon as the running trials have paused; all of them can be resumed."""
         if not self.stopping:
             self.stopping = why
-            self.view.say(f"stopping ({why}): waiting for the next report of each running trial")
+            self.view.say(f"stopping ({why}): the running trials are being saved")
 
     def abandon(self) -> None:
         """Give up the running attempts at once; their trials go back to waiting."""
         for number in list(self.running):
             self._end(number, "waiting", self.stopping or "interrupted")
 
-    def tell_best(self) -> None:
-        """Tell MLflow of the best trial so far; nothing happens if it was told already."""
-        best = self.ledger.index.first()
-        if best is not None:
-            counts = self.ledger.index.counts()
-            step = len(self.ledger.index) - counts["waiting"] - counts["running"]
-            metrics = {f"best/{self.spec.search.metric}": best.value, "best/trial": best.number}
-            payload = {"metrics": metrics}
-            event = Event(trial=SEARCH_ITSELF, kind="report", step=step, payload=payload)
-            self.ledger.outbox.put(event)
-
-    def _next_is_suspect(self) -> bool:
-        waiting = self.ledger.index.first_waiting()
+    def _next_is_suspect(self, parked: AbstractSet[int]) -> bool:
+        waiting = self.ledger.index.first_waiting(parked)
         return waiting is not None and _is_suspect(waiting)
 
     def _is_current(self, report: TrialReport) -> bool:
@@ -207,13 +219,14 @@ class Search:
         self.running[number] = report
         self.trial_memory_mb = max(self.trial_memory_mb, report.memory_mb)
         if not report.metrics:
-            state: State = "diverged" if report.ended == "diverged" else "waiting"
-            return Verdict(state, report.cause)
+            if report.ended == "diverged":
+                return Verdict("diverged", report.cause)
+            return Verdict("waiting", self.stopping or report.cause)
         verdict = self._verdict(report)
         ended = None if verdict.state == "waiting" else verdict.state
         self.ledger.report(report, ended, verdict.cause)
         if ended is not None:  # in one write with the report, which `reconcile` goes by
-            self._tell_state(self.ledger.trial(number), ended, verdict.cause)
+            self._telling.trial_is(self.ledger.trial(number), ended, verdict.cause)
         return verdict
 
     def _verdict(self, report: TrialReport) -> Verdict:
@@ -227,20 +240,17 @@ class Search:
             return Verdict("stopped_early", f"not among the best at {report.iteration}")
         return Verdict("waiting", self.stopping) if self.stopping else Verdict(None)
 
-    def _end(
-        self, number: int, state: State, cause: str, *, failures: int = 0, shared_failures: int = 0
-    ) -> None:
+    def _end(self, number: int, state: State, cause: str, **rest: Any) -> None:
+        """End an attempt; `rest` as `Ledger.end` takes it."""
         # The event comes first: should the driver die here, the next one puts the trial back and
         # its new attempt overrides the event; an event that is missing would never be noticed.
-        self._tell_state(self.ledger.trial(number), state, cause)
-        ended = self.ledger.end(
-            number, state, cause, failures=failures, shared_failures=shared_failures
-        )
+        self._telling.trial_is(self.ledger.trial(number), state, cause)
+        ended = self.ledger.end(number, state, cause, **rest)
         del self.running[number]
         if not ended.ended:
             return
         self.view.ended(ended)
-        self.tell_best()
+        self._telling.best()
 
     def _successive_halving(self) -> SuccessiveHalving | None:
         wanted = self.spec.search.early_stopping
@@ -252,25 +262,11 @@ class Search:
             halving.restore(trial.number, losses)
         return halving
 
-    def _announce(self, trial: Trial) -> None:
-        """Tell MLflow of a new run, or that an old one goes on."""
-        tags = {
-            "synrep.state": "running",
-            "synrep.seed": trial.record.seed,
-            "synrep.key": trial.record.key,
-            "synrep.code": self.ledger.provenance["code"],
-            "synrep.data": self.ledger.provenance["data"],
-        }
-        payload = {"params": trial.params, "tags": tags}
-        self.ledger.outbox.put(Event(trial=trial.number, kind="start", step=0, payload=payload))
-        if trial.attempt > 1:
-            self._tell_state(trial, "running", "")
 
-    def _tell_state(self, trial: Trial, state: State, cause: str) -> None:
-        """Every attempt has two states to tell, its beginning and its end."""
-        step = 2 * trial.attempt + (state != "running")
-        payload = {"state": state, "cause": cause}
-        self.ledger.outbox.put(Event(trial=trial.number, kind="state", step=step, payload=payload))
+def _paused(trial: Trial) -> CheckpointRef | None:
+    """The checkpoint of a pause, if no report came after it."""
+    paused = trial.record.paused
+    return paused if paused is not None and paused.iteration > trial.iteration else None
 
 
 def _is_suspect(trial: Trial) -> bool:

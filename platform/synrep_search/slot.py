@@ -8,11 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from synrep.config import Section
+from synrep.pause import never
 from synrep_search.pack import Pack
 from synrep_search.trainers import trainer_named
 from synrep_search.trial import Attempt, Reporter, TrialJob
 
 if TYPE_CHECKING:
+    from synrep.pause import Asked
     from synrep_search.trial import TrialReport
 
 
@@ -36,19 +38,29 @@ class Slot:
         gpu: GPUs, or a fraction of one.
         most: trials that it may have at a time.
         measure: whether to find out how many of them are fastest; if not, it is `most`.
+        paused: asked before each iteration whether all trials are to pause.
 
     Attributes:
         capacity: trials that it trains at a time.
         measured: whether that was found out by trying; only after the first orders.
     """
 
-    def __init__(self, cpu: float, gpu: float, *, most: int = 1, measure: bool = False) -> None:
+    def __init__(
+        self,
+        cpu: float,
+        gpu: float,
+        *,
+        most: int = 1,
+        measure: bool = False,
+        paused: Asked = never,
+    ) -> None:
         self._where: dict[str, Any] = {
             "device": "cuda" if gpu else "cpu",
             "threads": max(1, int(cpu)),
         }
         self._most = most
         self._measure = measure
+        self._paused = paused
         self.capacity = 1 if measure else most
         self.measured = False
         self._attempts: dict[int, Attempt] = {}
@@ -66,7 +78,7 @@ class Slot:
             try:
                 self._take_on(job)
             except Exception as error:  # noqa: BLE001 - whatever a training does, the others go on
-                self._reports.append(Reporter(job).died(error))
+                self._reports.append(Reporter(job).failed(error))
 
     def advance(self) -> list[TrialReport]:
         """Train all trials to their next reports; those of a pack, to the next report of any."""
@@ -74,20 +86,20 @@ class Slot:
         self._reports = []
         for pack in self._packs.values():
             if pack.numbers:
-                reports += pack.advance()
+                reports += pack.advance(self._paused)
         return reports
 
     def _take_on(self, job: TrialJob) -> None:
         fusing = trainer_named(job.trainer).fusing() if self._most > 1 else None
         if fusing is None:
-            self._attempts[job.number] = Attempt(job, **self._where)
+            self._attempts[job.number] = Attempt(job, **self._where, paused=self._paused)
             return
         config = Reporter(job).config()
         if self._measure and not self.measured:
             self.capacity = fusing.fastest_capacity(config, most=self._most, **self._where)
             self.measured = True
         if self.capacity == 1 or job.alone:
-            self._attempts[job.number] = Attempt(job, **self._where)
+            self._attempts[job.number] = Attempt(job, **self._where, paused=self._paused)
             return
         key = fusing.fusion_key(config)
         if key not in self._packs:

@@ -8,21 +8,25 @@ from __future__ import annotations
 import json
 import math
 import resource
-import sys
 import time
-from typing import Any, Literal, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from synrep.checkpoint import (
-    CheckpointRef,
-    State,
-    load_checkpoint,
-    prune_checkpoints,
-    save_checkpoint,
-)
+from synrep.checkpoint import CheckpointRef, State, load_checkpoint, save_checkpoint
 from synrep.config import Section
 from synrep.errors import DamagedError, Diverged
+from synrep.pause import never
 from synrep.storage import Storage
+from synrep_search.patience import StorageFailed, patiently
 from synrep_search.trainers import trainer_named
+
+if TYPE_CHECKING:
+    from synrep.pause import Asked
+
+HISTORY = "reports"
+"""Name in a checkpoint's state under which the newest reports of its trial stand: a ledger that
+was lost with them gets them back (`synrep_search.restore`)."""
+LONGEST_HISTORY = 50
 
 
 class TrialJob(Section):
@@ -34,7 +38,8 @@ class TrialJob(Section):
         trainer: name in `synrep_search.trainers`.
         config: complete configuration of the training, with its seed.
         checkpoints: storage URI of this trial's checkpoints.
-        resume_from: checkpoints to go on from, the newest first; empty to start anew.
+        resume_from: checkpoints of its reports, the newest first; empty to start anew.
+        paused: checkpoint of a pause since the newest of them.
         alone: whether no other trial may share its process.
     """
 
@@ -44,7 +49,11 @@ class TrialJob(Section):
     config: dict[str, Any]
     checkpoints: str
     resume_from: tuple[CheckpointRef, ...] = ()
+    paused: CheckpointRef | None = None
     alone: bool = False
+
+
+End = Literal["", "completed", "diverged", "died", "paused", "parked", "full"]
 
 
 class TrialReport(Section):
@@ -54,10 +63,12 @@ class TrialReport(Section):
         number: of the trial.
         attempt: of the trial.
         iteration: updates done; 0 if the training ended before any report.
-        metrics: of this report; empty if the training diverged or died.
-        checkpoint: of the state at this report.
-        ended: why this is the last report; died is an exception of the training.
-        cause: why a training diverged or died.
+        metrics: of this report; empty if there was none to make.
+        checkpoint: of the state at this report or pause.
+        ended: why this is the last report. Died is an exception of the training; paused, it was
+            asked to; parked, its storage could not be used; full, there is no room in it.
+        cause: of an end other than completed.
+        note: what the user should know of the attempt.
         time_ms: when it was made, since 1970.
         memory_mb: largest resident memory of the process so far.
     """
@@ -67,8 +78,9 @@ class TrialReport(Section):
     iteration: int
     metrics: dict[str, float]
     checkpoint: CheckpointRef | None = None
-    ended: Literal["", "completed", "diverged", "died"] = ""
+    ended: End = ""
     cause: str = ""
+    note: str = ""
     time_ms: int
     memory_mb: float = 0.0
 
@@ -82,8 +94,8 @@ class Training(Protocol):
     def finished(self) -> bool:
         """Whether all iterations are done."""
 
-    def advance(self) -> dict[str, float]:
-        """Train to the next report; raises Diverged."""
+    def advance(self, paused: Asked) -> dict[str, float] | None:
+        """Train to the next report, or until `paused` says yes; raises Diverged."""
 
     def state(self) -> State:
         """Everything needed to go on from here."""
@@ -102,6 +114,9 @@ class Reporter:
     def __init__(self, job: TrialJob) -> None:
         self.job = job
         self._checkpoints = Storage.at(job.checkpoints)
+        self._kept = list(job.resume_from)
+        self._history: list[dict[str, Any]] = []
+        self._note = ""
 
     def config(self) -> Section:
         """The configuration of the training."""
@@ -109,12 +124,22 @@ class Reporter:
         return model.model_validate_json(json.dumps(self.job.config))
 
     def saved(self) -> State | None:
-        """The state to go on from; a damaged checkpoint is passed over for the one before it."""
-        for ref in self.job.resume_from:
+        """The state to go on from; a damaged checkpoint is passed over for the one before it.
+
+        Raises:
+            StorageFailed: the storage can't be read.
+        """
+        job, damaged = self.job, []
+        for ref in [job.paused, *job.resume_from] if job.paused else job.resume_from:
             try:
-                return load_checkpoint(self._checkpoints, ref)
+                state = patiently(partial(load_checkpoint, self._checkpoints, ref))
             except DamagedError as error:
-                print(f"trial {self.job.number}: {error}; using the one before", file=sys.stderr)  # noqa: T201 - the process's log
+                damaged.append(str(error))
+                continue
+            self._history = state.meta.pop(HISTORY, [])
+            self._tell(damaged, f"went on from {ref.iteration}")
+            return state
+        self._tell(damaged, "began anew")
         return None
 
     def reached(self, state: State, metrics: dict[str, float], *, finished: bool) -> TrialReport:
@@ -122,28 +147,59 @@ class Reporter:
 
         Raises:
             Diverged: a metric is not finite.
+            StorageFailed: the storage can't be written.
         """
         iteration = state.meta["iteration"]
         _check_finite(metrics, iteration)
-        ref = save_checkpoint(self._checkpoints, state, iteration)
-        # Two are kept: should the newest be damaged, the one before it serves.
-        prune_checkpoints(self._checkpoints, keep=2)
-        ended: Literal["", "completed"] = "completed" if finished else ""
+        row = {"iteration": iteration, "metrics": metrics}
+        self._history = [*self._history[1 - LONGEST_HISTORY :], row]
+        ref = self._save(state)
+        # Two are kept: should the newest be damaged, the one before it serves. Only files that
+        # this attempt knows are deleted: one that was given up may still be writing here.
+        paused = [self.job.paused] if self.job.paused else []
+        self._kept, gone = [ref, *self._kept][:2], [*self._kept[1:], *paused]
+        for old in gone:
+            if old.file != ref.file:
+                patiently(partial(self._checkpoints.delete, old.file))
+        ended: End = "completed" if finished else ""
         return self._report(iteration, metrics=metrics, checkpoint=ref, ended=ended)
 
-    def diverged(self, error: Diverged) -> TrialReport:
-        """The training can't recover."""
-        return self._report(error.iteration, ended="diverged", cause=error.reason)
+    def paused(self, state: State) -> TrialReport:
+        """The training was asked to pause: save what it has done since its last report.
 
-    def died(self, error: Exception, iteration: int = 0) -> TrialReport:
-        """The training raised an exception, after so many iterations at its last report."""
+        Raises:
+            StorageFailed: the storage can't be written.
+        """
+        iteration = state.meta["iteration"]
+        done = max((ref.iteration for ref in self._kept), default=0)
+        ref = self._save(state) if iteration > done else None
+        return self._report(iteration, checkpoint=ref, ended="paused", cause="paused")
+
+    def failed(self, error: Exception, iteration: int = 0) -> TrialReport:
+        """The attempt ended by an exception, after so many iterations at its last report."""
+        if isinstance(error, Diverged):
+            return self._report(error.iteration, ended="diverged", cause=error.reason)
+        if isinstance(error, StorageFailed):
+            ended: End = "full" if error.full else "parked"
+            return self._report(iteration, ended=ended, cause=str(error))
         return self._report(iteration, ended="died", cause=f"{type(error).__name__}: {error}"[:300])
 
+    def _save(self, state: State) -> CheckpointRef:
+        state.meta[HISTORY] = self._history
+        iteration = state.meta["iteration"]
+        return patiently(partial(save_checkpoint, self._checkpoints, state, iteration))
+
+    def _tell(self, damaged: list[str], what: str) -> None:
+        if damaged:
+            self._note = f"trial {self.job.number} {what}: {'; '.join(damaged)}"
+
     def _report(self, iteration: int, **rest: Any) -> TrialReport:
+        note, self._note = self._note, ""
         return TrialReport(
             number=self.job.number,
             attempt=self.job.attempt,
             iteration=iteration,
+            note=note,
             time_ms=int(time.time() * 1000),
             memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
             **{"metrics": {}, **rest},
@@ -157,12 +213,14 @@ class Attempt:
         job: what to run.
         device: where to train.
         threads: CPU threads to train with.
+        paused: asked before each iteration whether to pause.
     """
 
-    def __init__(self, job: TrialJob, device: str, threads: int) -> None:
+    def __init__(self, job: TrialJob, device: str, threads: int, paused: Asked = never) -> None:
         self._reporter = Reporter(job)
         self._device = device
         self._threads = threads
+        self._paused = paused
         self._training: Training | None = None
 
     def advance(self) -> TrialReport:
@@ -171,12 +229,12 @@ class Attempt:
         try:
             self._training = training = self._training or self._begin()
             before = training.iteration
-            metrics = training.advance()
+            metrics = training.advance(self._paused)
+            if metrics is None:
+                return reporter.paused(training.state())
             return reporter.reached(training.state(), metrics, finished=training.finished)
-        except Diverged as error:
-            return reporter.diverged(error)
         except Exception as error:  # noqa: BLE001 - whatever a training does, the others go on
-            return reporter.died(error, before)
+            return reporter.failed(error, before)
 
     def _begin(self) -> Training:
         build = trainer_named(self._reporter.job.trainer).training_class()

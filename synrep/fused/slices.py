@@ -17,7 +17,7 @@ from synrep.networks import build
 from synrep.state import optimiser_moments, restore
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from synrep.checkpoint import State
     from synrep.config import TrainConfig
@@ -70,18 +70,23 @@ class Slices:
         parts: dict[str, dict[str, Tensor]] = {}
         if saved is not None:
             parts = restore(member, saved, self.like.device)
-            member.since = member.iteration
         values = {name: parts.get(name, net.state_dict()) for name, net in networks.items()}
         for name, stack in self.stacks.items():
             stack.append(values[name], optimiser_moments(name, parts))
         self.average.append(values.get("average", values["generator"]), {})
         self.members.append(member)
-        for name, total in self.sums.items():
-            self.sums[name] = torch.cat([total, total.new_zeros(1)])
+        self._append_sums(parts.get("sums", {}))
         # Neighbours with one slope share the operations of their activation.
         rows = range(len(self.members))
         self.select(sorted(rows, key=lambda row: self.members[row].config.generator.slope))
         return member
+
+    def _append_sums(self, values: Mapping[str, Tensor]) -> None:
+        """Sums of the newest member: as they were when it was saved, else 0."""
+        others = self.like.new_zeros(len(self.members) - 1)
+        for name in self.sums.keys() | values.keys():
+            value = values.get(name, self.like.new_zeros(())).to(self.like)
+            self.sums[name] = torch.cat([self.sums.get(name, others), value[None]])
 
     def select(self, rows: Sequence[int]) -> None:
         """Keep these slices, in this order."""
@@ -105,6 +110,8 @@ class Slices:
             found |= {f"{name}.{key}": value for key, value in stack.values(row).items()}
             for index, moments in stack.moments(row).items():
                 found |= {f"optim.{name}.{index}.{key}": value for key, value in moments.items()}
+        if self.members[row].iteration > self.members[row].since:
+            found |= {f"sums.{name}": total[row] for name, total in self.sums.items()}
         return found
 
     def take_sums(self, row: int) -> dict[str, float]:

@@ -17,6 +17,7 @@ import torch
 from synrep import state
 from synrep.errors import Diverged, InputError
 from synrep.fused.gan import FusedGan
+from synrep.pause import never
 from synrep.training import Material, next_report, settle_memory
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from synrep.checkpoint import State
     from synrep.config import TrainConfig
     from synrep.fused.traits import Member
+    from synrep.pause import Asked
 
 OWN: dict[str, Any] = {
     "seed": ...,
@@ -131,18 +133,23 @@ class FusedTraining:
         tensors = self._gan.tensors(self._gan.members.index(member))
         return state.assemble(member, tensors, self._gan.material.body)
 
-    def advance(self) -> dict[int, dict[str, float] | Diverged]:
+    def advance(self, paused: Asked = never) -> dict[int, dict[str, float] | Diverged]:
         """Train all slots until at least one reaches its next report.
+
+        Args:
+            paused: see `Training.advance`.
 
         Returns:
             The metrics of each slot that reached a report, as `Training.advance` gives them. One
-            that diverged yields the error instead, and has left.
+            that diverged yields the error instead, and has left. Nothing after a pause.
         """
         gan = self._gan
         if gan is None or not gan.members:
             return {}
         left = [next_report(m.config, m.since) - m.iteration for m in gan.members]
         for _ in range(min(left)):
+            if paused():
+                return {}
             gan.iterate()
         due = {id(m) for m, rest in zip(gan.members, left, strict=True) if rest == min(left)}
         found = {slot: self._report(m) for slot, m in self._slots.items() if id(m) in due}

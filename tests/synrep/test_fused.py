@@ -185,6 +185,31 @@ def test_states_can_be_exchanged() -> None:
     assert_close(whole, second.state(), 1e-7)
 
 
+def test_a_slice_that_was_paused_goes_on_as_if_it_had_not_been() -> None:
+    """Between reports a state can be taken from a slice, into another one or a training."""
+    config = small(iterations=24, reports=6, generator__dropout=0.2)
+    quiet = FusedTraining(2, threads=1)
+    slot = quiet.join(config)
+    quiet.join(small(iterations=24, reports=6, seed=5))
+    expected = finish(quiet)[slot]
+    steps = iter([False, False, True])
+    first = FusedTraining(2, threads=1)
+    late = first.join(config)
+    first.join(small(iterations=24, reports=6, seed=6))
+    assert first.advance(lambda: next(steps)) == {}
+    assert first.iteration(late) == 2
+    saved = first.state(late)
+    second = FusedTraining(2, threads=1)
+    second.join(small(iterations=24, reports=6, seed=5))
+    second.advance()
+    mine = second.join(config, saved)
+    assert finish(second)[mine] == expected
+    assert_same(second.state(mine), quiet.state(slot))
+    alone = Training(config, threads=1)
+    alone.restore(saved)
+    assert alone.advance() == pytest.approx(expected[0], rel=1e-3)
+
+
 def test_joining_and_leaving_change_nothing_for_the_rest() -> None:
     """A slice ends bit for bit the same, whoever comes and goes beside it."""
     config = small(iterations=24, reports=6, generator__dropout=0.2)

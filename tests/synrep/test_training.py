@@ -88,6 +88,27 @@ def test_resumed_training_equals_uninterrupted(options: dict[str, Any], tmp_path
     assert_same(resumed_end, end)
 
 
+@pytest.mark.parametrize("options", [{}, {"critic__steps": 2, "optim__ema": 0.9}])
+def test_a_pause_between_reports_changes_nothing(options: dict[str, Any], tmp_path: Path) -> None:
+    """A training that pauses before any iteration goes on from there to the same bits."""
+    config = small(**options)
+    whole, end = train(config)
+    storage, saved, found = Storage.at(tmp_path), None, []
+    for _ in range(100):
+        training = Training(config, threads=1)
+        if saved is not None:
+            training.restore(saved)
+        if training.finished:
+            break
+        steps = iter([False, True])
+        metrics = training.advance(lambda: next(steps))  # noqa: B023 - called at once
+        found += [metrics] if metrics is not None else []
+        ref = save_checkpoint(storage, training.state(), training.iteration)
+        saved = load_checkpoint(storage, ref)
+    assert found == whole
+    assert_same(training.state(), end)
+
+
 def test_same_seed_same_training_other_seed_another() -> None:
     """The seed decides everything, and nothing else does."""
     torch.manual_seed(1)

@@ -29,7 +29,8 @@ def test_everything_lies_in_the_home(tmp_path: Path, make_spec) -> None:
     assert paths.storage(spec).local_path == paths.folder
     assert paths.tracking_uri(spec) == f"sqlite:///{tmp_path}/mlflow.db"
     assert paths.best.parent == paths.exports.parent == paths.folder
-    assert [trial_folder(number) for number in (7, 12345)] == ["trials/0007", "trials/12345"]
+    folders = [trial_folder(number, "9f86d081884c") for number in (7, 12345)]
+    assert folders == ["trials/0007-9f86d081", "trials/12345-9f86d081"]
 
 
 def test_wishes_are_followed(tmp_path: Path, make_spec) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ from synrep_search.ledger.ledger import Ledger
 from synrep_search.paths import LEDGER_FILE, SearchPaths, names
 from synrep_search.restore import changed_spec, restore_copy
 from synrep_search.search import Search
+from synrep_search.trial import Attempt
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,6 +48,57 @@ def test_a_copy_is_enough(make_search, make_spec, make_report, tmp_path: Path) -
     ledger.close()
 
 
+def test_reports_after_the_copy_come_back_from_the_checkpoints(
+    make_search, make_spec, tmp_path: Path
+) -> None:
+    """A copy of a while ago lacks reports; what a trial has trained since is not trained again."""
+    search = make_search(make_spec(search={"trials": 2}, storage=str(tmp_path / "bucket")))
+    name, job = search.ledger.name, search.next_job()
+    attempt = Attempt(job, "cpu", 1)
+    search.on_reports([attempt.advance()])
+    copy = tmp_path / "bucket" / name / LEDGER_FILE
+    search.ledger.backup(copy)
+    for _ in range(5):
+        search.on_reports([attempt.advance()])
+    (tmp_path / "bucket").rename(tmp_path / "moved")
+    stranger = tmp_path / "moved" / name / "trials" / f"0000-{job.number:08d}"
+    stranger.mkdir()
+    paths = restore_copy(str(tmp_path / "moved" / name), tmp_path / "new")
+    with closing(Ledger.open(paths.ledger_url(), name)) as ledger:
+        ledger.reconcile()
+        trial = ledger.trial(0)
+        assert trial.rungs == search.ledger.trial(0).rungs
+        again = Search(ledger, paths, search.view)
+        resumed = again.next_job()
+        assert [ref.iteration for ref in resumed.resume_from] == [6, 5]
+        report = Attempt(resumed, "cpu", 1).advance()
+        assert (report.iteration, report.metrics) == (7, attempt.advance().metrics)
+        assert resumed.checkpoints.startswith(str(tmp_path / "moved"))
+
+
+def test_a_ledger_on_a_server_is_found_by_its_note(
+    postgres_url, ledgers_on, make_spec, tmp_path: Path
+) -> None:
+    """A storage tells where the ledger of its search is; its folders are not needed."""
+    spec = make_spec(storage=str(tmp_path / "bucket"), ledger=postgres_url)
+    old = SearchPaths(tmp_path / "old", spec.name)
+    old.claim_storage(spec)
+    ledgers_on(postgres_url).create(spec)
+    paths = restore_copy(str(tmp_path / "bucket" / spec.name), tmp_path / "new")
+    assert paths.ledger_url() == postgres_url
+    with pytest.raises(LedgerError, match="holds a search already: go on with it by"):
+        old.claim_storage(spec)
+
+
+def test_a_copy_of_another_name_leaves_nothing(make_search, make_spec, tmp_path: Path) -> None:
+    """A storage that was renamed is refused, and no half of a search stays."""
+    search = make_search(make_spec(storage=str(tmp_path / "bucket")))
+    search.ledger.backup(tmp_path / "bucket" / "other" / LEDGER_FILE)
+    with pytest.raises(LedgerError, match="no search 'other'"):
+        restore_copy(str(tmp_path / "bucket" / "other"), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_search_that_is_here_is_not_overwritten(tmp_path: Path) -> None:
     """The message says how to go on with the one that is here."""
     for folder in ("bucket", "home"):
@@ -58,7 +111,7 @@ def test_a_search_that_is_here_is_not_overwritten(tmp_path: Path) -> None:
 
 def test_without_a_copy(tmp_path: Path) -> None:
     """A storage without one is refused, and nothing is left behind."""
-    with pytest.raises(LedgerError, match=r"bucket/a holds no copy of a ledger"):
+    with pytest.raises(LedgerError, match=r"bucket/a holds neither a ledger .* nor search.json"):
         restore_copy(str(tmp_path / "bucket" / "a"), tmp_path / "home")
     assert not list(tmp_path.iterdir())
 

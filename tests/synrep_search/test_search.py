@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 from optuna.trial import TrialState
-from synrep_search import local
+from synrep_search import local, parking
 from synrep_search.ledger.database import SEARCH_ITSELF
 from synrep_search.ledger.records import TO_OPTUNA
 
@@ -43,7 +43,7 @@ def test_a_job_says_all(make_search, make_spec, make_report) -> None:
     record = search.ledger.trial(0).record
     assert (job.number, job.attempt, job.trainer, job.alone) == (0, 1, "scripted", False)
     assert job.config == {**spec.train, "x": 0.5, "y": -1.0, "seed": record.seed}
-    assert job.checkpoints == f"/elsewhere/{spec.name}/trials/0000"
+    assert job.checkpoints == f"/elsewhere/{spec.name}/trials/0000-{record.key[:8]}"
     assert job.resume_from == ()
     newer = REF.model_copy(update={"file": "b", "iteration": 2})
     search.on_reports([make_report(job, 1, 1.0, checkpoint=REF)])
@@ -198,6 +198,65 @@ def test_stop(make_search, make_spec, make_report) -> None:
     assert [record.attempts[0].cause for record in records] == ["SIGTERM"] * 2
     assert [record.failures for record in records] == [0, 0]
     assert len(search.view.said) == 1
+
+
+def test_a_paused_trial_goes_on_from_its_pause(make_search, make_spec, make_report) -> None:
+    """The checkpoint of a pause is handed to the next attempt, until a report comes after it."""
+    search = make_search(make_spec(search={"trials": 1}))
+    job = search.next_job()
+    search.on_reports([make_report(job, 3, 1.0, checkpoint=ref(3))])
+    search.stop("SIGTERM")
+    paused = make_report(job, 5, ended="paused", cause="paused", checkpoint=ref(5))
+    assert search.on_reports([paused]) == set()
+    assert states(search) == ["waiting"]
+    assert search.ledger.trial(0).record.attempts[0].cause == "SIGTERM"
+    assert search.ledger.trial(0).record.failures == 0
+    search.stopping = ""
+    second = search.next_job()
+    assert (second.paused, second.resume_from) == (ref(5), (ref(3),))
+    search.on_reports([make_report(second, 6, 0.9, checkpoint=ref(6))])
+    search.on_lost(0, "died")
+    third = search.next_job()
+    assert (third.paused, third.resume_from) == (None, (ref(6), ref(3)))
+
+
+def test_a_parked_trial_waits_and_no_new_one_begins(
+    make_search, make_spec, make_report, monkeypatch
+) -> None:
+    """While the storage fails nothing new is begun, which would fail too; nobody is to blame."""
+    clock = [100.0]
+    monkeypatch.setattr(parking.time, "monotonic", lambda: clock[0])
+    search = make_search(make_spec(search={"trials": 4}))
+    first, second = search.next_job(), search.next_job()
+    for attempt, pause in enumerate((15, 30, 60, 120, 240, 240), start=1):
+        failed = make_report(first, 0, ended="parked", cause="the storage failed: 503")
+        search.on_reports([failed.model_copy(update={"attempt": attempt})])
+        assert search.view.said[-1] == f"trial 0 is parked for {pause} s (the storage failed: 503)"
+        clock[0] += pause - 1
+        assert search.next_job() is None
+        clock[0] += 2
+        assert search.next_job().number == 0
+    assert search.ledger.trial(0).record.failures == 0
+    search.on_reports([make_report(search.ledger.trial(0), 1, 1.0)])
+    search.on_reports([make_report(second, 0, ended="parked", cause="again")])
+    assert search.view.said[-1] == "trial 1 is parked for 15 s (again)"
+    clock[0] += 16
+    assert [search.next_job().number for _ in range(3)] == [1, 2, 3]
+
+
+def test_a_full_storage_stops_the_search(make_search, make_spec, make_report) -> None:
+    """There is no use in going on; all trials can be resumed when there is room."""
+    search = make_search(make_spec())
+    job = search.next_job()
+    cause = "the storage failed: No space left on device"
+    search.on_reports([make_report(job, 0, ended="full", cause=cause)])
+    assert (search.stopping, states(search)) == (cause, ["waiting"])
+    assert search.finished
+
+
+def ref(iteration: int) -> CheckpointRef:
+    """A checkpoint."""
+    return CheckpointRef(file=f"{iteration}.safetensors", iteration=iteration, sha256="0" * 64)
 
 
 def test_abandon(make_search, make_spec, make_report) -> None:

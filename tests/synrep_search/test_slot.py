@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from synrep_search import patience
 from synrep_search.slot import Orders, Slot
 from synrep_search.trial import Attempt, TrialJob, TrialReport
 
@@ -113,7 +115,7 @@ def test_a_resumed_trial_ends_as_one_left_alone(make_job, tmp_path: Path, after)
 
 
 @pytest.mark.parametrize("damage", ["altered", "truncated", "missing"])
-def test_a_damaged_checkpoint_is_passed_over(make_job, capsys, damage) -> None:
+def test_a_damaged_checkpoint_is_passed_over(make_job, damage) -> None:
     """The one before it serves: one interval is repeated, with the same result."""
     expected = run(make_job(0))
     first = run(make_job(1, seed=0), 3)
@@ -127,7 +129,9 @@ def test_a_damaged_checkpoint_is_passed_over(make_job, capsys, damage) -> None:
     rest = run(make_job(1, attempt=2, resume_from=refs, seed=0))
     assert [report.iteration for report in rest] == [6, 8, 10]
     assert [report.metrics for report in rest] == [report.metrics for report in expected[2:]]
-    assert "using the one before" in capsys.readouterr().err
+    assert rest[0].note.startswith("trial 1 went on from 4: ")
+    assert refs[0].file in rest[0].note
+    assert not rest[1].note
 
 
 def test_without_any_good_checkpoint_it_starts_anew(make_job) -> None:
@@ -214,3 +218,90 @@ def test_orders_and_reports_travel_as_text(make_job) -> None:
     orders = Orders(go_on=(4, 5), begin=(job,))
     assert Orders.model_validate_json(orders.model_dump_json()) == orders
     assert TrialReport.model_validate_json(report.model_dump_json()) == report
+
+
+def test_a_pause_saves_what_was_done(make_job) -> None:
+    """An attempt that is asked to pause saves its state, and the next one goes on from there."""
+    expected = run(make_job(0))
+    asked = iter([False] * 5 + [True])
+    first = Attempt(make_job(1, seed=0), "cpu", 1, lambda: next(asked))
+    reports = [first.advance() for _ in range(3)]
+    assert [(r.iteration, r.ended) for r in reports] == [(2, ""), (4, ""), (5, "paused")]
+    refs = [reports[1].checkpoint, reports[0].checkpoint]
+    job = make_job(1, attempt=2, resume_from=refs, seed=0)
+    rest = run(job.model_copy(update={"paused": reports[2].checkpoint}))
+    assert [r.metrics for r in rest] == [r.metrics for r in expected[2:]]
+    assert [r.checkpoint for r in rest] == [r.checkpoint for r in expected[2:]]
+    assert len(newest_checkpoints(Storage.at(job.checkpoints))) == 2
+
+
+def test_a_pause_at_a_report_saves_nothing_anew(make_job) -> None:
+    """What its last checkpoint holds needs no other."""
+    job = make_job()
+    asked = iter([False, False, True])
+    attempt = Attempt(job, "cpu", 1, lambda: next(asked))
+    attempt.advance()
+    assert (report := attempt.advance()).ended == "paused"
+    assert report.checkpoint is None
+    never_begun = Attempt(make_job(1), "cpu", 1, lambda: True).advance()
+    assert (never_begun.ended, never_begun.checkpoint) == ("paused", None)
+    assert len(newest_checkpoints(Storage.at(job.checkpoints))) == 1
+
+
+def test_files_of_others_are_left_alone(make_job) -> None:
+    """An attempt that was given up may still write: nobody deletes what it does not know."""
+    job = make_job()
+    other = Storage.at(job.checkpoints)
+    other.write("00000009-0123456789abcdef.safetensors", b"another's")
+    run(job)
+    assert len(newest_checkpoints(other)) == 3
+
+
+@pytest.fixture
+def impatient(monkeypatch) -> None:
+    """A storage is given up after a moment."""
+    monkeypatch.setattr(patience, "PAUSES_S", (0.01, 0.01))
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_storage_that_fails_parks_the_trial(make_job, tmp_path: Path) -> None:
+    """It is no fault of the training; when the storage is back it goes on from its checkpoint."""
+    expected = run(make_job(0))
+    job = make_job(1, seed=0)
+    attempt = Attempt(job, "cpu", 1)
+    reports = [attempt.advance(), attempt.advance()]
+    folder, away = Path(job.checkpoints), tmp_path / "away"
+    folder.rename(away)
+    folder.touch()  # in the way, so that nothing can be written below it
+    parked = attempt.advance()
+    assert (parked.ended, parked.metrics) == ("parked", {})
+    assert "the storage failed" in parked.cause
+    refs = [report.checkpoint for report in reversed(reports)]
+    again = make_job(1, attempt=2, resume_from=refs, seed=0)
+    assert Attempt(again, "cpu", 1).advance().ended == "parked"
+    folder.unlink()
+    away.rename(folder)
+    assert [r.metrics for r in run(again)] == [r.metrics for r in expected[2:]]
+
+
+def test_a_full_disk_is_told_at_once(make_job, full_disk: Path) -> None:
+    """There is no use in trying again; nothing half-written stays."""
+    job = make_job(state_size=100_000).model_copy(update={"checkpoints": str(full_disk)})
+    report = Attempt(job, "cpu", 1).advance()
+    assert report.ended == "full"
+    assert "No space left" in report.cause
+    assert not list(full_disk.iterdir())
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk with little room."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], check=False
+    )
+    if mounted.returncode:
+        pytest.skip("a small disk can't be mounted here")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)

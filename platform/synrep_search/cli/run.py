@@ -103,6 +103,7 @@ def launch(
         from synrep_search.ledger.ledger import Ledger
 
         with paths.begun():
+            paths.claim_storage(spec)
             ledger = Ledger.create(paths.ledger_url(spec), spec, origin)
             if spec.ledger:
                 paths.note_ledger(spec.ledger)
@@ -197,14 +198,26 @@ def _cluster(address: str | None, *, local: bool) -> Iterator[Cluster | None]:
 def _run(ledger: Ledger, paths: SearchPaths, cluster: Cluster | None) -> None:
     """Run a search, say how it ended, and exit accordingly."""
     from synrep_search.driver import run_search
+    from synrep_search.errors import LedgerLost
+    from synrep_search.restore import when_back
     from synrep_search.view import SearchView
 
     console = make_console()
-    search = run_search(ledger, paths, _runner(cluster), SearchView(console))
+    view = SearchView(console)
+    while True:
+        try:
+            search = run_search(ledger, paths, _runner(cluster), view)
+            break
+        except LedgerLost as lost:
+            if ledger.is_file:
+                raise
+            view.say(f"{lost}; waiting for it")
+            ledger = when_back(ledger)
+            view.say("the ledger is back")
     _conclusion(console, search, paths)
     if not search.ledger.target_met:
         sys.exit(3)
-    if ledger.index.first() is None:
+    if search.ledger.index.first() is None:
         sys.exit(1)
 
 

@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from sqlalchemy.exc import SQLAlchemyError
 
-from synrep_search.errors import LedgerError, NoSearch
+from synrep_search.errors import LedgerError, LedgerLost, NoSearch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +44,8 @@ events = sa.Table(
 )
 """All reports and everything else that MLflow is told, in order; see `outbox`."""
 
+UNREACHABLE = (SQLAlchemyError, StorageInternalError)
+"""What a database that fails raises, ours and Optuna's."""
 SEARCH_ITSELF = -1
 """The `trial` of events about the search as a whole."""
 
@@ -110,6 +113,39 @@ def opened(url: str, *, make: bool) -> Iterator[RDBStorage]:
         raise
 
 
+def remove_stub(storage: RDBStorage, name: str, early: set[str]) -> bool:
+    """Remove what a launch that was cut off has left of a study; false if it is more than that.
+
+    Args:
+        storage: of the ledger.
+        name: of the study.
+        early: attributes that a launch writes before the study is a search.
+    """
+    for known in storage.get_all_studies():
+        if known.study_name == name:
+            key = known._study_id  # noqa: SLF001 - Optuna has no public way
+            if set(known.user_attrs) - early or storage.get_n_trials(key):
+                return False
+            storage.delete_study(key)
+    return True
+
+
+@contextmanager
+def lost_as_error(search: str) -> Iterator[None]:
+    """Turns what a failing database raises into one error.
+
+    Raises:
+        LedgerLost: the database failed.
+    """
+    try:
+        yield
+    except UNREACHABLE as error:
+        cause = _cause(getattr(error, "__cause__", None) or error)
+        raise LedgerLost(
+            f"the ledger failed ({cause}); when it is back: synrep-search resume {search}"
+        ) from None
+
+
 def close(storage: RDBStorage) -> None:
     """Let go of a database."""
     storage.remove_session()
@@ -128,7 +164,7 @@ def _tune_sqlite(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA synchronous=NORMAL")
 
 
-def _cause(error: Exception) -> str:
+def _cause(error: BaseException) -> str:
     """The database's own words, without the statement and its parameters."""
     original = getattr(error, "orig", None) or error
     return str(original).strip().splitlines()[0]

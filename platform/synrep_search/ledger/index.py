@@ -8,6 +8,7 @@ from synrep_search.ledger.records import STATES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
 
     from synrep_search.ledger.records import State, Trial
 
@@ -63,9 +64,10 @@ class TrialIndex:
         """Number of trials in each state."""
         return dict(self._counts)
 
-    def first_waiting(self) -> Trial | None:
-        """The waiting trial of the lowest number."""
-        return self._trials[min(self._waiting)] if self._waiting else None
+    def first_waiting(self, but: AbstractSet[int] = frozenset()) -> Trial | None:
+        """The waiting trial of the lowest number that is not among `but`."""
+        waiting = self._waiting - but if but else self._waiting
+        return self._trials[min(waiting)] if waiting else None
 
     def first(self) -> Trial | None:
         """The best trial."""

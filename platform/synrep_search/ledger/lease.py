@@ -6,7 +6,7 @@ import os
 import socket
 import time
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 LIVE_S = 30.0
-"""A lease without a heartbeat for this long is free."""
+"""A lease without a heartbeat for this long looks dead."""
+WATCH_S = 7.0
+"""It is dead if there is none for so long while one looks: more than between two heartbeats."""
 
 
 class Lease:
@@ -36,7 +38,7 @@ class Lease:
         self.owner = ""
 
     def acquire(self) -> None:
-        """Take the lease.
+        """Take the lease; to be sure that an old one is dead can take some seconds.
 
         Raises:
             LeaseHeld: another driver is alive.
@@ -47,9 +49,10 @@ class Lease:
                 connection.execute(leases.insert().values(search=self._search, **_row("")))
         except IntegrityError:
             pass  # the row is there from an earlier driver
+        alive = self._alive()
         with self._engine.begin() as connection:
             before = connection.execute(sa.select(leases).where(self._mine)).one()
-            if before.owner and not _dead(before.owner, before.heartbeat):
+            if before.owner and alive:
                 age = max(0.0, time.time() - before.heartbeat)
                 host, pid, _ = before.owner.split(":")
                 raise LeaseHeld(
@@ -99,20 +102,45 @@ class Lease:
         return self.held()
 
     def held(self) -> bool:
-        """Whether a driver is alive."""
+        """Whether a driver seems to be alive, by our clock."""
+        row = self._row()
+        if row is None or not row.owner or _ended(row.owner):
+            return False
+        return time.time() - row.heartbeat <= LIVE_S
+
+    def _alive(self) -> bool:
+        """Whether a driver is alive, by any clock.
+
+        A heartbeat that looks old may come from a clock that differs from ours, or one of them has
+        jumped: the driver is dead if its heartbeat does not change while we look.
+        """
+        first = self._row()
+        if first is None or not first.owner or _ended(first.owner):
+            return False
+        if abs(time.time() - first.heartbeat) <= LIVE_S:
+            return True
+        end = time.monotonic() + WATCH_S
+        while time.monotonic() < end:
+            time.sleep(0.5)
+            row = self._row()
+            if row is None or row.owner != first.owner:
+                return row is not None and bool(row.owner)
+            if row.heartbeat != first.heartbeat:
+                return True
+        return False
+
+    def _row(self) -> Any:
         with self._engine.connect() as connection:
-            row = connection.execute(sa.select(leases).where(self._mine)).one_or_none()
-        return row is not None and bool(row.owner) and not _dead(row.owner, row.heartbeat)
+            return connection.execute(sa.select(leases).where(self._mine)).one_or_none()
 
 
 def _row(owner: str) -> dict[str, object]:
     return {"owner": owner, "heartbeat": time.time(), "stop_requested": False}
 
 
-def _dead(owner: str, heartbeat: float) -> bool:
+def _ended(owner: str) -> bool:
+    """Whether the process that a lease names is known to have ended."""
     host, pid, _ = owner.split(":")
-    if time.time() - heartbeat > LIVE_S:
-        return True
     if host != socket.gethostname():
         return False
     try:

@@ -15,7 +15,7 @@ import optuna
 from synrep.checkpoint import CheckpointRef
 from synrep_search.errors import LedgerError, NoSearch
 from synrep_search.ledger.backup import copy_sqlite
-from synrep_search.ledger.database import close, opened, shown
+from synrep_search.ledger.database import close, opened, remove_stub, shown
 from synrep_search.ledger.index import TrialIndex
 from synrep_search.ledger.lease import Lease
 from synrep_search.ledger.outbox import Event, Outbox
@@ -25,10 +25,10 @@ from synrep_search.ledger.sampling import Proposer, derived, key_of
 from synrep_search.spec import SearchSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from optuna.storages import RDBStorage
-    from optuna.study._frozen import FrozenStudy
     from optuna.trial import FrozenTrial
 
     from synrep_search.ledger.records import State
@@ -57,6 +57,7 @@ class Ledger:
                 "cut off: launch it again"
             )
         self.name = name
+        self.url = str(storage.url)
         self.spec = SearchSpec.model_validate_json(attributes[SPEC])
         self.provenance: dict[str, str] = attributes[PROVENANCE]
         """Code version, data fingerprint, time of creation, and an id of this search alone."""
@@ -79,9 +80,8 @@ class Ledger:
             LedgerError: it exists already, or the database can't be used.
         """
         with opened(url, make=True) as storage:
-            for known in storage.get_all_studies():
-                if known.study_name == spec.name:
-                    _make_way(storage, known)
+            if not remove_stub(storage, spec.name, {PROVENANCE, TARGET}):
+                raise LedgerError(EXISTS.format(name=spec.name))
             study = optuna.create_study(
                 study_name=spec.name, storage=storage, direction=spec.search.direction
             )
@@ -176,11 +176,15 @@ class Ledger:
         del self._found  # it is out of date now
         return lost
 
-    def begin(self) -> Trial | None:
-        """Begin an attempt: of the first waiting trial, else of a new one; None if all are done."""
-        waiting = self.index.first_waiting()
+    def begin(self, parked: AbstractSet[int] = frozenset()) -> Trial | None:
+        """Begin an attempt: of the first waiting trial, else of a new one; None if there is none.
+
+        Args:
+            parked: trials that are left to wait; while there are any, no new one is made.
+        """
+        waiting = self.index.first_waiting(parked)
         if waiting is None:
-            return self._create() if len(self.index) < self.target else None
+            return self._create() if len(self.index) < self.target and not parked else None
         attempt = Attempt(number=waiting.attempt + 1, started=time.time())
         begun = self._store(waiting, state="running", attempts=(*waiting.record.attempts, attempt))
         self._rows.settle(begun)
@@ -230,6 +234,7 @@ class Ledger:
         *,
         failures: int = 0,
         shared_failures: int = 0,
+        paused: CheckpointRef | None = None,
     ) -> Trial:
         """End the running attempt and put the trial into a state.
 
@@ -239,6 +244,7 @@ class Ledger:
             cause: of the attempt's end; it is the trial's, too, unless that waits.
             failures: added to the trial's.
             shared_failures: added to the trial's.
+            paused: checkpoint that a pause left.
         """
         trial = self.trial(number)
         *earlier, last = trial.record.attempts
@@ -250,11 +256,17 @@ class Ledger:
             failures=trial.record.failures + failures,
             shared_failures=trial.record.shared_failures + shared_failures,
             attempts=(*earlier, last),
+            paused=paused or trial.record.paused,
         )
         self._rows.settle(stored)
         if stored.ended and "_proposer" in vars(self):  # else it begins with this trial
             self._proposer.learn(stored)
         return stored
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a SQLite file, which can vanish with its machine."""
+        return self._storage.engine.dialect.name == "sqlite"
 
     def backup(self, path: Path) -> None:
         """Copy a SQLite ledger to a file while it is in use; see `backup.copy_sqlite`."""
@@ -287,11 +299,3 @@ class Ledger:
         stored = trial.model_copy(update={"record": record})
         self.index.put(stored)
         return stored
-
-
-def _make_way(storage: RDBStorage, known: FrozenStudy) -> None:
-    """Remove what is left of a launch that was cut off; raise if it is anything else."""
-    key = known._study_id  # noqa: SLF001 - Optuna has no public way
-    if set(known.user_attrs) - {PROVENANCE, TARGET} or storage.get_n_trials(key):
-        raise LedgerError(EXISTS.format(name=known.study_name))
-    storage.delete_study(key)

@@ -67,6 +67,21 @@ class Outbox:
         dialect = postgresql if engine.dialect.name == "postgresql" else sqlite
         self._insert = dialect.insert(events).on_conflict_do_nothing()
         self._batch: list[Event] | None = None
+        self._released: int | None = None
+
+    def hold(self) -> None:
+        """Give out nothing until `release` says how far."""
+        self._released = 0
+
+    def release(self, event: int) -> None:
+        """Give out events up to this id."""
+        self._released = event
+
+    def newest(self) -> int:
+        """Id of the newest event; 0 if there is none."""
+        query = sa.select(sa.func.max(events.c.id)).where(events.c.search == self._search)
+        with self._engine.connect() as connection:
+            return int(connection.execute(query).scalar_one() or 0)
 
     def put(self, event: Event) -> None:
         """Write an event; nothing happens if it was there already."""
@@ -93,13 +108,11 @@ class Outbox:
             return int(connection.execute(query).scalar_one())
 
     def pending(self, limit: int = 2000) -> list[Event]:
-        """The oldest undelivered events."""
-        return self._select(
-            sa.select(events)
-            .where(events.c.search == self._search, sa.not_(events.c.delivered))
-            .order_by(events.c.id)
-            .limit(limit)
-        )
+        """The oldest undelivered events that are not held back."""
+        which = [events.c.search == self._search, sa.not_(events.c.delivered)]
+        if self._released is not None:
+            which.append(events.c.id <= self._released)
+        return self._select(sa.select(events).where(*which).order_by(events.c.id).limit(limit))
 
     def depth(self) -> int:
         """Number of undelivered events."""

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import Field
 
+from synrep.checkpoint import CheckpointRef
 from synrep.config import Section
 
 State = Literal["waiting", "running", "completed", "stopped_early", "diverged", "failed"]
@@ -72,6 +73,7 @@ class Record(Section):
             do not count.
         shared_failures: attempts that died in company, so that nobody knows whose fault it was.
         attempts: all of them.
+        paused: checkpoint that a pause between two reports left; of use until the next report.
     """
 
     state: State
@@ -82,6 +84,7 @@ class Record(Section):
     failures: int = 0
     shared_failures: int = 0
     attempts: tuple[Attempt, ...] = ()
+    paused: CheckpointRef | None = None
 
 
 class Trial(Section):

@@ -108,10 +108,12 @@ class Budget(Section):
 
 
 class Failures(Section):
-    """What happens when a trial's process dies."""
+    """What happens when a trial's process dies or stands still."""
 
     retries: Annotated[int, Field(ge=0)] = 3
     """Further attempts of a trial after failures; preemption does not count."""
+    hang_minutes: Annotated[float, Field(gt=0)] = 15.0
+    """A process that trains not one iteration for so long is ended, and its trials are retried."""
 
 
 class Tracking(Section):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from mlflow.exceptions import MlflowException
 
-from synrep_search.ledger.database import SEARCH_ITSELF
+from synrep_search.ledger.database import SEARCH_ITSELF, UNREACHABLE
 from synrep_search.tracking.address import masked
 from synrep_search.tracking.client import UNAVAILABLE, experiment_id, open_client, reason
 from synrep_search.tracking.runs import RunGone, Runs, named
@@ -157,6 +157,8 @@ class Delivery:
         logger.debug("delivery failed", exc_info=error)
         self._failures += 1
         self._runs = None
+        if isinstance(error, UNREACHABLE):  # the outbox, which is the driver's trouble
+            return
         trouble = _trouble(error, self.uri)
         line = f"MLflow at {masked(self.uri)} {trouble}; training goes on, events are kept"
         if line != self._said:
@@ -164,7 +166,7 @@ class Delivery:
         self._said = line
 
     def _succeeded(self) -> None:
-        if self._failures:
+        if self._said:
             self._say(f"MLflow at {masked(self.uri)} is back")
         self._failures = 0
         self._said = ""

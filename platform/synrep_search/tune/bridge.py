@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import ray
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
@@ -14,8 +15,6 @@ from synrep_search.trial import TrialReport
 from synrep_search.tune.trainable import MOST, ORDERS, REPORTS, SLOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ray.tune.execution.tune_controller import TuneController
     from ray.tune.experiment import Trial as TuneTrial
 
@@ -69,14 +68,15 @@ class SlotScheduler(FIFOScheduler):
 
     Args:
         slots: who runs where.
-        send: leaves orders for a slot's turn.
+        desk: handle of the actor that passes on what Tune does not.
     """
 
-    def __init__(self, slots: Slots, send: Callable[[str, int, str], object]) -> None:
+    def __init__(self, slots: Slots, desk: Any) -> None:
         super().__init__()
         self._slots = slots
-        self._send = send
+        self._desk = desk
         self._turns: Counter[str] = Counter()
+        self._closed = False
 
     def __getstate__(self) -> dict[str, Any]:
         """See `SlotSearcher.__getstate__`."""
@@ -94,14 +94,25 @@ class SlotScheduler(FIFOScheduler):
         if orders is None:
             return TrialScheduler.STOP
         self._turns[slot] += 1
-        self._send(slot, self._turns[slot], orders.model_dump_json())
+        self._desk.put.remote(slot, self._turns[slot], orders.model_dump_json())
         return TrialScheduler.CONTINUE
 
     def on_trial_error(self, tune_controller: TuneController, trial: TuneTrial) -> None:
         """The slot's process died, or its node was lost."""
         del tune_controller
+        slot = trial.trial_id
         cause, preempted = _cause(trial)
-        self._slots.lost(trial.trial_id, cause, preempted=preempted)
+        if not preempted and ray.get(self._desk.hung.remote(slot)):
+            minutes = self._slots.search.spec.failures.hang_minutes
+            cause = f"no iteration in {minutes:g} minutes"
+        self._slots.lost(slot, cause, preempted=preempted)
+
+    def choose_trial_to_run(self, tune_controller: TuneController) -> TuneTrial | None:
+        """Asked again and again while the search runs: also the time to pass on its end."""
+        if self._slots.search.stopping and not self._closed:
+            self._closed = True
+            self._desk.close.remote()
+        return super().choose_trial_to_run(tune_controller)
 
 
 def _cause(trial: TuneTrial) -> tuple[str, bool]:

@@ -16,7 +16,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from synrep_search.tune.bridge import SlotScheduler, SlotSearcher
 from synrep_search.tune.desk import Desk
 from synrep_search.tune.slots import Slots
-from synrep_search.tune.trainable import CPU, DESK, GPU, MEASURE, MOST, SlotTrainable
+from synrep_search.tune.trainable import CPU, DESK, GPU, HANG, MEASURE, MOST, SlotTrainable
 
 if TYPE_CHECKING:
     from synrep_search.search import Search
@@ -34,7 +34,8 @@ class RayRunner:
     """Runs the jobs of a search as Tune trials.
 
     Args:
-        cluster: where to; it is closed when the search has ended.
+        cluster: where to; it is closed when the search has ended, but not if it is to go on when
+            its ledger is back.
     """
 
     def __init__(self, cluster: Cluster) -> None:
@@ -43,11 +44,9 @@ class RayRunner:
     def __call__(self, search: Search) -> None:
         """Run until the search is finished."""
         self._cluster.wait()
-        try:
-            with TemporaryDirectory(prefix="synrep-tune-", ignore_cleanup_errors=True) as scratch:
-                _run(search, Path(scratch))
-        finally:
-            self._cluster.close()
+        with TemporaryDirectory(prefix="synrep-tune-", ignore_cleanup_errors=True) as scratch:
+            _run(search, Path(scratch))
+        self._cluster.close()
 
 
 def _run(search: Search, scratch: Path) -> None:
@@ -58,12 +57,13 @@ def _run(search: Search, scratch: Path) -> None:
     measure = resources.fuse == "auto"
     most = {"auto": MOST_FUSED, "off": 1}.get(str(resources.fuse)) or int(resources.fuse)
     told = {DESK: name, CPU: resources.cpu, GPU: resources.gpu, MOST: most, MEASURE: measure}
+    told[HANG] = 60 * search.spec.failures.hang_minutes
     slots = Slots(search, count, capacity=1 if measure else most)
     tuner = tune.Tuner(
         tune.with_resources(SlotTrainable, {"cpu": resources.cpu, "gpu": resources.gpu}),
         tune_config=tune.TuneConfig(
             search_alg=SlotSearcher(slots, told),
-            scheduler=SlotScheduler(slots, desk.put.remote),
+            scheduler=SlotScheduler(slots, desk),
             num_samples=-1,
             # A searcher of one's own gets one pending trial at a time otherwise.
             max_concurrent_trials=count,

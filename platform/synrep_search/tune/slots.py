@@ -65,7 +65,9 @@ class Slots:
         jobs = self._running[slot]
         for number in set(jobs) - going_on:
             del jobs[number]
-        begin = self._fill(slot)
+        # A slot that pauses was told to end, by us or by its machine.
+        ending = any(report.ended == "paused" for report in reports)
+        begin = () if ending else self._fill(slot)
         if not jobs:
             del self._running[slot]
             return None

@@ -3,45 +3,78 @@
 from __future__ import annotations
 
 import json
+import threading
+from contextlib import suppress
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 from ray.tune import Trainable
 
 from synrep_search.slot import Orders, Slot
+from synrep_search.tune.watch import Watch
 
-DESK, CPU, GPU, SLOT, MOST, MEASURE, ORDERS = (
-    "desk", "cpu", "gpu", "slot", "most", "measure", "orders",
+DESK, CPU, GPU, SLOT, MOST, MEASURE, HANG, ORDERS = (
+    "desk", "cpu", "gpu", "slot", "most", "measure", "hang", "orders",
 )  # fmt: skip
 """What a slot is told when it starts."""
 REPORTS = "reports"
 """The only value that passes through Tune, a text: Tune keeps windows of statistics for each number
 that it sees."""
+TELLING_S = 5.0
 
 
 class SlotTrainable(Trainable):
     """A slot. It begins trials and gives them up as the desk tells it; checkpoints are ours."""
+
+    _watch: Watch | None = None
 
     def setup(self, config: dict[str, Any]) -> None:
         """Take the place of a slot, and its first orders."""
         self._desk: Any = ray.get_actor(config[DESK])
         self._name = config[SLOT]
         self._turn = 0
-        self._slot = Slot(config[CPU], config[GPU], most=config[MOST], measure=config[MEASURE])
-        self._slot.follow(Orders.model_validate_json(config[ORDERS]))
+        watch = self._watch
+        if watch is None:  # else another slot was here before
+            watch = self._watch = Watch(config[HANG], self._tell_hung)
+            threading.Thread(target=self._listen, name="listen", daemon=True).start()
+        most, measure = config[MOST], config[MEASURE]
+        self._slot = Slot(config[CPU], config[GPU], most=most, measure=measure, paused=watch)
+        with watch.training():
+            self._slot.follow(Orders.model_validate_json(config[ORDERS]))
 
     def step(self) -> dict[str, Any]:
         """Train the trials of the slot to their next reports; the first turn tells its capacity."""
+        assert self._watch is not None
+        orders = None
         if self._turn:
             orders = ray.get(self._desk.take.remote(self._name, self._turn))
-            self._slot.follow(Orders.model_validate_json(orders))
         self._turn += 1
-        measured = self._turn == 1 and self._slot.measured
-        reports = [] if measured else self._slot.advance()
+        with self._watch.training():
+            if orders is not None:
+                self._slot.follow(Orders.model_validate_json(orders))
+            measured = self._turn == 1 and self._slot.measured
+            reports = [] if measured else self._slot.advance()
         told = [report.model_dump(mode="json") for report in reports]
         return {REPORTS: json.dumps([self._slot.capacity, told])}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Become another slot in this process, which has its libraries loaded already."""
+        """Become another slot in this process, which has its libraries loaded already.
+
+        A process that was told to end does not: its machine is about to be taken away.
+        """
+        if self._watch is not None and self._watch.asked:
+            return False
         self.setup(new_config)
         return True
+
+    def _tell_hung(self) -> None:
+        with suppress(RayError):
+            ray.get(self._desk.tell_hung.remote(self._name), timeout=TELLING_S)
+
+    def _listen(self) -> None:
+        """Wait for the driver's word that all slots are to pause."""
+        assert self._watch is not None
+        with suppress(RayError):  # the driver is gone, and this process follows it
+            ray.get(self._desk.closing.remote())
+            self._watch.pause()

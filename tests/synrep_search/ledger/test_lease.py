@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,12 @@ def engines(database_url) -> Iterator[list[sa.Engine]]:
 def two(engines) -> list[Lease]:
     """Two drivers that want the same search."""
     return [Lease(engine, "s") for engine in engines]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch) -> None:
+    """Nobody looks at a silent lease for long."""
+    monkeypatch.setattr(lease_module, "WATCH_S", 1.0)
 
 
 def set_row(engine: sa.Engine, **values: object) -> None:
@@ -108,6 +115,21 @@ def test_a_silent_driver_loses_its_lease(two, engines) -> None:
         second.acquire()
     set_row(engines[0], heartbeat=time.time() - lease_module.LIVE_S - 1)
     assert not second.held()
+    second.acquire()
+    assert second.held()
+
+
+@pytest.mark.parametrize("jump_s", [-3600.0, 3600.0])
+def test_clocks_that_differ_take_no_lease_away(two, engines, jump_s) -> None:
+    """A driver whose clock seems wrong is alive as long as its heartbeat moves."""
+    first, second = two
+    first.acquire()
+    set_row(engines[0], owner="elsewhere.example:1:abcdef01", heartbeat=time.time() + jump_s)
+    beat = threading.Timer(0.5, set_row, [engines[0]], {"heartbeat": time.time() + jump_s + 5})
+    beat.start()
+    with pytest.raises(LeaseHeld):
+        second.acquire()
+    beat.join()
     second.acquire()
     assert second.held()
 

@@ -155,3 +155,17 @@ def test_counted_steps(outbox) -> None:
     assert found == [0, 1, 2]
     assert outbox.next_step(0, "state") == 0
     assert outbox.next_step(SEARCH_ITSELF, "start") == 0
+
+
+def test_what_is_held_back_is_not_given_out(outbox) -> None:
+    """Events are pending only as far as they were released, but count as undelivered."""
+    outbox.put(event(1))
+    outbox.hold()
+    newest = outbox.newest()
+    outbox.put(event(2))
+    assert outbox.pending() == []
+    assert outbox.depth() == 2
+    outbox.release(newest)
+    assert steps(outbox.pending()) == [(0, 1)]
+    outbox.release(outbox.newest())
+    assert steps(outbox.pending()) == [(0, 1), (0, 2)]

@@ -45,3 +45,19 @@ def test_notes_are_handed_over_once() -> None:
         return len(desk._notes)
 
     assert asyncio.run(talk()) == 0
+
+
+def test_the_desk_says_when_to_pause_and_who_stands_still() -> None:
+    """Who waits for the end learns of it; a slot that stands still is remembered."""
+
+    async def talk() -> list[bool]:
+        desk = Desk()
+        waiting = asyncio.create_task(desk.closing())
+        await asyncio.sleep(0.01)
+        before = waiting.done()
+        await desk.close()
+        await asyncio.wait_for(waiting, 5)
+        await desk.tell_hung("a")
+        return [before, await desk.hung("a"), await desk.hung("b")]
+
+    assert asyncio.run(talk()) == [False, True, False]

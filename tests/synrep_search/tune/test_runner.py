@@ -9,7 +9,7 @@ import pytest
 from synrep_search import local
 from synrep_search.ledger.ledger import Ledger
 from synrep_search.ledger.records import TO_OPTUNA
-from synrep_search.paths import SearchPaths
+from synrep_search.paths import SearchPaths, trial_folder
 from synrep_search.search import Search
 from synrep_search.status import status
 from synrep_search.tune.cluster import Cluster
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from synrep_search.ledger.records import Trial
     from synrep_search.search import Runner
 
-STATES = ["completed", "diverged", "completed", "failed", "completed", "completed"]
-ATTEMPTS = [1, 1, 2, 2, 2, 1]
+STATES = ["completed", "diverged", "completed", "failed", "completed", "completed", "completed"]
+ATTEMPTS = [1, 1, 2, 2, 2, 1, 2]
 
 
 class Quiet:
@@ -48,7 +48,7 @@ def run(make_spec, tmp_path_factory) -> Iterator[Callable[..., Run]]:
 
     def run(runner: Runner, *, wrong: bool) -> Run:
         home: Path = tmp_path_factory.mktemp("home")
-        files = ["exit", "raise"]
+        files = ["exit", "raise", "hang"]
         start: list[dict[str, Any]] = [
             {"x": 0.9},
             {"x": 0.3, "nan_at": 3},
@@ -56,6 +56,7 @@ def run(make_spec, tmp_path_factory) -> Iterator[Callable[..., Run]]:
             {"x": 0.3, "fail_at": 3},
             {"x": 0.3, "fail_at": 5, "once": str(home / files[1])},
             {"x": -1},
+            {"x": 0.5, "hang_at": 5, "once": str(home / files[2])},
         ]
         if not wrong:
             start = [{"x": point["x"]} for point in start]
@@ -66,11 +67,12 @@ def run(make_spec, tmp_path_factory) -> Iterator[Callable[..., Run]]:
                 "nan_at": {"choice": [0, 3]},
                 "exit_at": {"choice": [0, 3]},
                 "fail_at": {"choice": [0, 3, 5]},
+                "hang_at": {"choice": [0, 5]},
                 "once": {"choice": ["", *(str(home / file) for file in files)]},
             },
             start_from=start,
             search={"trials": len(start)},
-            failures={"retries": 1},
+            failures={"retries": 1, "hang_minutes": 0.05},
             resources={"slots": 2},
         )
         paths = SearchPaths(home, spec.name)
@@ -124,6 +126,7 @@ def test_causes_are_kept(on_ray) -> None:
     assert causes[2] == ["its process died", "completed"]
     assert causes[3] == [said, f"died 2 times, at last: {said}"]
     assert causes[4] == [said, "completed"]
+    assert causes[6] == ["no iteration in 0.05 minutes", "completed"]
 
 
 def test_interrupted_trials_end_as_those_left_alone(on_ray, calm) -> None:
@@ -142,7 +145,7 @@ def test_checkpoints_are_where_the_ledger_says(on_ray) -> None:
     """Two for each trial that came so far, the newest known to the ledger."""
     ledger, paths = on_ray
     for trial in ledger.index.trials():
-        folder = paths.storage(ledger.spec).child(f"trials/{trial.number:04d}")
+        folder = paths.storage(ledger.spec).child(trial_folder(trial.number, trial.record.key))
         known = [ref.file for ref in ledger.checkpoints(trial.number)]
         assert newest_checkpoints(folder) == known
         assert len(known) == (2 if trial.state == "completed" else 1)
@@ -159,7 +162,7 @@ def test_the_contract_of_status(on_ray) -> None:
     ]
     states = ["waiting", "running", "completed", "stopped_early", "diverged", "failed"]
     assert found["trials"] == dict.fromkeys(states, 0) | {
-        "completed": 4,
+        "completed": 5,
         "diverged": 1,
         "failed": 1,
     }

@@ -103,3 +103,13 @@ def test_a_stopped_search_empties_its_slots(make_search, make_spec, make_report)
     assert slots.open("b") is None
     assert slots.report("a", [make_report(job, 1, 1.0) for job in jobs]) is None
     assert search.finished
+
+
+def test_a_slot_that_pauses_gets_nothing_new(make_search, make_spec, make_report) -> None:
+    """Its machine is about to go, or the search ends: what it had waits for another slot."""
+    search = make_search(make_spec(search={"trials": 4}))
+    slots = Slots(search, count=1, capacity=2)
+    one, two = slots.open("a").begin
+    paused = [make_report(job, 0, ended="paused", cause="paused") for job in (one, two)]
+    assert slots.report("a", paused) is None
+    assert numbers(slots.open("b")) == [0, 1]

@@ -1,0 +1,93 @@
+"""A thread that copies a SQLite ledger to the search's storage, for machines that can vanish.
+
+A copy is made when a trial has begun or ended, and every 30 s; copies that follow each other fast
+become one. MLflow is told nothing that the newest copy does not hold: a search that goes on from
+it may make other trials in the place of those that it lost, and their runs must not be there.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Self
+
+from synrep_search.ledger.database import UNREACHABLE
+from synrep_search.paths import LEDGER_FILE
+
+if TYPE_CHECKING:
+    from synrep_search.paths import SearchPaths
+    from synrep_search.search import Search
+
+COPY_S = 30.0
+LOOK_S = 0.5
+REST = 10
+"""Copying takes at most one part in so many of the time."""
+
+
+class Copies:
+    """The thread, while the search runs; it has nothing to do if the ledger lies in the storage.
+
+    Args:
+        search: whose ledger is copied.
+        paths: of the search.
+    """
+
+    def __init__(self, search: Search, paths: SearchPaths) -> None:
+        self._search = search
+        self._paths = paths
+        self._ended = threading.Event()
+        self._said = ""
+        elsewhere = search.checkpoints.local_path != paths.folder
+        self._needed = elsewhere and search.ledger.is_file
+        self._thread = threading.Thread(target=self._run, name="copies", daemon=True)
+
+    def __enter__(self) -> Self:
+        if self._needed:
+            self._search.ledger.outbox.hold()
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        if self._needed:
+            self._thread.join()
+
+    def last(self) -> None:
+        """Copy the ledger now, whatever was copied before."""
+        if self._needed:
+            self._try()
+
+    def _run(self) -> None:
+        before, copied, rest = None, 0.0, 0.0
+        while True:
+            now = time.monotonic()
+            state = self._search.ledger.index.counts()
+            if now - copied > COPY_S or (state != before and now - copied > rest):
+                self._try()
+                before, copied = state, time.monotonic()
+                rest = REST * (copied - now)
+            if self._ended.wait(LOOK_S):
+                return
+
+    def _try(self) -> None:
+        try:
+            self._copy()
+        except (OSError, *UNREACHABLE) as error:
+            line = f"the ledger can't be copied to {self._search.checkpoints.uri} ({error})"
+            if not self._said:
+                self._search.view.say(f"{line}; trying again, MLflow waits for it")
+            self._said = line
+        else:
+            if self._said:
+                self._search.view.say("the ledger is copied again")
+            self._said = ""
+
+    def _copy(self) -> None:
+        ledger, local = self._search.ledger, self._paths.folder / f"{LEDGER_FILE}.copy"
+        newest = ledger.outbox.newest()
+        ledger.backup(local)
+        try:
+            self._search.checkpoints.write(LEDGER_FILE, local.read_bytes())
+        finally:
+            local.unlink(missing_ok=True)
+        ledger.outbox.release(newest)
