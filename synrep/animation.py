@@ -51,9 +51,9 @@ def page(scene: Scene) -> bytes:
         title=html.escape(scene.note or "poses"),
         last=len(pictures) - 1,
         first=pictures[0],
-        # "</" would end the script.
-        frames=json.dumps(pictures).replace("</", "<\\/"),
-        captions=json.dumps(captions).replace("</", "<\\/"),
+        frames=json.dumps(pictures),
+        # "</script" would end the script, and "<!--" change how its end is found.
+        captions=json.dumps(captions).replace("<", "\\u003c"),
         milliseconds=1000 / scene.fps,
     ).encode()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from synrep.storage import Storage
 
 SUFFIX = ".safetensors"
+_NAME = re.compile(r"[0-9]{8,}-[0-9a-f]{16}\.safetensors")
 
 
 @dataclass(kw_only=True)
@@ -73,6 +75,8 @@ def load_checkpoint(storage: Storage, ref: CheckpointRef) -> State:
         DamagedError: the file is missing, altered or truncated.
     """
     place = f"{storage.uri}/{ref.file}"
+    if not _NAME.fullmatch(ref.file):
+        raise DamagedError(place, "this is no name of a checkpoint")
     try:
         content = storage.read(ref.file)
     except FileNotFoundError:
@@ -88,6 +92,8 @@ def read_checkpoint(path: Path) -> State:
     Raises:
         DamagedError: the file is missing, not a checkpoint, altered or truncated.
     """
+    if path.exists() and not path.is_file():  # a device would never end
+        raise DamagedError(str(path), "can't be read: it is no file")
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -137,8 +137,8 @@ def train(
       synrep train --out runs/cmu -o data.poses=poses/cmu -o loss.lambda_angle=0.3 -o seed=1
       synrep train --out runs/cmu --resume
     """
+    from synrep.printing import qualify, report_line
     from synrep.run_folder import RunFolder
-    from synrep.show import qualify, report_line
 
     folder = RunFolder(out)
     if resume:
@@ -147,10 +147,15 @@ def train(
         training = folder.resume(device=device, threads=threads)
     else:
         training = folder.create(configure(config, options), device=device, threads=threads)
-    click.echo(qualify(training.config, training.validation, "validation"))
-    folder.train(training, lambda at, metrics: click.echo(report_line(at, metrics)))
+    scored = training.material.scored
+    click.echo(qualify(training.config, training.validation, scored))
+    folder.train(training, lambda at, metrics: click.echo(report_line(at, metrics, scored)))
     best = training.best
-    click.echo(f"best: P1 {best.value:.1f} mm on validation subjects at iteration {best.iteration}")
+    click.echo(
+        f"best: P1 {best.value:.1f} mm on validation subjects at iteration {best.iteration}"
+        if training.material.held_out
+        else "no validation subjects, so nothing was chosen: the last generator is the result"
+    )
     click.echo(f"test it: synrep evaluate {out}")
 
 
@@ -165,15 +170,17 @@ def train(
 def evaluate(model: Path, split: str, poses: str | None, references: bool, as_json: bool) -> None:
     """Score a model on subjects it was not trained on.
 
-    MODEL is a folder of `synrep train`, an exported generator, or a checkpoint file.
+    MODEL is a folder of `synrep train`, an exported generator, or a checkpoint file, also of a
+    baseline that a search has trained.
 
     \b
     Examples:
       synrep evaluate runs/first
       synrep evaluate runs/first --references
+      synrep evaluate runs/first --poses poses/cmu
       synrep evaluate searches/first/best --split validation --json
     """
-    from synrep.show import evaluation_table
+    from synrep.printing import evaluation_table
     from synrep.trained_evaluation import evaluate_model
 
     found = evaluate_model(model_path(model), split, poses=poses, references=references)

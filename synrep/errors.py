@@ -17,8 +17,23 @@ if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
 
 
+def printable(text: str) -> str:
+    """A text that can be shown: what could steer a terminal becomes an escape, as in `repr`.
+
+    Names in files of others come to a terminal in messages and tables; a control character in one
+    could hide a line, or rename the window. Line breaks stay.
+    """
+    return "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
 class SynrepError(Exception):
     """Base of all errors that the command lines print as one message, without a traceback."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class InputError(SynrepError):

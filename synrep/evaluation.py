@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from synrep import metrics
+from synrep import metrics, pck
 from synrep.kcs import bone_lengths
 from synrep.losses import facing_sine
 
@@ -111,17 +111,26 @@ def table(values: dict[str, Tensor], views: Views) -> dict[str, dict[str, float]
 def score(predicted: Tensor, views: Views, config: EvaluationConfig, body: Body) -> dict[str, Any]:
     """The table of predictions (V, J, 3) in radii, with everything that qualifies its numbers.
 
-    It adds `rigid_mpjpe_mm`: P2 by an alignment without scale, whatever the configuration's (row
-    34).
+    It adds `rigid_mpjpe_mm`, P2 by an alignment without scale, whatever the configuration's (row
+    34); and `pck` and `auc` in percent by the official rule of MPI-INF-3DHP (`synrep.pck`).
     """
     true = views.poses * views.scale_mm[:, None, None]
     made = to_mm(predicted, views, config.scale, body)
     values = errors(predicted, views, config, body)
     values["rigid_mpjpe_mm"] = metrics.p_mpjpe(made, true, scale=False)
+    distances = pck.joint_errors_mm(made, true, views.skeleton.joints)
+    values |= {"pck": pck.pck(distances), "auc": pck.auc(distances)}
     return {
         "scale": config.scale,
         "alignment": config.alignment,
         "skeleton": views.skeleton.name,
         "views": len(views),
+        "damaged_views": damaged(views),
         "errors": table(values, views),
     }
+
+
+def damaged(views: Views) -> int:
+    """How many views have all joints in one point, in 2D or in 3D: they have no size, but count."""
+    sizes = (views.keypoints.abs().amax((1, 2)), views.poses.abs().amax((1, 2)))
+    return int(((sizes[0] == 0) | (sizes[1] == 0)).sum())

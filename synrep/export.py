@@ -256,6 +256,11 @@ def _meaning(trained: Trained, numbers: dict[str, Any]) -> str:
     if trained.best:
         rows["best validation/mpjpe_mm"] = trained.best["value"]
         rows["at iteration"] = trained.best["iteration"]
+    subjects = (
+        "the validation subjects, which also chose this generator"
+        if trained.best
+        else "each report; nobody was held out, so this is the last generator, chosen by nothing"
+    )
     table = "\n".join(f"| {name} | {value:.6g} |" for name, value in rows.items())
     return f"""\
 ## Numbers
@@ -268,4 +273,4 @@ def _meaning(trained: Trained, numbers: dict[str, Any]) -> str:
 - Alignment `{config.evaluation.alignment}`: {ALIGNMENTS[config.evaluation.alignment]}.
 - Poses: `{Path(config.data.poses).name}`, {config.data.input_2d} 2D input with
   {config.data.noise_px:g} px of noise, joints {trained.skeleton.name}, seed {config.seed}; at most
-  {config.evaluation.views} views of the validation subjects, which also chose this generator."""
+  {config.evaluation.views} views of {subjects}."""

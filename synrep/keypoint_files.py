@@ -5,15 +5,15 @@ Axes: F frames, J joints.
 
 from __future__ import annotations
 
-import json
 import re
-import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from synrep.data.npz import read_npz
 from synrep.errors import InputError
+from synrep.json_text import parse_json
 from synrep.keypoint_tables import read_table
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 OPENPOSE = "openpose-25"
 OPENPOSE_KEY = "pose_keypoints_2d"
 COCO = "coco-17"
+LONGEST_NUMBER = 100
+"""Digits in an image's name that are read as one: reading takes quadratic time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +88,7 @@ def _from_json(content: Any, source: Path) -> Content:
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(str(path), f"can't be read: {error.strerror}") from None
     except ValueError as error:
@@ -99,15 +101,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     Raises:
         InputError: it can't be read, or holds something else.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name.removesuffix(".npy") for name in archive.namelist()]
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in names}
-    except OSError as error:
-        raise InputError(str(path), f"can't be read: {error}") from None
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(str(path), f"not an npz file of plain arrays: {error}") from None
+    return read_npz(path, objects=False)
 
 
 def _npz(path: Path) -> Content:
@@ -144,7 +138,7 @@ def _surest(content: Any, place: str) -> NDArray[np.float64] | None:
     try:
         people = [np.array(person[OPENPOSE_KEY], float) for person in content["people"]]
         frames = [person.reshape(-1, 3) for person in people if person.size]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise InputError(place, f"not OpenPose JSON: people with {OPENPOSE_KEY}") from None
     return max(frames, key=lambda points: float(points[:, 2].sum()), default=None)
 
@@ -157,7 +151,7 @@ def _coco(results: list[Any], place: str) -> Content:
             image, score = entry["image_id"], float(entry.get("score", 0.0))
             points = np.array(entry["keypoints"], float).reshape(-1, 3)
             known = image in best
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
             raise InputError(
                 place,
                 f"entry {index} is no result in COCO's format",
@@ -173,9 +167,9 @@ def _coco(results: list[Any], place: str) -> Content:
 
 
 def _natural(image: int | str) -> list[tuple[int, int, str]]:
-    """Order in which 'frame 9' comes before 'frame 10'."""
+    """Order in which 'frame 9' comes before 'frame 10'; longer numbers are words."""
     return [
-        (0, int(part), "") if part.isdecimal() else (1, 0, part)
+        (0, int(part), "") if part.isdecimal() and len(part) < LONGEST_NUMBER else (1, 0, part)
         for part in re.split(r"(\d+)", str(image))
         if part
     ]

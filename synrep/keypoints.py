@@ -32,6 +32,8 @@ SHORT_NAMES = {
     "openpose": "openpose-25",
 }
 """Sets as users name them when there is only one of a kind."""
+COORDINATES = 3
+"""Most numbers of a joint: x, y and confidence."""
 SHOWN = 5
 """Missing joints that an error message names one by one."""
 
@@ -233,7 +235,7 @@ def _points(frames: Any, joints: int, name: str, place: str) -> NDArray[np.float
     """Checked (F, J, 2) pixels; NaN where a joint is missing."""
     try:
         points = np.array(_with_nan(frames), dtype=np.float64)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise InputError(
             place, "not numbers in the shape frames x joints x (x, y)", "give every joint in order"
         ) from None
@@ -257,6 +259,8 @@ def _with_nan(value: Any) -> Any:
     if not isinstance(value, list):
         return np.nan if value is None else value
     length = next((len(item) for item in value if isinstance(item, list)), 0)
+    if length > COORDINATES:
+        length = 0  # no joint: a row of nothing would become as long as its longest neighbour
     return [[np.nan] * length if item is None and length else _with_nan(item) for item in value]
 
 

@@ -186,7 +186,7 @@ class Stage:
             _bones(axes, self.scene.skeleton, panel.points[frame], panel.depth[frame])
             _frame(axes, panel.within[window])
         self.axes[row][0].set_ylabel(
-            f"{self.scene.caption(frame)}\n{self.panels[0].up}", fontsize=9
+            f"{self.scene.caption(frame)}\n{self.panels[0].up}", fontsize=9, parse_math=False
         )
 
     def content(self, kind: str) -> bytes:
@@ -231,9 +231,9 @@ def _dress(axes: Axes, panel: Panel) -> None:
     axes.locator_params(nbins=6)
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.25)
-    axes.set_title(panel.title, fontsize=10)
-    axes.set_xlabel(panel.right, fontsize=9)
-    axes.set_ylabel(panel.up, fontsize=9)
+    axes.set_title(panel.title, fontsize=10, parse_math=False)
+    axes.set_xlabel(panel.right, fontsize=9, parse_math=False)
+    axes.set_ylabel(panel.up, fontsize=9, parse_math=False)
     if panel.downwards:
         axes.yaxis.set_major_formatter(lambda value, _: f"{0 - value:g}")
 
@@ -244,4 +244,5 @@ def _legend(figure: Figure, note: str) -> None:
         Line2D([], [], color=LEFT, linewidth=2.6, label="left"),
     ]
     figure.legend(handles=lines, loc="upper center", ncols=len(lines), frameon=False)
-    figure.text(0.5, 0.012, note, ha="center", fontsize=9)
+    # Names can hold anything: a dollar sign begins no formula.
+    figure.text(0.5, 0.012, note, ha="center", fontsize=9, parse_math=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,17 @@ from synrep.errors import InputError
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
+
+
+# A password may itself hold `/`, `?` or `@`; names of folders hold no colon before an @.
+_CREDENTIALS = re.compile(
+    r"://[^/?#]*@|://[^@]*:[^@]*@|[?&][^=&]*(passw|secret|token|key)[^=&]*=", re.IGNORECASE
+)
+
+
+def carries_credentials(uri: str) -> bool:
+    """Whether a URI holds a user, a password, a key or a token."""
+    return _CREDENTIALS.search(uri) is not None
 
 
 class Storage:
@@ -40,7 +52,7 @@ class Storage:
         if "://" not in text:
             path = Path(text).absolute()
             return cls(fs.LocalFileSystem(), str(path), str(path))
-        if "@" in text.split("://", 1)[1].split("/", 1)[0]:
+        if carries_credentials(text):
             raise InputError(
                 f"storage {text.split('://', 1)[0]}://...",
                 "the URI carries credentials",

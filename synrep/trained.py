@@ -20,6 +20,7 @@ from synrep.checkpoint import read_checkpoint
 from synrep.config import TrainConfig
 from synrep.errors import DamagedError, InputError
 from synrep.evaluation import Body
+from synrep.json_text import parse_json
 from synrep.networks import Generator
 from synrep.normalise import normalise_2d
 from synrep.views import model_skeleton
@@ -37,6 +38,8 @@ FORMAT = "synrep-generator/1"
 
 WEIGHTS_FILE = "generator.safetensors"
 CONFIG_FILE = "config.json"
+LARGEST_MM = 1e6
+"""No body is so large."""
 CHUNK = 8192
 """Poses lifted at once: bounds memory, not the result."""
 
@@ -86,7 +89,7 @@ class Trained:
             DamagedError: it is no state of a training.
         """
         try:
-            best = state.meta["best"] or {}
+            best = _best(state.meta)
             config = TrainConfig.model_validate_json(json.dumps(state.meta["config"]))
             last = "average." if config.optim.ema else "generator."
             return cls(
@@ -97,6 +100,8 @@ class Trained:
             )
         except KeyError as error:
             raise DamagedError(place, f"not a checkpoint of a training: no {error}") from None
+        except TypeError as error:
+            raise DamagedError(place, f"not a checkpoint of a training: {error}") from None
         except ValidationError as error:
             raise _outdated(place, error) from None
 
@@ -111,7 +116,13 @@ class Trained:
         Raises:
             InputError: the weights do not fit the configuration.
         """
-        network = Generator(self.config.generator, len(self.skeleton))
+        config, joints = self.config.generator, len(self.skeleton)
+        # Told before a network is built that the file only claims to hold.
+        least = config.width * (2 * joints + 2 * config.blocks * config.width)
+        if least > sum(value.size for value in self.weights.values()):
+            rule = f"weights and configuration differ: width {config.width}, blocks {config.blocks}"
+            raise InputError("generator", rule)
+        network = Generator(config, joints)
         try:
             network.load_state_dict({k: torch.tensor(v) for k, v in self.weights.items()})
         except RuntimeError as error:
@@ -144,7 +155,9 @@ class Trained:
 def _read_export(folder: Path) -> Trained:
     place = folder / CONFIG_FILE
     try:
-        header = json.loads(place.read_text(encoding="utf-8"))
+        if not place.is_file() or not (folder / WEIGHTS_FILE).is_file():  # a device never ends
+            raise FileNotFoundError
+        header = parse_json(place.read_text(encoding="utf-8"))
         content = (folder / WEIGHTS_FILE).read_bytes()
     except OSError:
         rule = f"no exported generator: it needs {CONFIG_FILE} and {WEIGHTS_FILE}"
@@ -161,9 +174,9 @@ def _read_export(folder: Path) -> Trained:
             config=TrainConfig.model_validate_json(json.dumps(header["train"])),
             weights=load(content),
             body=_body(header),
-            best=header["best"],
+            best=_best(header),
         )
-    except (KeyError, SafetensorError) as error:
+    except (KeyError, TypeError, SafetensorError) as error:
         raise DamagedError(str(folder), f"not an exported generator: {error}") from None
     except ValidationError as error:
         raise _outdated(str(place), error) from None
@@ -171,6 +184,9 @@ def _read_export(folder: Path) -> Trained:
 
 def _outdated(place: str, error: ValidationError) -> InputError:
     fields = ", ".join(".".join(map(str, problem["loc"])) for problem in error.errors())
+    if "baseline" in fields:
+        rule = "is the training of a baseline, which synrep evaluate alone can use"
+        return InputError(place, rule, "give a training of the model itself")
     return InputError(place, f"made by another version: {fields}", "use the version that made it")
 
 
@@ -186,4 +202,15 @@ def _below(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
 
 
 def _body(meta: dict[str, Any]) -> Body:
-    return Body(bone_length_sum_mm=meta["bone_length_sum_mm"], scale_mm=meta["scale_mm"])
+    sizes = {name: meta[name] for name in ("bone_length_sum_mm", "scale_mm")}
+    for name, value in sizes.items():
+        if not isinstance(value, int | float) or not 0 < value < LARGEST_MM:
+            raise TypeError(f"its {name} is {value!r:.50}")
+    return Body(**sizes)
+
+
+def _best(meta: dict[str, Any]) -> dict[str, float]:
+    best = meta["best"] or {}
+    if not isinstance(best, dict) or not all(isinstance(v, int | float) for v in best.values()):
+        raise TypeError(f"its best result is {best!r:.50}")
+    return best

@@ -9,6 +9,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from synrep.errors import InputError
 from synrep_search import __version__
 
 if TYPE_CHECKING:
@@ -61,10 +62,34 @@ def data_fingerprint(spec: SearchSpec) -> str:
     from synrep.data import open_poses  # noqa: PLC0415 - loads pyarrow, which other trainers spare
 
     store = open_poses(poses)
+    validation = _needs_validation(spec, held_out="validation" in store.splits)
     if poses != "synthetic":
-        for split in ("train", "validation"):
+        for split in ("train", *["validation"] * validation):
             store.read(split)
     return store.fingerprint
+
+
+def _needs_validation(spec: SearchSpec, *, held_out: bool) -> bool:
+    """Whether a search reads validation subjects; only one that chooses nothing does without.
+
+    Raises:
+        InputError: its goal is an error on training poses where it must not be.
+    """
+    metric = spec.search.metric
+    if not metric.startswith("training/"):
+        return True
+    if held_out:
+        rule = f"{metric} is not reported: these poses have validation subjects"
+        raise InputError("search.minimize", rule, "use validation/mpjpe_mm")
+    fixed = len(spec.start_from) >= spec.search.trials or not spec.space.names
+    if not fixed or spec.search.early_stopping is not None or spec.tracking.keep_best:
+        raise InputError(
+            "search.minimize",
+            f"nothing may be chosen by {metric}, an error on poses that were trained on",
+            "give all points under start_from, no early stopping and tracking.keep_best: 0; or "
+            "poses with validation subjects",
+        )
+    return False
 
 
 def _now() -> str:

@@ -72,7 +72,9 @@ _GOALS = (
     "validation/n_mpjpe_mm",
     "validation/z_mm",
     "validation/only_z_mm",
+    "training/mpjpe_mm",
 )
+"""The last one only where the poses have no validation subjects, and nothing is chosen."""
 _BASELINE = {
     "baseline": "it names what is trained",
     "seed": _SEED,
@@ -96,6 +98,7 @@ TRAINERS = {
                 "iterations": _LENGTH,
                 "reports": _LENGTH,
                 "data.poses": _POSES,
+                "data.sh_map": "it acts when keypoints are lifted, not in training",
                 "evaluation": _MEASURE,
             },
             goals=_GOALS,

@@ -14,6 +14,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from synrep.errors import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -41,7 +43,7 @@ class SearchView:
 
     def say(self, line: str) -> None:
         """Show a line that stays."""
-        self.console.print(line, highlight=False, soft_wrap=True)
+        self.console.print(Text(printable(line)), soft_wrap=True)
 
     def ended(self, trial: Trial) -> None:
         """A trial has ended for good."""
@@ -112,11 +114,15 @@ def summary(search: Search) -> str:
     spent = time.monotonic() - search.started
     if search.iterations:
         parts.append(f"{search.iterations / spent:.0f} iterations/s")
-        work = sum(max(trial.rungs, default=0) for trial in ledger.index.trials())
-        a_trial = work / max(1, ended + counts["running"])
-        left = max(0.0, (ledger.target - ended) * a_trial - _begun(search))
+        left = max(0.0, (ledger.target - ended) * _length(search) - _begun(search))
         parts.append(f"about {duration(left * spent / search.iterations)} left")
     return "  ".join(parts)
+
+
+def _length(search: Search) -> float:
+    """Iterations of a trial: as those that ended had, which early stopping may have cut short."""
+    ended = [trial.iteration for trial in search.ledger.index.trials() if trial.ended]
+    return sum(ended) / len(ended) if ended else search.length
 
 
 def _begun(search: Search) -> int:
@@ -157,7 +163,7 @@ class TrialTable:
 
     def _table(self, *, wide: bool) -> Table:
         title = f"best trials of {self._name}, by {self._metric}"
-        table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        table = Table(title=Text(title), box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for name in ("trial", "value", "at"):
             table.add_column(name, justify="right", no_wrap=True)
         table.add_column("state", no_wrap=True)
@@ -166,7 +172,7 @@ class TrialTable:
             for name, cells in values.items():
                 heading = name.rpartition(".")[2].replace("_", " ")
                 words = [*heading.split(), *cells]
-                table.add_column(heading, min_width=max(map(len, words)))
+                table.add_column(Text(heading), min_width=max(map(len, words)))
         else:
             table.add_column("searched")
         for row, trial in enumerate(self._best):
@@ -175,14 +181,13 @@ class TrialTable:
                 named = zip(self._names, cells, strict=True)
                 cells = ["  ".join(f"{name.rpartition('.')[2]} {cell}" for name, cell in named)]
             state = trial.state.replace("_", " ")
-            table.add_row(
-                str(trial.number), f"{trial.value:.4g}", str(trial.iteration), state, *cells
-            )
+            facts = (str(trial.number), f"{trial.value:.4g}", str(trial.iteration), state)
+            table.add_row(*facts, *map(Text, cells))
         return table
 
 
 def searched(trial: Trial, name: str) -> str:
-    """The value of a searched name; that of a family with its parameters."""
+    """The value of a searched name; that of a family with its parameters. Safe to show."""
     parts = []
     for key, value in trial.params.items():
         if key == name:
@@ -190,4 +195,4 @@ def searched(trial: Trial, name: str) -> str:
         elif key.startswith(f"{name}."):
             short = f"{value:.3g}" if isinstance(value, float) else str(value)
             parts.append(f"{key.rpartition('.')[2]}={short}")
-    return " ".join(parts)
+    return printable(" ".join(parts))

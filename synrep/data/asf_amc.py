@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from synrep.data.mocap import MocapOptions, read_folder
-from synrep.data.motion import Motion, stride, turn_fixed
+from synrep.data.motion import Motion, check_size, stride, turn_fixed
 from synrep.errors import InputError
 
 if TYPE_CHECKING:
@@ -130,12 +130,13 @@ def read_amc(path: Path, skeleton: AsfSkeleton, recorded_fps: float, wanted_fps:
     Raises:
         InputError: the file can't be read, or its bones are not those of the skeleton.
     """
-    step = stride(recorded_fps, wanted_fps)
     try:
+        step = stride(recorded_fps, wanted_fps)
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         radians = any(line.strip().lower() == ":radians" for line in lines)
         degrees = any(line.strip().lower() == ":degrees" for line in lines)
         values = _frames(lines, skeleton, step)
+        check_size(len(values[ROOT]), len(skeleton.bones))
     except (ValueError, IndexError, KeyError, OSError) as error:
         raise _unreadable(path, "AMC", error) from None
     in_degrees = degrees or (skeleton.in_degrees and not radians)
@@ -174,11 +175,14 @@ def _skeleton(sections: dict[str, list[list[str]]]) -> AsfSkeleton:
     root = {words[0].lower(): words[1:] for words in sections[":root"]}
     if any(map(float, root.get("orientation", []))):
         raise ValueError("its root has an orientation of its own, which programs read differently")
+    order = _channels(root["order"], [*MOVES, *ROTATIONS])
+    if not order:
+        raise ValueError("its root can't move: the order is empty")
     bones = {
         ROOT: Bone(
             offset=np.zeros(3),
             axis=np.eye(3),
-            channels=_channels(root["order"], [*MOVES, *ROTATIONS]),
+            channels=order,
         )
     }
     loose = dict(_bones(sections[":bonedata"], in_degrees=in_degrees))
@@ -192,8 +196,16 @@ def _skeleton(sections: dict[str, list[list[str]]]) -> AsfSkeleton:
             pending.append(child)
     if loose:
         raise ValueError(f"nothing joins {', '.join(loose)} to the root")
-    position = np.array(root.get("position", [0, 0, 0]), np.float64)
+    position = _three(root.get("position", ["0", "0", "0"]), "the root's position")
     return AsfSkeleton(bones=bones, position=position, in_degrees=in_degrees)
+
+
+def _three(words: list[str], what: str) -> NDArray[np.float64]:
+    """(3,) finite numbers, the first of some words."""
+    found = np.array(words[:3], np.float64)
+    if found.shape != (3,) or not np.isfinite(found).all():
+        raise ValueError(f"{what} is not three numbers: {' '.join(words[:3])!r}")
+    return found
 
 
 def _bones(lines: list[list[str]], *, in_degrees: bool) -> Iterator[tuple[str, Bone]]:
@@ -203,15 +215,17 @@ def _bones(lines: list[list[str]], *, in_degrees: bool) -> Iterator[tuple[str, B
         if words[0] == "begin":
             block = {}
         elif words[0] == "end":
-            direction = np.array(block["direction"][:3], np.float64)
+            name, length = block["name"][0], float(block["length"][0])
+            direction = _three(block["direction"], f"the direction of {name}")
             direction /= max(float(np.linalg.norm(direction)), 1e-12)
-            *angles, order = block["axis"][:4]
-            turned = np.array([angles], np.float64)
+            turned, order = _three(block["axis"], f"the axis of {name}")[None], block["axis"][3]
+            if not np.isfinite(length) or sorted(order.lower()) != ["x", "y", "z"]:
+                raise ValueError(f"the length {length} or the order {order!r} of {name}")
             axis = turn_fixed(order.lower(), turned if in_degrees else np.degrees(turned))
             yield (
-                block["name"][0],
+                name,
                 Bone(
-                    offset=direction * float(block["length"][0]),
+                    offset=direction * length,
                     axis=axis[0],
                     channels=_channels(block.get("dof", []), ROTATIONS),
                 ),
@@ -222,6 +236,8 @@ def _bones(lines: list[list[str]], *, in_degrees: bool) -> Iterator[tuple[str, B
 
 def _channels(words: list[str], known: Collection[str]) -> tuple[str, ...]:
     names = tuple(word.lower() for word in words)
+    if len(set(names)) < len(names):
+        raise ValueError(f"a degree of freedom comes twice in {' '.join(names)}")
     for name in names:
         if name not in known:
             raise ValueError(f"degree of freedom {name!r}, where only {', '.join(known)} are read")

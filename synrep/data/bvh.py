@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synrep.data.mocap import MocapOptions, read_folder
-from synrep.data.motion import Motion, stride, turn
+from synrep.data.motion import Motion, check_size, stride, turn
 from synrep.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from synrep.data.poses import Poses
+
+MOST_CHANNELS = 9
+"""Of a joint; files have three or six."""
+SHORTEST_S, LONGEST_S = 1e-5, 100.0
+"""Duration of a frame."""
 
 
 class BvhOptions(MocapOptions):
@@ -55,12 +60,13 @@ def read_bvh(path: Path, wanted_fps: float) -> Motion:
         reader = _Reader(words)
         joints = reader.hierarchy()
         frames, fps = reader.motion(sum(len(joint.channels) for joint in joints))
+        step = stride(fps, wanted_fps)
+        check_size(-(-len(frames) // step), len(joints))
     except (ValueError, IndexError, OSError) as error:
         reason = "it ends too early" if isinstance(error, IndexError) else str(error)
         raise InputError(
             str(path), f"not readable as BVH: {reason}", "export it again from its source"
         ) from None
-    step = stride(fps, wanted_fps)
     return _assemble(joints, frames[::step], fps / step)
 
 
@@ -89,7 +95,10 @@ class _Reader:
                 raise ValueError(f"{found!r} where {word!r} belongs")
 
     def numbers(self, count: int) -> tuple[float, ...]:
-        return tuple(float(self.word()) for _ in range(count))
+        found = tuple(float(self.word()) for _ in range(count))
+        if not np.isfinite(found).all():
+            raise ValueError("an offset is not finite")
+        return found
 
     def hierarchy(self) -> list[_Joint]:
         """The joints in the order of their channels."""
@@ -124,6 +133,8 @@ class _Reader:
 
     def _channels(self) -> list[str]:
         names = [self.word().lower() for _ in range(int(self.word()))]
+        if len(names) > MOST_CHANNELS:
+            raise ValueError(f"a joint of more than {MOST_CHANNELS} channels")
         for name in names:
             if name[:1] not in {"x", "y", "z"} or name[1:] not in {"position", "rotation"}:
                 raise ValueError(f"unknown channel {name!r}")
@@ -136,7 +147,7 @@ class _Reader:
         self.expect("Frame", "Time:")
         seconds = float(self.word())
         values = np.array(self.words[self.at :], np.float64)
-        if count < 1 or seconds <= 0:
+        if count < 1 or not SHORTEST_S <= seconds <= LONGEST_S:
             raise ValueError(f"it declares {count} frames of {seconds:g} s")
         if len(values) != count * channels:
             raise ValueError(

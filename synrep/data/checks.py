@@ -175,25 +175,24 @@ def _forward(poses: Poses, about: Description) -> NDArray[np.float32]:
     return np.cross(joints[:, left] - joints[:, right], joints[:, thorax] - joints[:, hip])
 
 
-def knees(poses: Poses, about: Description) -> Finding:
-    """Bent knees point forward; mirrored poses and swapped sides show here."""
+def bent_knees(poses: Poses, about: Description) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(N, 2) whether each knee is bent, and whether it points forward."""
     skeleton = skeleton_by_name(about.skeleton)
     forward = _forward(poses, about)
-    ahead, bent = 0, 0
+    bent, ahead = [], []
     for side in "LR":
         hip, knee, foot = skeleton.indices(f"{side}Hip", f"{side}Knee", f"{side}Foot")
         leg = poses.joints_mm[:, foot] - poses.joints_mm[:, hip]
         thigh = poses.joints_mm[:, knee] - poses.joints_mm[:, hip]
         length = np.maximum((leg * leg).sum(axis=1, keepdims=True), 1e-9)
         off_line = thigh - leg * (thigh * leg).sum(axis=1, keepdims=True) / length
-        rows = np.linalg.norm(off_line, axis=1) > 60
-        bent += int(rows.sum())
-        ahead += int(((off_line * forward).sum(axis=1)[rows] > 0).sum())
-    return _share("bent knees point forward", ahead, bent)
+        bent.append(np.linalg.norm(off_line, axis=1) > 60)
+        ahead.append((off_line * forward).sum(axis=1) > 0)
+    return np.stack(bent, axis=1), np.stack(ahead, axis=1)
 
 
-def nose(poses: Poses, about: Description) -> Finding | None:
-    """The nose is in front of the line from thorax to head."""
+def noses_ahead(poses: Poses, about: Description) -> NDArray[np.bool_] | None:
+    """(N,) whether the nose is in front of the line from thorax to head; None without a nose."""
     skeleton = skeleton_by_name(about.skeleton)
     if "Nose" not in skeleton.joints:
         return None
@@ -202,8 +201,20 @@ def nose(poses: Poses, about: Description) -> Finding | None:
     axis, off = joints[:, head] - joints[:, thorax], joints[:, at] - joints[:, thorax]
     square = np.maximum((axis * axis).sum(1, keepdims=True), 1e-9)
     ahead = off - axis * (off * axis).sum(1, keepdims=True) / square
-    count = int(((ahead * _forward(poses, about)).sum(axis=1) > 0).sum())
-    return _share("noses are in front", count, len(poses))
+    found: NDArray[np.bool_] = (ahead * _forward(poses, about)).sum(axis=1) > 0
+    return found
+
+
+def knees(poses: Poses, about: Description) -> Finding:
+    """Bent knees point forward; mirrored poses and swapped sides show here."""
+    bent, ahead = bent_knees(poses, about)
+    return _share("bent knees point forward", int((bent & ahead).sum()), int(bent.sum()))
+
+
+def nose(poses: Poses, about: Description) -> Finding | None:
+    """The nose is in front of the line from thorax to head."""
+    ahead = noses_ahead(poses, about)
+    return None if ahead is None else _share("noses are in front", int(ahead.sum()), len(poses))
 
 
 def _share(what: str, count: int, total: int) -> Finding:

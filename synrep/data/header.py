@@ -5,13 +5,13 @@ Format "synrep-poses/1": a folder with store.json and one Parquet file for each 
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, StringConstraints, ValidationError
 
 from synrep.config import Section
 from synrep.errors import DamagedError, InputError, faults
+from synrep.json_text import parse_json
 from synrep.skeleton import SKELETONS
 
 if TYPE_CHECKING:
@@ -104,8 +104,11 @@ def read_header(folder: Path) -> StoreHeader:
             "give the folder that holds it, or make a store with `synrep data prepare`",
         )
     try:
-        content = json.loads(path.read_text("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        text = path.read_text("utf-8")
+        content = parse_json(text)
+    except OSError as error:
+        raise InputError(str(path), f"can't be read: {error.strerror}") from None
+    except ValueError as error:
         raise DamagedError(str(path), f"not readable as JSON: {error}", _AGAIN) from None
     found = content.get("format") if isinstance(content, dict) else None
     if found != FORMAT:
@@ -113,7 +116,7 @@ def read_header(folder: Path) -> StoreHeader:
             str(path), f"format is {found!r}", f"this version reads {FORMAT!r}; convert the store"
         )
     try:
-        header = StoreHeader.model_validate_json(json.dumps(content))
+        header = StoreHeader.model_validate_json(text)
     except ValidationError as error:
         raise DamagedError(str(path), faults(error, StoreHeader), _AGAIN) from None
     _check_consistency(path, header)

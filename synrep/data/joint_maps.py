@@ -177,6 +177,8 @@ def load_joint_map(name: str) -> JointMap:
         entry = JointMap.model_validate_json(Path(name).read_text("utf-8"))
     except OSError as error:
         raise InputError(name, f"can't be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(name, f"not UTF-8 text: {error}") from None
     except ValidationError as error:
         remedy = "see the fields of synrep.data.joint_maps.JointMap"
         raise InputError(name, faults(error, JointMap), remedy) from None

@@ -13,6 +13,11 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+FARTHEST = 1e6
+"""Most frames of which one is kept."""
+MOST_JOINTS, MOST_PLACES = 1000, 20_000_000
+"""Joints of a file, and joints times frames: a hundred times those of the longest ones known."""
+
 
 @dataclass(frozen=True, eq=False)
 class Motion:
@@ -46,8 +51,25 @@ class Motion:
 
 
 def stride(recorded_fps: float, wanted_fps: float) -> int:
-    """Every n-th frame is kept: the n that comes nearest to the wanted rate."""
-    return max(1, round(recorded_fps / wanted_fps))
+    """Every n-th frame is kept: the n that comes nearest to the wanted rate.
+
+    Raises:
+        ValueError: the rates are too far apart.
+    """
+    ratio = recorded_fps / wanted_fps
+    if not ratio < FARTHEST:
+        raise ValueError(f"{recorded_fps:g} frames a second can't become {wanted_fps:g}")
+    return max(1, round(ratio))
+
+
+def check_size(frames: int, joints: int) -> None:
+    """Refuse what would fill the memory: a joint takes room in each frame, however short its line.
+
+    Raises:
+        ValueError: there are too many.
+    """
+    if joints > MOST_JOINTS or frames * joints > MOST_PLACES:
+        raise ValueError(f"{frames} frames of {joints} joints are more than any recording has")
 
 
 def turn(axes: str, degrees: NDArray[np.float64]) -> NDArray[np.float64]:

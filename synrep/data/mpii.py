@@ -8,7 +8,6 @@ Axes: N people.
 from __future__ import annotations
 
 import io
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from synrep.data.mpi_inf_3dhp.matlab import load_mat
 from synrep.errors import DamagedError, InputError
+from synrep.json_text import parse_json
 from synrep.skeleton import MPII_16
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def read_mpii(path: Path) -> tuple[MpiiPeople, list[str]]:
 
 def _from_json(path: Path) -> Iterator[tuple[str, NDArray[np.float64]]]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(str(path), f"can't be read: {error.strerror}") from None
     except ValueError as error:
@@ -127,7 +127,7 @@ def _json_points(entry: dict[str, Any], place: str) -> NDArray[np.float64]:
     try:
         points = np.array(entry["joints"], np.float64)
         visible = np.array(entry["joints_vis"], np.float64)
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         raise InputError(place, "its joints or joints_vis are no numbers") from None
     if points.shape != (JOINTS, 2) or visible.shape != (JOINTS,):
         raise InputError(

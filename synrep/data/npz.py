@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 import pickle
-import pickletools
 import warnings
 import zipfile
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from synrep.data.pickle_limits import RefusedError, check_unfolded, scan
 from synrep.errors import DamagedError, InputError
 
 if TYPE_CHECKING:
@@ -30,24 +30,21 @@ DEFLATE_RATIO = 1040
 """Deflate packs at most 1032 bytes into one."""
 KINDS = "biufcSU"
 """Kinds of plain arrays: truth values, numbers, bytes and text."""
-REFUSED_OPCODES = {
-    "PERSID", "BINPERSID", "EXT1", "EXT2", "EXT4", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX",
-    "NEXT_BUFFER", "READONLY_BUFFER",
-}  # fmt: skip
-"""Instructions of a pickle that plain data never need."""
 _REMEDY = "get the file again from a source that you trust"
 
 
-def read_npz(path: Path, only: Collection[str] | None = None) -> dict[str, Any]:
+def read_npz(
+    path: Path, only: Collection[str] | None = None, *, objects: bool = True
+) -> dict[str, Any]:
     """The arrays of an .npz file by name.
 
-    Object arrays keep their shape and hold what was pickled: dictionaries, lists, tuples, sets,
-    arrays, text, numbers. Pickles of Python 2 are read as Latin-1. Arrays that come out of a
-    pickle are read-only.
+    Object arrays keep their shape and hold what was pickled: containers, arrays, text, numbers.
+    Pickles of Python 2 are read as Latin-1. Arrays that come out of a pickle are read-only.
 
     Args:
         path: the file.
         only: names of the arrays to read; those that the file lacks are left out.
+        objects: whether pickled values are read too, or refused.
 
     Raises:
         InputError: the file can't be opened.
@@ -58,7 +55,7 @@ def read_npz(path: Path, only: Collection[str] | None = None) -> dict[str, Any]:
         with zipfile.ZipFile(path) as archive:
             _check_members(archive, path)
             return {
-                info.filename.removesuffix(".npy"): _member(archive, info, path)
+                info.filename.removesuffix(".npy"): _member(archive, info, path, objects=objects)
                 for info in archive.infolist()
                 if only is None or info.filename.removesuffix(".npy") in only
             }
@@ -66,6 +63,18 @@ def read_npz(path: Path, only: Collection[str] | None = None) -> dict[str, Any]:
         _refuse(path, f"not a whole .npz file: {error}")
     except OSError as error:
         raise InputError(str(path), f"can't be read: {error.strerror or error}") from None
+
+
+def as_array(values: Any, place: str) -> NDArray[Any]:
+    """What was read, as one array.
+
+    Raises:
+        DamagedError: its parts don't fit together.
+    """
+    try:
+        return np.asarray(values)
+    except (ValueError, OverflowError) as error:
+        raise DamagedError(place, f"no array: {error}", _REMEDY) from None
 
 
 def _refuse(path: Path, rule: str) -> NoReturn:
@@ -95,23 +104,27 @@ def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
         _refuse(path, f"it claims to unpack to {total} bytes; at most {LIMIT_BYTES} are read")
 
 
-def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> NDArray[Any]:
+def _member(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, *, objects: bool
+) -> NDArray[Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on headers that Python 2 wrote
-            return _array(archive, info)
-    except _RefusedError as error:
+            return _array(archive, info, objects=objects)
+    except RefusedError as error:
         _refuse(path, f"the array {info.filename!r} holds {error}, which is not plain data")
     except Exception as error:  # noqa: BLE001 - a damaged pickle can raise anything
         reason = str(error) or type(error).__name__
         _refuse(path, f"the array {info.filename!r} can't be read: {reason}")
 
 
-def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
+def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, *, objects: bool) -> NDArray[Any]:
     with archive.open(info) as stream:
         shape, dtype = _header(stream)
         start = stream.tell()
     if dtype.hasobject:
+        if not objects:
+            raise RefusedError("pickled values")
         return _objects(archive, info, start, shape)
     found, size = info.file_size - start, math.prod(shape) * dtype.itemsize
     if found != size:
@@ -128,9 +141,9 @@ def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     elif version == (2, 0):
         shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
     else:
-        raise _RefusedError(f"an array of format version {version}")
+        raise RefusedError(f"an array of format version {version}")
     if min(shape, default=0) < 0 or dtype.kind not in KINDS + "O":
-        raise _RefusedError(f"an array of shape {shape} and type {dtype}")
+        raise RefusedError(f"an array of shape {shape} and type {dtype}")
     return shape, dtype
 
 
@@ -140,7 +153,7 @@ def _objects(
     """The object array whose pickle begins at `start` of a member."""
     with archive.open(info) as stream:
         stream.read(start)
-        _scan(stream)
+        scan(stream)
     with archive.open(info) as stream:
         stream.read(start)
         array = _plain(_Restricted(stream, encoding="latin1").load(), {})
@@ -148,21 +161,8 @@ def _objects(
             raise ValueError("bytes after the end of the pickle")
     if not isinstance(array, np.ndarray) or array.shape != shape:
         raise ValueError(f"the pickle is no array of shape {shape}")
+    check_unfolded(array, LIMIT_BYTES)
     return array
-
-
-def _scan(stream: IO[bytes]) -> None:
-    """Read through a pickle without building it: its lengths are real, its instructions known."""
-    for count, (opcode, value, _) in enumerate(pickletools.genops(stream)):
-        if opcode.name in REFUSED_OPCODES:
-            raise _RefusedError(f"the pickle instruction {opcode.name}")
-        # Python makes room for as many remembered objects as the highest number says.
-        if opcode.name.endswith("PUT") and isinstance(value, int) and value > count:
-            raise ValueError("it numbers more objects than it has")
-
-
-class _RefusedError(Exception):
-    """The file holds something other than plain data; the message says what."""
 
 
 class _Type:
@@ -176,14 +176,14 @@ class _Type:
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         if any(part is not None for part in state[2:5]):
-            raise _RefusedError(f"an array type with parts, {state[2:5]}")
+            raise RefusedError(f"an array type with parts, {state[2:5]}")
         self.order = state[1]
 
     def dtype(self) -> np.dtype[Any]:
         """The type itself."""
         found = np.dtype(self.code).newbyteorder(self.order)
         if found.kind not in KINDS + "O":
-            raise _RefusedError(f"an array of {found}")
+            raise RefusedError(f"an array of {found}")
         return found
 
 
@@ -236,7 +236,7 @@ class _Latin1:
 
     def __new__(cls, text: str, encoding: str) -> Any:
         if encoding not in {"latin1", "latin-1"}:
-            raise _RefusedError(f"text encoded as {encoding!r}")
+            raise RefusedError(f"text encoded as {encoding!r}")
         return text.encode("latin1")
 
 
@@ -263,7 +263,7 @@ class _Restricted(pickle.Unpickler):
 
     def find_class(self, module: str, name: str, /) -> Callable[..., Any]:
         if (module, name) not in _ALLOWED:
-            raise _RefusedError(f"{module}.{name}")
+            raise RefusedError(f"{module}.{name}")
         return _ALLOWED[module, name]
 
 
@@ -289,11 +289,11 @@ def _plain(value: Any, seen: dict[int, Any]) -> Any:
     elif isinstance(value, set | frozenset):
         _hashed(value)
     elif callable(value):
-        raise _RefusedError(f"the name {value!r} itself")
+        raise RefusedError(f"the name {value!r} itself")
     return value
 
 
 def _hashed(values: Iterable[Any]) -> None:
     """Refuse arrays as keys or members of a set: they have no stand-in there."""
     if any(isinstance(value, _Array | _Type) for value in values):
-        raise _RefusedError("an array where only a number or text can be")
+        raise RefusedError("an array where only a number or text can be")

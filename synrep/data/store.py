@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from synrep.data import checks
+from synrep.data import checks, clip_checks, published_counts
 from synrep.data.checks import Check
 from synrep.data.header import HEADER_FILE, SPLITS, Description, Split, StoreHeader, read_header
 from synrep.data.poses import Poses
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Check", "Description", "PoseStore", "Poses", "StoreHeader", "write_store"]
 
+ROW_BYTES = 100
+"""Least bytes of a row once it is read."""
+UNASKED_BYTES, MOST_PACKED = 1 << 30, 1000
+"""What any file may unpack to, and what a larger one may: so much for each of its bytes."""
 _REMEDY = "restore the file from its source, or make the store again"
 
 
@@ -92,9 +96,10 @@ class PoseStore:
                 rows), a joint is not a number, or units or up axis are not as declared.
         """
         if split not in self.splits:
-            raise InputError(
-                str(self.folder), f"no split {split!r}", "it has " + ", ".join(self.splits)
-            )
+            remedy = "it has " + ", ".join(self.splits)
+            if split == "validation":
+                remedy += "; nothing can be chosen on it: a search needs validation subjects"
+            raise InputError(str(self.folder), f"no split {split!r}", remedy)
         poses = self._parse(split, self._content(split))
         for check in checks.run(checks.REQUIRED, poses, self.header, self._place(split)):
             if check.status == "failed":
@@ -110,7 +115,7 @@ class PoseStore:
         return set(self._parse(split, self._content(split)).subject.tolist())
 
     def checks(self) -> Iterator[Check]:
-        """Every check, one after the other: checksums, columns, joints, anatomy, splits.
+        """Every check, one after the other: checksums, columns, joints, anatomy, splits, counts.
 
         Faults are outcomes, not exceptions. Reads all of the store.
         """
@@ -135,6 +140,7 @@ class PoseStore:
                 continue
             yield from _anatomy(splits[split], self.header, place)
         yield from checks.shared(splits, str(self.folder))
+        yield from published_counts.compare(splits, self.header, str(self.folder))
 
     def verify(self) -> list[Check]:
         """Run every check.
@@ -176,15 +182,16 @@ class PoseStore:
     def _parse(self, split: Split, content: bytes) -> Poses:
         place = self._place(split)
         try:
+            rows = pq.read_metadata(pa.BufferReader(content)).num_rows
+            if rows != self.header.splits[split]:
+                rule = f"{rows} rows, {HEADER_FILE} says {self.header.splits[split]}"
+                raise DamagedError(place, rule, _REMEDY)
+            if rows * ROW_BYTES > max(UNASKED_BYTES, MOST_PACKED * len(content)):
+                rule = f"it claims {rows} rows, which its {len(content)} bytes can't hold"
+                raise DamagedError(place, rule, _REMEDY)
             table = pq.read_table(pa.BufferReader(content), read_dictionary=list(LABELS))
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise DamagedError(place, f"not readable as Parquet: {error}", _REMEDY) from None
-        if table.num_rows != self.header.splits[split]:
-            raise DamagedError(
-                place,
-                f"{table.num_rows} rows, {HEADER_FILE} says {self.header.splits[split]}",
-                _REMEDY,
-            )
         return from_table(table, self.header, place)
 
 
@@ -198,7 +205,7 @@ def _anatomy(poses: Poses, about: Description, place: str) -> Iterator[Check]:
         yield check
         if check.status == "failed":
             return
-    yield from checks.run(checks.THOROUGH, poses, about, place)
+    yield from checks.run(checks.THOROUGH | clip_checks.CHECKS, poses, about, place)
 
 
 def write_store(folder: str | Path, about: Description, splits: Mapping[Split, Poses]) -> PoseStore:

@@ -123,7 +123,10 @@ def _labels(table: pa.Table, name: str, place: str) -> NDArray[np.str_]:
         column = pc.dictionary_encode(column)
     if isinstance(column, pa.ChunkedArray):
         column = column.unify_dictionaries().combine_chunks()
-    names = np.asarray(column.dictionary.to_pylist() or [""], np.str_)
+    try:
+        names = np.asarray(column.dictionary.to_pylist() or [""], np.str_)
+    except UnicodeDecodeError as error:
+        raise DamagedError(place, f"column {name} is no text: {error}", "make it again") from None
     chosen: NDArray[np.str_] = names[column.indices.to_numpy(zero_copy_only=False)]
     return chosen
 

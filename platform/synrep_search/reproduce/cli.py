@@ -155,6 +155,14 @@ def _write(
     click.echo(f"written to {out / table.name}.md and .csv")
 
 
+def _result(models: Mapping[tuple[Role, str], Models]) -> str:
+    """Which generator of a training is measured."""
+    held_out = {part.held_out for part in models.values()}
+    chosen = "each generator is the one that was best on validation subjects"
+    last = "each generator is the last of its training, on poses without validation subjects"
+    return "; ".join([chosen] * (True in held_out) + [last] * (False in held_out))
+
+
 def _notes(
     table: Table,
     rows: list[Row],
@@ -168,13 +176,16 @@ def _notes(
     evaluation = config.evaluation
     yield (
         f"test subjects of {', '.join(sorted(set(names.values())))}; {SCALES[evaluation.scale]}; "
-        f"P2 after {evaluation.alignment} alignment; {config.data.joints} joints"
+        f"P2 after {evaluation.alignment} alignment; human36m-{config.data.joints}"
     )
     yield (
         f"{config.iterations} iterations, width {config.generator.width}, batch "
-        f"{config.batch_size}; each generator is the one that was best on validation subjects"
+        f"{config.batch_size}; {_result(models)}"
     )
-    yield "mean ± standard error over seeds; averages are plain means over the actions"
+    yield (
+        "mean ± standard error over seeds, which are drawn from the search's seed 0; averages are "
+        "plain means over the actions"
+    )
     for (role, trainer), part in models.items():
         if part.diverged:
             what = f"{part.diverged} trainings by {trainer} on {names[role]}"

@@ -39,12 +39,14 @@ class Model:
         data: of its training.
         evaluation: likewise.
         body: sizes of its training poses.
+        seconds: wall time of its training; None for one that was interrupted, or none.
     """
 
     predict: Callable[[Views], Tensor]
     data: DataConfig
     evaluation: EvaluationConfig
     body: Body
+    seconds: float | None = None
 
 
 class Models:
@@ -55,6 +57,7 @@ class Models:
 
     Attributes:
         train: the configuration of its trainings, but for what it varies.
+        held_out: whether validation subjects have chosen its generators.
         diverged: how many of its trainings did.
 
     Raises:
@@ -65,6 +68,7 @@ class Models:
         ledger = open_ledger(paths)
         self._ledger, self._storage = ledger, paths.storage(ledger.spec)
         self.train: dict[str, Any] = ledger.spec.train
+        self.held_out = ledger.spec.search.metric.startswith("validation/")
         self.diverged = 0
         self._trials: list[Trial] = []
         for trial in ledger.index.trials():
@@ -95,7 +99,7 @@ class Models:
         raise LedgerError(f"all trainings of {self._ledger.name!r} diverged")
 
     def _state(self, trial: Trial) -> State:
-        place = self._storage.child(trial_folder(trial.number))
+        place = self._storage.child(trial_folder(trial.number, trial.record.key))
         return load_checkpoint(place, self._ledger.checkpoints(trial.number)[0])
 
     def _read(self, trial: Trial) -> Model:
@@ -108,7 +112,14 @@ class Models:
             body=Body(
                 bone_length_sum_mm=state.meta["bone_length_sum_mm"], scale_mm=state.meta["scale_mm"]
             ),
+            seconds=_seconds(trial),
         )
+
+
+def _seconds(trial: Trial) -> float | None:
+    """From start to end of a training's only attempt; an end after a crash is when it was found."""
+    attempts = trial.record.attempts
+    return attempts[0].ended - attempts[0].started if len(attempts) == 1 else None
 
 
 def untrained(row: Row, data: DataConfig, evaluation: EvaluationConfig) -> Model:

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 CERTAIN = 2.0
 """Standard errors of a difference below which it is called noise."""
+TIMED = (
+    "seconds a training: wall time of its attempt, reports and checkpoints included, as the ledger "
+    "has it; trainings that ran side by side or as one program share the machine, so their seconds "
+    "overlap; trainings that were interrupted are left out of it"
+)
 
 
 def printed(scored: Scored, action: str, stores: Mapping[Role, str]) -> float | None:
@@ -45,9 +50,11 @@ def summary(
         stores: name of the pose store of each role.
         notes: what the numbers hang on, and what was left out.
     """
+    timed = any(one.seconds for one in scored)
     lines = [
-        "| row | measure | paper | ours | difference | seeds | views |",
-        "|---|---|--:|--:|--:|--:|--:|",
+        "| row | measure | paper | ours | difference | seeds | views |"
+        + " seconds a training |" * timed,
+        "|---|---|--:|--:|--:|--:|--:|" + "--:|" * timed,
     ]
     for one in scored:
         told, ours = printed(one, AVERAGE, stores), one.average
@@ -56,9 +63,19 @@ def summary(
         )
         lines.append(
             f"| {one.row.label} | {MEASURES[one.row.measure]} | {paper} | {ours} | {difference} "
-            f"| {ours.seeds} | {one.views} |"
+            f"| {ours.seeds} | {one.views} |" + f" {one.seconds or ''} |" * timed
         )
-    return [*lines, "", *comparisons(scored), *(f"- {note}" for note in notes)]
+    said = [*notes, *([TIMED] if timed else []), *_damaged(scored)]
+    return [*lines, "", *comparisons(scored), *(f"- {note}" for note in said)]
+
+
+def _damaged(scored: Sequence[Scored]) -> list[str]:
+    """How many damaged views the tests hold, each number once."""
+    counts = dict.fromkeys((one.damaged, one.views) for one in scored if one.damaged)
+    return [
+        f"{few} of {all_of_them} views are damaged (all joints in one point) and count like others"
+        for few, all_of_them in counts
+    ]
 
 
 def by_action(scored: Sequence[Scored], stores: Mapping[Role, str]) -> list[str]:
@@ -110,7 +127,17 @@ def as_csv(scored: Sequence[Scored], stores: Mapping[Role, str]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
-        ["row", "measure", "action", "paper", "ours", "standard error", "seeds", "views"]
+        [
+            "row",
+            "measure",
+            "action",
+            "paper",
+            "ours",
+            "standard error",
+            "seeds",
+            "views",
+            "seconds a training",
+        ]
     )
     for one in scored:
         for action, number in one.numbers.items():
@@ -126,6 +153,7 @@ def as_csv(scored: Sequence[Scored], stores: Mapping[Role, str]) -> str:
                     error,
                     number.seeds,
                     one.views,
+                    "" if one.seconds is None else f"{one.seconds.mean:.3f}",
                 ]
             )
     return text.getvalue()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from synrep import pck
-from synrep.evaluation import errors, table, to_mm
+from synrep.evaluation import damaged, errors, table, to_mm
 from synrep.views import open_views
 
 if TYPE_CHECKING:
@@ -42,11 +42,21 @@ class Number:
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """A row with its numbers by action, the last one being the mean of the actions."""
+    """A row with its numbers by action, the last one being the mean of the actions.
+
+    Attributes:
+        row: of a table.
+        numbers: by action.
+        views: of the test.
+        damaged: how many of them have no size, and count like others.
+        seconds: wall time of a training; None where nothing was trained without interruption.
+    """
 
     row: Row
     numbers: dict[str, Number]
     views: int
+    damaged: int = 0
+    seconds: Number | None = None
 
     @property
     def average(self) -> Number:
@@ -67,11 +77,11 @@ def score_row(row: Row, models: Sequence[Model], poses: str) -> Scored:
         InputError: the poses can't be used.
     """
     by_seed: list[dict[str, float]] = []
-    count = 0
+    count = without_size = 0
     for model in models:
         data = model.data.model_copy(update={**row.test, "poses": poses})
         views = open_views(data, "test")
-        count = len(views)
+        count, without_size = len(views), damaged(views)
         made = model.predict(views)
         evaluation = model.evaluation
         if row.scale is not None:
@@ -89,4 +99,11 @@ def score_row(row: Row, models: Sequence[Model], poses: str) -> Scored:
         for action in by_seed[0]
         if action != "mean of frames"
     }
-    return Scored(row=row, numbers=numbers, views=count)
+    seconds = [model.seconds for model in models if model.seconds is not None]
+    return Scored(
+        row=row,
+        numbers=numbers,
+        views=count,
+        damaged=without_size,
+        seconds=Number.of(seconds) if seconds else None,
+    )

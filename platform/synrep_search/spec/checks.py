@@ -229,8 +229,12 @@ class Checks:
         if poses == "synthetic":
             return poses
         near = node.folder / poses if node.folder is not None else Path(poses)
-        folder = (near if near.exists() else Path(poses)).resolve()
         remedy = "make one with `synrep data`, or say `synthetic`"
+        try:
+            folder = (near if near.exists() else Path(poses)).resolve()
+        except OSError as error:  # too long a name, or a circle of links
+            self.problems.add(node.where, "data.poses", f"{error.strerror}: {remedy}")
+            return poses
         if not folder.is_dir():
             rule = f"there is no folder {folder}: {remedy}"
         elif not (folder / "store.json").is_file():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from synrep.config import Section
-from synrep.errors import InputError
+from synrep.errors import InputError, printable
 from synrep_search.spec.problems import shown
 from synrep_search.spec.simplex import Simplex, entries_of
 from synrep_search.spec.suggest import Probe, Row, Scalar
@@ -41,7 +41,7 @@ class Fixed(Section):
 
     def describe(self, name: str) -> list[Row]:
         """One line."""
-        return [Row(name, "fixed", str(self.value))]
+        return [Row(name, "fixed", printable(str(self.value)))]
 
     def probes(self) -> list[Probe]:
         """The constant."""
@@ -259,4 +259,4 @@ def on_step(value: float, low: float, step: float) -> bool:
 
 
 def _listed(options: Any) -> str:
-    return ", ".join(str(option) for option in options)
+    return printable(", ".join(str(option) for option in options))

@@ -7,6 +7,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from synrep.errors import printable
 from synrep_search.errors import Problem, SpecError
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def shown(value: Any) -> str:
     """A value as a user would write it, shortened, without any password in it."""
     text = json.dumps(value, default=str, ensure_ascii=False)
     text = _SECRET_OPTION.sub(r"\1***", _CREDENTIALS.sub("://***@", text))
+    text = printable(text)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 

@@ -161,6 +161,8 @@ class _Builder:
         text = event.value
         if any("\ud800" <= char <= "\udfff" for char in text):
             raise Unreadable("half a surrogate pair is no character", line, column)
+        if "\0" in text:
+            raise Unreadable("a text with a null character names nothing", line, column)
         if self._open and isinstance(self._open[-1].value, dict) and self._keys[-1] is None:
             if text in self._open[-1].value:
                 first = self._open[-1].value[text].where

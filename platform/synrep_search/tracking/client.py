@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+logging.getLogger("mlflow.store.model_registry").setLevel(logging.WARNING)
 
 UNAVAILABLE = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"}
 """Codes of errors that say nothing about what was asked: the same call may work later."""

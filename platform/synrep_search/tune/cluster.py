@@ -14,6 +14,8 @@ for _name, _value in {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # Tells a node that was lost from a process that died; Ray itself asks for one second only.
+    "RAY_timeout_ms_task_wait_for_death_info": "60000",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # files and events per trial that nobody reads
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the driver has its own
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # the ledger is the state
@@ -22,10 +24,12 @@ for _name, _value in {
     os.environ.setdefault(_name, _value)
 
 import ray
+from ray.exceptions import AuthenticationError
 
 from synrep.errors import InputError
 
 REMEDY = "start one with `ray start --head`, or leave --address out"
+TOKEN = "set RAY_AUTH_MODE=token, and have the cluster's token in ~/.ray/auth_token"
 OBJECT_STORE_BYTES = 100 * 2**20
 """Only short JSON texts pass through Ray; poses are memory-mapped files."""
 
@@ -86,8 +90,10 @@ def _connect(address: str | None) -> None:
         return
     try:
         ray.init(address=address, **quiet)
-    except (ConnectionError, ValueError) as error:
-        raise InputError(f"--address {address}", f"no Ray cluster: {error}", REMEDY) from None
+    except (ConnectionError, ValueError, AuthenticationError) as error:
+        reason = str(error).strip().splitlines()[0]
+        remedy = TOKEN if "token" in str(error).lower() else REMEDY
+        raise InputError(f"--address {address}", f"no Ray cluster: {reason}", remedy) from None
 
 
 def _reach(address: str) -> None:

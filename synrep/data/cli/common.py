@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from synrep.errors import printable
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from synrep.data.store import PoseStore
 
 
@@ -29,6 +33,12 @@ def progress_bar() -> Any:
         disable=not console.is_terminal,
         transient=True,
     )
+
+
+def tell(notes: Iterable[str]) -> None:
+    """Print notes beside the output; names in them come from the files that were read."""
+    for note in notes:
+        click.echo(printable(note), err=True)
 
 
 def report(store: PoseStore) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from synrep.data.cli.common import report
+from synrep.data.cli.common import report, tell
 
 
 @click.command()
@@ -65,6 +65,5 @@ def human36m(
         layout=layout, keypoints=keypoints, drop_damaged=drop_damaged, train_on_s8=train_on_s8
     )
     about, splits, notes = read_human36m(Path(root), options)
-    for note in notes:
-        click.echo(note, err=True)
+    tell(notes)
     report(write_store(out, about, splits))

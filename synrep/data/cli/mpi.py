@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from synrep.data.cli.common import listed, progress_bar, report
+from synrep.data.cli.common import listed, progress_bar, report, tell
 
 
 @click.command("mpi-inf-3dhp")
@@ -103,8 +103,7 @@ def mpii(*, root: str, out: str, keep_incomplete: bool) -> None:
     if target.exists():
         raise InputError(str(target), "exists already", "name a new file or delete this one")
     people, notes = read_mpii(Path(root))
-    for note in notes:
-        click.echo(note, err=True)
+    tell(notes)
     kept = people if keep_incomplete else people.complete()
     if not len(kept):
         raise InputError(str(root), "nobody has all 16 joints", "use --keep-incomplete")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synrep.data.cli.common import listed, progress_bar, report
+from synrep.data.cli.common import listed, progress_bar, report, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -195,8 +195,7 @@ def _convert(
     with progress_bar() as progress:
         task = progress.add_task("reading", total=None)
         poses, notes = read(lambda done, total: progress.update(task, completed=done, total=total))
-    for note in notes:
-        click.echo(note, err=True)
+    tell(notes)
     chosen: Mapping[Split, list[str]] = (
         {split: listed(named[split]) for split in ("train", "validation", "test")}
         if any(named.values())

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from synrep.errors import printable
+
 if TYPE_CHECKING:
     from synrep.data.checks import Check
     from synrep.data.store import Poses, PoseStore
@@ -75,7 +77,7 @@ def _print_info(content: dict[str, Any]) -> None:
 
     for key, value in content.items():
         if key != "splits" and value != "":
-            click.echo(f"{key:16}{value}")
+            click.echo(printable(f"{key:16}{value}"))
     table = Table()
     titles = ("split", "poses", "minutes", "clips", "subjects", "actions", "hip to head")
     for title in titles:
@@ -98,8 +100,11 @@ def verify(context: click.Context, store: str, as_json: bool) -> None:
     """Check all of STORE; exit code 1 if a check fails.
 
     \b
-    Looks at checksums, columns, missing joints, units, up axis, bone lengths,
-    left and right, and that no two splits share a subject.
+    Looks at checksums, columns, missing joints, and that no two splits share a
+    subject; in all poses, in each subject's or in each clip, at units, axes and
+    their signs, bone lengths, left and right, L_angle of the true poses, and
+    where they project to; and at the published counts of Human3.6M and
+    MPI-INF-3DHP.
     \b
     Example:
       synrep data verify poses/cmu
@@ -126,7 +131,5 @@ def _print_check(check: Check) -> None:
     colour = {"passed": "green", "warning": "yellow", "failed": "red"}[check.status]
     remedy = f" ({check.remedy})" if check.remedy else ""
     place = Path(check.place).name
-    click.echo(
-        f"{click.style(f'{check.status:8}', fg=colour)}{place}: {check.name}: "
-        f"{check.detail}{remedy}"
-    )
+    found = printable(f"{place}: {check.name}: {check.detail}{remedy}")
+    click.echo(click.style(f"{check.status:8}", fg=colour) + found)

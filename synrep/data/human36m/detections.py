@@ -10,7 +10,7 @@ import numpy as np
 from synrep.data.human36m.h5 import read_datasets
 from synrep.data.human36m.protocol import CAMERAS, SUBJECTS, recording_name
 from synrep.data.human36m.videopose3d import nested
-from synrep.data.npz import read_npz
+from synrep.data.npz import as_array, read_npz
 from synrep.errors import DamagedError, InputError
 from synrep.keypoints import conversion, joints_by_name
 from synrep.skeleton import HUMAN36M_17
@@ -127,7 +127,7 @@ class _Npz:
         points = views[CAMERAS.index(camera)]
         if points is None:
             return None
-        return _as_17(np.asarray(points), self.joints, place, reorder=self.reorder)
+        return _as_17(as_array(points, place), self.joints, place, reorder=self.reorder)
 
 
 def _open_npz(path: Path, detector: Detector) -> _Npz:

@@ -28,6 +28,26 @@ def needs(path: Path, package: str) -> InputError:
     )
 
 
+def refuse_elsewhere(file: Any, name: str, path: Path) -> None:
+    """Refuse an array whose content is in another file, wherever the name of that leads.
+
+    Args:
+        file: opened with h5py.
+        name: of the array.
+        path: of the file, for the message.
+
+    Raises:
+        DamagedError: it is.
+    """
+    import h5py  # noqa: PLC0415 - slow to load
+
+    elsewhere = isinstance(file.get(name, getlink=True), h5py.ExternalLink)
+    if not elsewhere and isinstance(item := file.get(name), h5py.Dataset):
+        elsewhere = bool(item.external) or item.is_virtual
+    if elsewhere:
+        raise DamagedError(str(path), f"{name} is kept in another file", _AGAIN)
+
+
 def read_datasets(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
     """The arrays of these names that a file has.
 
@@ -44,6 +64,7 @@ def read_datasets(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
     try:
         with h5py.File(path, "r") as file:
             for name in names:
+                refuse_elsewhere(file, name, path)
                 if not isinstance(dataset := file.get(name), h5py.Dataset):
                     continue
                 if dataset.size is None or dataset.size > LIMIT or dataset.dtype.kind not in "iuf":

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from synrep.data.human36m.layouts import MARKS, Recording, of_32
 from synrep.data.human36m.protocol import SUBJECTS, order_of, recording_name
-from synrep.data.npz import read_npz
+from synrep.data.npz import as_array, read_npz
 from synrep.errors import DamagedError
 
 if TYPE_CHECKING:
@@ -34,7 +32,7 @@ def recordings(folder: Path) -> Iterator[Recording]:
     for subject, name in sorted(found, key=lambda key: order_of(*key)):
         place = f"{path}, {subject} {name}"
         yield Recording(
-            subject, name, of_32(np.asarray(found[subject, name]), 1000.0, place), place
+            subject, name, of_32(as_array(found[subject, name], place), 1000.0, place), place
         )
 
 

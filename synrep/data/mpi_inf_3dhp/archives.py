@@ -17,7 +17,7 @@ from synrep.data.mpi_inf_3dhp.recording import (
     common_length,
     frames,
 )
-from synrep.data.npz import read_npz
+from synrep.data.npz import as_array, read_npz
 from synrep.errors import InputError
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def test_sequences(path: Path) -> Iterator[SequenceRead]:
         points, poses = _arrays(path, name, view)
         if "valid" not in view:
             raise InputError(str(path), f"{name} has no 'valid'", _REMEDY)
-        valid = np.ravel(view["valid"]) != 0
+        valid = np.ravel(as_array(view["valid"], f"{path}: valid of {name}")) != 0
         lengths = {"data_2d": len(points), "data_3d": len(poses), "valid": len(valid)}
         count, notes = common_length(lengths, name, str(path))
         rows = np.flatnonzero(valid[:count])

@@ -5,12 +5,14 @@ Axes: F frames of a file, T frames that are kept.
 
 from __future__ import annotations
 
-import zlib
+import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from synrep.data.human36m.h5 import refuse_elsewhere
 from synrep.data.mpi_inf_3dhp.joints import FROM_17, FROM_28, JOINTS_28, RELEVANT_17
+from synrep.data.mpi_inf_3dhp.matlab_limits import check_mat
 from synrep.data.mpi_inf_3dhp.published import ACTIVITIES, FPS, FRAMES
 from synrep.data.mpi_inf_3dhp.recording import (
     Recording,
@@ -44,20 +46,22 @@ def load_mat(path: Path, variables: Sequence[str], **options: Any) -> dict[str, 
     import scipy.io  # noqa: PLC0415 - takes a while to load
 
     try:
-        stream = path.open("rb")
+        raw = path.read_bytes()
     except OSError as error:
         raise InputError(str(path), f"can't be opened: {error.strerror}") from None
     try:
-        with stream:
-            content = scipy.io.loadmat(stream, variable_names=list(variables), **options)
+        check_mat(raw)
+        stream = io.BytesIO(raw)
+        content = scipy.io.loadmat(stream, variable_names=list(variables), **options)
     except NotImplementedError:
         raise InputError(
             str(path),
             "is of MATLAB's version 7.3, the published file is older",
             "get it again, or save it in MATLAB with -v7",
         ) from None
-    except (OSError, ValueError, TypeError, zlib.error, scipy.io.matlab.MatReadError) as error:
-        raise DamagedError(str(path), f"not readable as MATLAB: {error}", _AGAIN) from None
+    except Exception as error:  # noqa: BLE001 - the package raises anything on a damaged file
+        reason = str(error) or type(error).__name__
+        raise DamagedError(str(path), f"not readable as MATLAB: {reason}", _AGAIN) from None
     return {name: value for name, value in content.items() if not name.startswith("__")}
 
 
@@ -219,6 +223,7 @@ def _load_hdf5(path: Path, names: Sequence[str]) -> dict[str, Any]:
     try:
         with h5py.File(path) as file:
             for name in names:
+                refuse_elsewhere(file, name, path)
                 item = file.get(name)
                 if isinstance(item, h5py.Dataset) and item.dtype.kind in "biuf":
                     if item.size is None or item.size > LIMIT:

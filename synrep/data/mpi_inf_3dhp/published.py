@@ -1,4 +1,10 @@
-"""What MPI-INF-3DHP consists of, as published: sequences, frames, cameras, activities."""
+"""What MPI-INF-3DHP consists of, as published: sequences, frames, cameras, activities.
+
+Test scenes, by the test set's own notes: TS1 and TS2 in the studio with a green screen, TS3 and TS4
+in it without, TS5 and TS6 outdoors. Neither these notes nor any public reader that was looked at
+states the frame rate of the test sequences. 25 is assumed; scores do not depend on it, the speed of
+a drawn clip does.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +22,7 @@ FRAMES = {
 """Usable frames and frames a second of each training sequence (`mpii_get_sequence_info.m`)."""
 
 VALID_FRAMES = {"TS1": 603, "TS2": 540, "TS3": 505, "TS4": 553, "TS5": 276, "TS6": 452}
-"""Frames of each test sequence that are scored; 2929 in all."""
+"""Frames of each test sequence that are scored; 2929 in all, 728 of them outdoors."""
 
 ACTIVITIES = (
     "Standing/Walking", "Exercising", "Sitting", "Reaching/Crouching", "On The Floor",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from synrep.data.npz import as_array
 from synrep.errors import InputError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def frames(values: Any, joints: int, axes: int, place: str) -> NDArray[np.float6
     Raises:
         InputError: it has another shape, no frames, or no numbers.
     """
-    array = np.asarray(values)
+    array = as_array(values, place)
     shape = array.shape
     if array.dtype.kind not in "iuf":
         raise InputError(place, f"holds {array.dtype} instead of numbers")

@@ -33,7 +33,7 @@ def test_prepare_synthetic_then_verify_and_info(tmp_path: Path) -> None:
 
     verified = invoke("verify", store)
     assert verified.exit_code == 0
-    assert verified.output.endswith("26 checks, 0 failed, 0 warnings\n")
+    assert verified.output.endswith("38 checks, 0 failed, 0 warnings\n")
     assert "passed  train.parquet: knees: bent knees point forward in 100.0 %" in verified.output
 
     shown = invoke("info", store)

@@ -251,7 +251,8 @@ def test_store_and_views(folder: Folder, tmp_path: Path, monkeypatch: pytest.Mon
     header = PoseStore.open(out).header
     assert (header.name, header.frame, header.up) == ("3dhp", "camera", "-y")
     assert "research" in header.licence
-    assert all(check.status == "passed" for check in PoseStore.open(out).verify())
+    told = [check.name for check in PoseStore.open(out).verify() if check.status != "passed"]
+    assert told == ["published counts"], "most sequences are missing"
     views = open_views(DataConfig(poses=str(out)), "train")
     univ, annot2 = (
         np.concatenate([store[f"S1/Seq1/cam{camera}"] for camera in CHEST_5])

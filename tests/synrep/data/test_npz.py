@@ -192,8 +192,7 @@ def test_deep_and_repeated_nesting_ends(tmp_path: Path) -> None:
     for _ in range(200):
         wide = (wide, wide)
     pickled = pickle.dumps(np.array({"a": wide}, object))
-    content = read_npz(write_member(tmp_path / "wide.npz", pickled))["data"].item()
-    assert content["a"][0] is content["a"][1]
+    refused(write_member(tmp_path / "wide.npz", pickled), "nested more than")
 
 
 def patched(path: Path, offset: int, signature: bytes, value: int) -> None:

@@ -411,10 +411,10 @@ def test_people_lying_down_are_a_warning(
 
 
 def test_mirrored_poses_fail(raw_store: Callable[..., Path], person: NDArray[np.float32]) -> None:
-    """Swapped sides turn knees and noses backward: both checks fail."""
+    """Swapped sides turn knees, noses and faces backward: all checks of them fail."""
     mirrored = person * np.array([1, -1, 1], np.float32)
     store = PoseStore.open(raw_store(joints=np.repeat(mirrored[None], 12, axis=0)))
-    assert failed(store) == ["knees", "nose"]
+    assert failed(store) == ["knees", "nose", "L_angle", "sides"]
 
 
 def test_bones_that_stretch_are_a_warning(

@@ -72,7 +72,7 @@ def test_ablation(poses, tmp_path) -> None:
         wanted = {"kcs.weighting": {"family": "tanh"}, "reprojection": "sync"}
         if trial.record.values == wanted:
             file = opened.checkpoints(trial.number)[0].file
-            folder = out / "ablation-poses" / trial_folder(trial.number)
+            folder = out / "ablation-poses" / trial_folder(trial.number, trial.record.key)
             values.append(mean_of_actions(Trained.read(folder / file), poses))
     opened.close()
     assert len(values) == 2
@@ -195,6 +195,15 @@ def test_benchmark(poses, tmp_path) -> None:
         if line["action"] == "mean of actions"
     }
     assert len(ours) == 18
+    lines = csv.DictReader((out / "benchmark.csv").read_text().splitlines())
+    seconds = {line["row"]: line["seconds a training"] for line in lines}
+    opened = ledger(out, "benchmark-poses-kudo")
+    (attempt,) = opened.index.trials()[0].record.attempts
+    opened.close()
+    assert 0 < attempt.ended - attempt.started < 120
+    assert float(seconds["Kudo-like"]) == pytest.approx(attempt.ended - attempt.started, abs=1e-3)
+    assert seconds["Mean depth"] == ""
+    assert "seconds a training" in done.output
     assert ours["Perfect depth", "mpjpe_mm"] < 30 < ours["Ours", "mpjpe_mm"]
     assert ours["Ours, sized by bone length", "mpjpe_mm"] != ours["Ours", "mpjpe_mm"]
     names = {path.name for path in out.iterdir() if path.is_dir()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 
 import numpy as np
@@ -51,6 +52,25 @@ def test_the_paper_stands_beside_its_own_data_only() -> None:
     elsewhere = render.summary(rows, {"poses": "cmu"}, [])
     assert "|  | 51.0 ± 1.0 |  | 2 | 7 |" in elsewhere[2]
     assert not any("paper" in line for line in render.by_action(rows, {"poses": "cmu"}))
+
+
+def test_seconds_and_damaged_views_are_told() -> None:
+    """Where something was trained or is damaged; a row that was not trained has no seconds."""
+    plain = scored("Mean depth", [50.0])
+    trained = dataclasses.replace(
+        scored("Ours", [50.0, 52.0]), seconds=Number.of([10.0, 14.0]), damaged=3
+    )
+    lines = render.summary([plain, trained], {"poses": "cmu"}, [])
+    assert lines[0].endswith("| views | seconds a training |")
+    assert lines[2].endswith("| 1 | 7 |  |")
+    assert lines[3].endswith("| 2 | 7 | 12.0 ± 2.0 |")
+    assert len({line.count("|") for line in lines[:4]}) == 1
+    assert [line for line in lines if "seconds overlap" in line]
+    assert [line for line in lines if line.startswith("- 3 of 7 views are damaged")]
+    before = render.summary([plain], {"poses": "cmu"}, [])
+    assert "seconds" not in "".join(before)
+    rows = list(csv.DictReader(io.StringIO(render.as_csv([plain, trained], {"poses": "cmu"}))))
+    assert [row["seconds a training"] for row in rows] == ["", "", "12.000", "12.000"]
 
 
 def test_csv() -> None:

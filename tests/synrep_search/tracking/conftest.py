@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import time
-import urllib.request
 import uuid
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,8 +17,11 @@ from synrep_search.paths import SearchPaths
 from synrep_search.spec import load_spec
 from synrep_search.tracking.client import open_client
 from synrep_search.tracking.delivery import Delivery
-from synrep_search.tracking.ui import command, environment, free_port
+from synrep_search.tracking.ui import command, environment
 from synrep_search.view import SearchView
+
+from tests.services import MlflowServer
+from tests.services.process import LOCALHOST, answers, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,43 +39,16 @@ search: {minimize: loss, trials: 3}
 """
 
 
-class Server:
+class Server(MlflowServer):
     """An MLflow server on a SQLite store, started as `synrep-search ui` starts it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.store = f"sqlite:///{folder / 'mlflow.db'}"
-        self.port = free_port("127.0.0.1", 0)
-        self.uri = f"http://127.0.0.1:{self.port}"
-        self._process: subprocess.Popen[bytes] | None = None
+    def command(self) -> list[str]:
+        """As the command says it."""
+        return command(self.store, LOCALHOST, self.port)
 
-    def start(self) -> None:
-        """Start it and wait until it answers."""
-        words = command(self.store, "127.0.0.1", self.port)
-        with (self.folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(words, env=environment(), stdout=log, stderr=log)
-        wait_until_up(f"{self.uri}/health")
-
-    def stop(self) -> None:
-        """End it and what it started, and wait until it has ended."""
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(20)
-            self._process = None
-
-
-def wait_until_up(address: str, seconds: float = 60) -> None:
-    """Wait until an address answers."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            urllib.request.urlopen(address, timeout=2).close()
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-        else:
-            return
+    def environment(self) -> dict[str, str]:
+        """Likewise."""
+        return environment()
 
 
 class Tracked:
@@ -163,21 +135,10 @@ class Tracked:
         return sorted((row.step, row.value) for row in rows)
 
 
-@contextmanager
-def served(folder: Path) -> Iterator[Server]:
-    """A server that ends with the block."""
-    server = Server(folder)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
-
-
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The server that the tests share; they use searches of their own."""
-    with served(tmp_path_factory.mktemp("server")) as running:
+    with Server(tmp_path_factory.mktemp("server")) as running:
         yield running
 
 
@@ -196,7 +157,7 @@ def tracked(server: Server, tmp_path: Path) -> Tracked:
 @pytest.fixture(scope="session")
 def wait_for() -> Callable[[str], None]:
     """Waits until an address answers."""
-    return wait_until_up
+    return lambda address: wait_until(lambda: answers(address), address)
 
 
 @pytest.fixture(scope="session")

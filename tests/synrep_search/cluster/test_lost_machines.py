@@ -1,0 +1,118 @@
+"""A search on a cluster that loses nodes and its driver ends as if nothing had happened."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from synrep_search.ledger.records import Trial
+
+TRIALS, REPORTS = 4, 12
+
+# Nothing that hangs on timing: points are drawn by number, and every trial runs its full length.
+SEARCH = f"""\
+train:
+  iterations: 720
+  reports: {REPORTS}
+  batch_size: 32
+  generator.width: 32
+  generator.dropout: 0.1
+  reprojection_network.width: 32
+  critic.branch_width: 16
+  evaluation.views: 256
+space:
+  loss.lambda_angle: {{log: [0.1, 10]}}
+  optim.lr_generator: {{log: [1e-4, 1e-3]}}
+search: {{minimize: validation/mpjpe_mm, trials: {TRIALS}, sampler: {{random: {{seed: 3}}}}}}
+resources: {{fuse: off}}
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """What became of the search, and of the same one left alone."""
+
+    search: Any
+    home: Path
+    alone: Any
+
+    def trials(self) -> list[Trial]:
+        """As the ledger has them."""
+        with closing(self.search.opened()) as ledger:
+            return ledger.index.trials()
+
+
+@pytest.fixture(scope="module")
+def story(place, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """Two nodes and the driver lose power; another machine goes on with one node less."""
+    search = place.search(SEARCH)
+    driver = search.launch()
+    try:
+        search.wait_for_reports(driver, 4)
+        place.ray.kill_node(0)
+        search.wait_for_reports(driver, 12)
+        place.ray.kill_node(1)
+        with ThreadPoolExecutor() as pool:
+            added = pool.submit(place.ray.add_node)
+            search.wait_for_reports(driver, 20)
+            added.result()
+    finally:
+        driver.kill()
+        driver.wait()
+    home = tmp_path_factory.mktemp("elsewhere")
+    search.finish(search.begin("resume", search.uri, home=home))
+    return Story(search=search, home=home, alone=place.alone(SEARCH))
+
+
+@pytest.mark.timeout(1200)
+def test_a_disturbed_trial_ends_like_one_left_alone(story) -> None:
+    """Bit for bit: all metrics of all reports, and the bytes of the checkpoints."""
+    reports = story.search.reports()
+    assert reports == story.alone
+    assert all(len(steps) == REPORTS for steps in reports.values())
+
+
+def test_no_trial_is_lost_or_doubled(story) -> None:
+    """Numbers go on as they would have, and all trials reach their end."""
+    trials = story.trials()
+    assert [trial.number for trial in trials] == list(range(TRIALS))
+    assert {trial.state for trial in trials} == {"completed"}
+    assert len({trial.record.key for trial in trials}) == TRIALS
+
+
+def test_lost_machines_are_held_against_no_trial(story) -> None:
+    """The causes are on record; none of them counts as a failure of the trial."""
+    trials = story.trials()
+    causes = [attempt.cause for trial in trials for attempt in trial.record.attempts]
+    assert causes.count("its node was lost") >= 2
+    assert causes.count("interrupted: the driver died") >= 1
+    assert all(trial.record.failures == 0 for trial in trials)
+
+
+def test_mlflow_has_one_run_a_trial_with_its_values(story) -> None:
+    """Each with every step once, whatever was delivered before the driver died."""
+    runs = story.search.runs()
+    assert sorted(runs) == [-1, *range(TRIALS)]
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    for number, steps in story.alone.items():
+        name = "validation/mpjpe_mm"
+        recorded = {step: metrics[name] for step, (metrics, _) in steps.items()}
+        assert story.search.history(runs[number], name) == recorded
+
+
+def test_the_best_generator_is_where_it_is_looked_for(place, story) -> None:
+    """With the machine that ended the search, and with its run, whose files are in the store."""
+    with closing(story.search.opened()) as ledger:
+        best = ledger.index.first()
+    assert best is not None
+    assert (story.home / story.search.name / "best" / "generator.safetensors").exists()
+    run = story.search.runs()[best.number].info
+    kept = place.objects.names(prefix=f"mlflow/{run.experiment_id}/{run.run_id}/artifacts/")
+    assert any(key.endswith("generator.safetensors") for key in kept)
