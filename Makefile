@@ -9,7 +9,7 @@ QUICKSTART := quickstart
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test check format bench lock clean
+.PHONY: faults help setup quickstart test check format bench lock clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ format: setup ## Format the code and mend what the linter can
 
 bench: setup ## Run every script in benchmarks/; leave the machine alone meanwhile
 	@set -e; for script in $(sort $(wildcard benchmarks/[a-z]*.py)); do echo "# $$script"; $(BIN)/python $$script; done
+
+faults: setup ## Inject faults into searches, and prove that nothing is lost; goes on where it was interrupted
+	$(BIN)/python -m tests.faults --out docs/reliability.json $(ARGS)
 
 lock: ## Pin what .venv holds now in requirements.lock
 	@echo "# Every package of the environment, exactly; 'make lock' writes this file." > requirements.lock.tmp

@@ -11,9 +11,10 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
@@ -54,7 +55,7 @@ class CheckpointRef(Section):
 
     file: str
     iteration: int
-    sha256: str
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 def save_checkpoint(storage: Storage, state: State, iteration: int) -> CheckpointRef:

@@ -37,24 +37,22 @@ class Copies:
         self._paths = paths
         self._ended = threading.Event()
         self._said = ""
-        elsewhere = search.checkpoints.local_path != paths.folder
-        self._needed = elsewhere and search.ledger.is_file
         self._thread = threading.Thread(target=self._run, name="copies", daemon=True)
 
     def __enter__(self) -> Self:
-        if self._needed:
+        if self._search.copied:
             self._search.ledger.outbox.hold()
             self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
-        if self._needed:
+        if self._search.copied:
             self._thread.join()
 
     def last(self) -> None:
         """Copy the ledger now, whatever was copied before."""
-        if self._needed:
+        if self._search.copied:
             self._try()
 
     def _run(self) -> None:

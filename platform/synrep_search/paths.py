@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from synrep.errors import InputError
 from synrep.storage import Storage
 from synrep_search.errors import LedgerError
 
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 
     from synrep_search.spec import SearchSpec
 
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+"""What a search can be called."""
+LEDGER_URL = re.compile(r"(sqlite|postgresql)(\+[a-z0-9]+)?://\S*")
+"""Where its ledger can be."""
 LEDGER_FILE, NOTE_FILE = "ledger.sqlite", "search.json"
 
 
@@ -41,9 +47,14 @@ class SearchPaths:
     Args:
         home: of all searches.
         name: of this one.
+
+    Raises:
+        LedgerError: no search can be called so.
     """
 
     def __init__(self, home: Path, name: str) -> None:
+        if not NAME.fullmatch(name):
+            raise LedgerError(f"{name!r} is not the name of a search")
         self.home = home
         self.name = name
         self.folder = home / name
@@ -82,7 +93,7 @@ class SearchPaths:
             return spec.ledger or f"sqlite:///{self.ledger_file}"
         note = self.folder / NOTE_FILE
         if note.exists():
-            return str(json.loads(note.read_text(encoding="utf-8"))["ledger"])
+            return _noted(note)
         if not self.ledger_file.exists():
             known = ", ".join(names(self.home)) or "none"
             raise LedgerError(f"no search {self.name!r} in {self.home} (there are: {known})")
@@ -93,17 +104,24 @@ class SearchPaths:
 
         Raises:
             LedgerError: it holds a search of that name.
+            InputError: it can't be used.
         """
         storage = self.storage(spec)
         if storage.local_path == self.folder:
             return
-        if storage.exists(LEDGER_FILE) or storage.exists(NOTE_FILE):
+        try:
+            taken = storage.exists(LEDGER_FILE) or storage.exists(NOTE_FILE)
+            if spec.ledger and not taken:
+                storage.write(NOTE_FILE, _note(spec.ledger))
+        except OSError as error:
+            reason = str(error).strip().splitlines()[0]
+            rule = f"can't be used: {reason}"
+            raise InputError(f"storage {storage.uri}", rule, "see to it, then launch") from None
+        if taken:
             raise LedgerError(
                 f"{storage.uri} holds a search already: go on with it by `synrep-search resume "
                 f"{storage.uri}`, or launch under another name with --name"
             )
-        if spec.ledger:
-            storage.write(NOTE_FILE, _note(spec.ledger))
 
     def note_ledger(self, url: str) -> None:
         """Remember a ledger that is not in this folder."""
@@ -118,6 +136,17 @@ class SearchPaths:
     def tracking_uri(self, spec: SearchSpec) -> str:
         """MLflow's store: as the specification says, or the home's own."""
         return spec.tracking.uri or f"sqlite:///{self.home / 'mlflow.db'}"
+
+
+def _noted(note: Path) -> str:
+    """The address in a note."""
+    try:
+        url = json.loads(note.read_text(encoding="utf-8"))["ledger"]
+    except (OSError, ValueError, KeyError, TypeError):
+        url = None
+    if not isinstance(url, str) or not LEDGER_URL.fullmatch(url):
+        raise LedgerError(f"{note} does not say where the ledger is: write it anew, or remove it")
+    return url
 
 
 def _note(url: str) -> bytes:

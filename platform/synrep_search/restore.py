@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing, suppress
+from contextlib import closing
 from itertools import chain, repeat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from synrep.checkpoint import identify_checkpoint, newest_checkpoints
-from synrep.errors import DamagedError
 from synrep.storage import Storage
 from synrep_search.errors import LedgerError
 from synrep_search.ledger.database import UNREACHABLE
 from synrep_search.ledger.ledger import Ledger
-from synrep_search.ledger.outbox import now_ms
-from synrep_search.paths import LEDGER_FILE, NOTE_FILE, SearchPaths, names, trial_folder
+from synrep_search.paths import LEDGER_FILE, NOTE_FILE, SearchPaths, names
+from synrep_search.recovery import recover
 from synrep_search.spec import diff, load_spec
-from synrep_search.trial import HISTORY, TrialReport
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from synrep.checkpoint import CheckpointRef
-    from synrep_search.ledger.records import Trial
     from synrep_search.spec import SearchSpec
 
 
@@ -50,7 +45,9 @@ def restore_copy(uri: str, home: Path) -> SearchPaths:
             Storage.at(paths.folder).write(LEDGER_FILE, storage.read(LEDGER_FILE))
             with closing(Ledger.open(paths.ledger_url(), name)) as ledger:
                 ledger.replace_spec(ledger.spec.model_copy(update={"storage": folder}))
-                _recover(ledger, storage)
+                for trial in ledger.index.trials():
+                    if not trial.ended:
+                        recover(ledger, trial.number, storage)
         else:
             raise LedgerError(f"{uri} holds neither a ledger ({LEDGER_FILE}) nor {NOTE_FILE}")
     return paths
@@ -66,39 +63,6 @@ def when_back(ledger: Ledger) -> Ledger:
             return Ledger.open(ledger.url, ledger.name)
         except (LedgerError, *UNREACHABLE):
             time.sleep(next(pauses))
-
-
-def _recover(ledger: Ledger, storage: Storage) -> None:
-    """Give a ledger the reports that were made after it was copied, and their checkpoints."""
-    for trial in ledger.index.trials():
-        if not trial.ended:
-            checkpoints = storage.child(trial_folder(trial.number, trial.record.key))
-            for report in _later_reports(trial, checkpoints):
-                # The last one of a training is made anew, with all that follows from it.
-                if report.iteration < ledger.spec.train["iterations"]:
-                    ledger.report(report, None, "")
-
-
-def _later_reports(trial: Trial, checkpoints: Storage) -> list[TrialReport]:
-    """Reports that a trial's newest good checkpoint tells of and the ledger does not."""
-    refs: dict[int, CheckpointRef] = {}
-    history: list[dict[str, Any]] = []
-    for name in newest_checkpoints(checkpoints):
-        with suppress(DamagedError):
-            ref, state = identify_checkpoint(checkpoints, name)
-            refs[ref.iteration] = ref
-            history = history or state.meta.get(HISTORY, [])
-    return [
-        TrialReport(
-            number=trial.number,
-            attempt=trial.attempt,
-            checkpoint=refs.get(row["iteration"]),
-            time_ms=now_ms(),
-            **row,
-        )
-        for row in history
-        if row["iteration"] > trial.iteration
-    ]
 
 
 def changed_spec(

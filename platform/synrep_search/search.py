@@ -8,11 +8,13 @@ jobs and tells it what became of them; where trials run is the runner's alone.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from synrep_search.asha import SuccessiveHalving
 from synrep_search.parking import Parking
 from synrep_search.paths import trial_folder
+from synrep_search.recovery import recover
 from synrep_search.spec import trial_config
 from synrep_search.telling import Telling
 from synrep_search.trial import TrialJob
@@ -71,6 +73,8 @@ class Search:
         self.spec = ledger.spec
         self.view = view
         self.checkpoints = paths.storage(self.spec)
+        self.copied = ledger.is_file and self.checkpoints.local_path != paths.folder
+        """Whether the ledger is a file that is to be copied to a storage elsewhere."""
         self.running: dict[int, TrialReport | None] = {}
         """Trials that run now, with their newest report."""
         self.stopping = ""
@@ -115,6 +119,9 @@ class Search:
         trial = self.ledger.begin(parked)
         if trial is None:
             return None
+        if self.copied and trial.attempt == 1:  # a driver before may have lost its beginning
+            with suppress(OSError):
+                trial = recover(self.ledger, trial.number, self.checkpoints)
         self.running[trial.number] = None
         self._telling.trial_begins(trial)
         return TrialJob(

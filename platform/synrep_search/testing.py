@@ -61,6 +61,8 @@ class ScriptConfig(Section):
     """Kills its process here, as Linux does with one that has taken too much memory."""
     hang_at: Iteration = 0
     """Never comes back from here."""
+    stop_at: Iteration = 0
+    """Its whole process stands still from here."""
     once: str = ""
     """File that is made by the first failure and prevents further ones; empty: every time."""
     journal: str = ""
@@ -156,6 +158,7 @@ class ScriptedTraining:
             config.exit_at: lambda: os._exit(config.exit_code),
             config.kill_at: lambda: os.kill(os.getpid(), signal.SIGKILL),
             config.hang_at: _hang,
+            config.stop_at: _stop,
         }
         if at not in acts:
             return
@@ -180,6 +183,10 @@ def _ask_for_memory() -> None:
 def _hang() -> None:
     while True:
         time.sleep(3600)
+
+
+def _stop() -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def _noise(seed: int, iteration: int) -> float:

@@ -210,7 +210,7 @@ def test_other_kinds_are_refused(tmp_path: Path) -> None:
         ({"frames": np.arange(0)}, "do not fit together"),
         ({"frames": np.int64(3)}, "do not fit together"),
         ({"skeleton": "spider"}, "unknown name 'spider'"),
-        ({"poses": np.array([{}], object)}, "not an npz file of plain arrays"),
+        ({"poses": np.array([{}], object)}, "pickled values"),
     ],
 )
 def test_other_npz_files_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
@@ -224,5 +224,5 @@ def test_files_that_are_no_npz_are_refused(tmp_path: Path) -> None:
     path = lifted_file(tmp_path / "a.npz")
     for content in (b"text", path.read_bytes()[:200], b""):
         path.write_bytes(content)
-        with pytest.raises(InputError, match="not an npz file of plain arrays"):
+        with pytest.raises(InputError, match=r"not a whole \.npz file"):
             lifted_scene(path)

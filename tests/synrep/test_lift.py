@@ -313,11 +313,11 @@ def test_unusable_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text("{")
     (tmp_path / "empty").mkdir()
     for name, message in (
-        ("objects.npz", "not an npz file of plain arrays"),
+        ("objects.npz", "pickled values"),
         ("two.npz", "no array 'keypoints', but a, b"),
-        ("bad.npz", "not an npz file"),
-        ("cut.npz", "not an npz file"),
-        ("array.npz", "not an npz file"),
+        ("bad.npz", "not a whole .npz file"),
+        ("cut.npz", "not a whole .npz file"),
+        ("array.npz", "not a whole .npz file"),
         ("none.npz", "it holds no frames"),
         ("bad.json", "not JSON"),
         ("absent.json", "can't be read"),

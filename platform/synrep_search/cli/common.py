@@ -49,4 +49,5 @@ def make_console() -> Console:
 
     # A file or a pipe has no width of its own; $COLUMNS sets one.
     wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 110
-    return Console(width=wide, soft_wrap=False)
+    # Names come from files of others: none of them is markup.
+    return Console(width=wide, soft_wrap=False, markup=False, emoji=False)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -114,24 +115,30 @@ def export(name: str, folder: Path, trial: int | None, home: Path | None) -> Non
 @home_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=5000, show_default=True, help="Another is taken if it is in use.")
-def ui(name: str | None, home: Path | None, host: str, port: int) -> None:
+@click.option("--allowed-hosts", default="", help="Names by which others reach it; with --host.")
+def ui(name: str | None, home: Path | None, host: str, port: int, allowed_hosts: str) -> None:
     """Serve MLflow's pages on the searches of a home; Ctrl-C ends it.
+
+    Other machines are let in with --host, by a password and under the names of --allowed-hosts.
 
     \b
     Examples:
       synrep-search ui
       synrep-search ui paper --port 5001
+      synrep-search ui --host 0.0.0.0 --allowed-hosts mlflow.lab:5000
     """
     from synrep_search.paths import home_dir
-    from synrep_search.tracking.ui import free_port, serve
+    from synrep_search.tracking.address import masked
+    from synrep_search.tracking.ui import check, free_port, serve
 
     uri = f"sqlite:///{home_dir(home) / 'mlflow.db'}"
     if name is not None:
         paths = search_paths(name, home)
         uri = paths.tracking_uri(open_ledger(paths).spec)
     if not uri.startswith("sqlite:///"):
-        click.echo(f"this search is tracked by a server that is running already: {uri}")
+        click.echo(f"this search is tracked by a server that is running already: {masked(uri)}")
         return
+    check(host, allowed_hosts, os.environ)
     chosen = free_port(host, port)
     click.echo(f"MLflow on http://{host}:{chosen} (Ctrl-C ends it)")
-    serve(uri, host, chosen)
+    serve(uri, host, chosen, allowed_hosts)

@@ -12,13 +12,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from optuna.trial import FrozenTrial, TrialState
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from synrep.checkpoint import CheckpointRef
 from synrep.config import Section
+from synrep_search.errors import LedgerError
 
 State = Literal["waiting", "running", "completed", "stopped_early", "diverged", "failed"]
 
@@ -79,7 +80,7 @@ class Record(Section):
     state: State
     values: dict[str, Any]
     seed: int
-    key: str
+    key: Annotated[str, Field(pattern="^[0-9a-f]{8,64}$")]
     cause: str = ""
     failures: int = 0
     shared_failures: int = 0
@@ -134,6 +135,13 @@ class Trial(Section):
 
     @classmethod
     def of(cls, frozen: FrozenTrial, rungs: dict[int, float]) -> Trial:
-        """From Optuna's trial and the values of our reports."""
-        record = Record.model_validate_json(frozen.user_attrs[RECORD])
+        """From Optuna's trial and the values of our reports.
+
+        Raises:
+            LedgerError: what the study says of it was not written by us.
+        """
+        try:
+            record = Record.model_validate_json(frozen.user_attrs[RECORD])
+        except (ValidationError, KeyError):
+            raise LedgerError(f"the ledger's record of trial {frozen.number} is damaged") from None
         return cls(number=frozen.number, params=frozen.params, record=record, rungs=rungs)

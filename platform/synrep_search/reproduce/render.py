@@ -85,7 +85,8 @@ def by_action(scored: Sequence[Scored], stores: Mapping[Role, str]) -> list[str]
     for one in scored:
         shown.setdefault(tuple(one.numbers), []).append(one)
     for actions, rows in shown.items():
-        lines += ["", f"| row | measure | {' | '.join(actions)} |"]
+        heads = " | ".join(action.replace("|", r"\|") for action in actions)
+        lines += ["", f"| row | measure | {heads} |"]
         lines.append("|---|---|" + "--:|" * len(actions))
         for one in rows:
             head = f"{one.row.label} | {MEASURES[one.row.measure]}"
@@ -147,7 +148,7 @@ def as_csv(scored: Sequence[Scored], stores: Mapping[Role, str]) -> str:
                 [
                     one.row.label,
                     one.row.measure,
-                    action,
+                    _no_formula(action),
                     "" if told is None else told,
                     f"{number.mean:.3f}",
                     error,
@@ -157,3 +158,8 @@ def as_csv(scored: Sequence[Scored], stores: Mapping[Role, str]) -> str:
                 ]
             )
     return text.getvalue()
+
+
+def _no_formula(text: str) -> str:
+    """A name from a pose store as a cell that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(tuple("=+-@\t\r")) else text

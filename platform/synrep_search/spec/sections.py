@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from synrep.config import Section
+from synrep_search.paths import LEDGER_URL, NAME
 from synrep_search.spec.model import Asha, RandomSampler, SearchSection, Tpe
 from synrep_search.spec.problems import explain, holds_secret, shown, unknown
 
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
 
 Part = TypeVar("Part", bound=Section)
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _METRIC = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")  # as far as MLflow's keys go
-_LEDGER = re.compile(r"(sqlite|postgresql)(\+[a-z0-9]+)?://\S*")
 _SAMPLERS: dict[str, type[Section]] = {"tpe": Tpe, "random": RandomSampler}
 DEFAULT_METRIC = "validation/mpjpe_mm"
 
@@ -126,7 +125,7 @@ def _early_stopping(node: Node, problems: Problems) -> Asha | None:
 def name_of(node: Node | None, fallback: str, problems: Problems) -> str:
     """The search's name: as given, or else the file's."""
     value = fallback if node is None else node.value
-    if isinstance(value, str) and _NAME.fullmatch(value):
+    if isinstance(value, str) and NAME.fullmatch(value):
         return value
     where = fallback if node is None else node.where
     rule = "must be 1 to 64 letters, digits, `-`, `_` or `.`, starting with a letter or digit, "
@@ -146,7 +145,7 @@ def address(node: Node | None, path: str, problems: Problems) -> str | None:
         variable = ", e.g. PGPASSWORD" if path == "ledger" else ""
         rule = f"holds a password or key: leave it out and give it by the environment{variable}"
         problems.add(node.where, path, rule)
-    elif path == "ledger" and not _LEDGER.fullmatch(node.value):
+    elif path == "ledger" and not LEDGER_URL.fullmatch(node.value):
         rule = "must be a sqlite:// or postgresql:// URL (SQLAlchemy's form), got "
         problems.add(node.where, path, rule + shown(node.value))
     else:

@@ -7,6 +7,8 @@ import os
 import socket
 import threading
 from concurrent.futures import Future
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 # Read by ray when it is imported; a user's own settings win.
@@ -29,7 +31,7 @@ from ray.exceptions import AuthenticationError
 from synrep.errors import InputError
 
 REMEDY = "start one with `ray start --head`, or leave --address out"
-TOKEN = "set RAY_AUTH_MODE=token, and have the cluster's token in ~/.ray/auth_token"
+KEY = "set RAY_AUTH_MODE=token, and have the cluster's token in ~/.ray/auth_token"
 OBJECT_STORE_BYTES = 100 * 2**20
 """Only short JSON texts pass through Ray; poses are memory-mapped files."""
 
@@ -87,13 +89,20 @@ def _connect(address: str | None) -> None:
             object_store_memory=OBJECT_STORE_BYTES,
             **quiet,
         )
+        _close_token()
         return
     try:
         ray.init(address=address, **quiet)
     except (ConnectionError, ValueError, AuthenticationError) as error:
         reason = str(error).strip().splitlines()[0]
-        remedy = TOKEN if "token" in str(error).lower() else REMEDY
+        remedy = KEY if "token" in str(error).lower() else REMEDY
         raise InputError(f"--address {address}", f"no Ray cluster: {reason}", remedy) from None
+
+
+def _close_token() -> None:
+    """Ray writes the token of its cluster for all users of the machine to read."""
+    with suppress(OSError):
+        (Path.home() / ".ray" / "auth_token").chmod(0o600)
 
 
 def _reach(address: str) -> None:

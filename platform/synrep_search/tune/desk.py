@@ -9,7 +9,11 @@ pause, and that a slot stands still.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
+from typing import Any
+
+import ray
 
 
 class Desk:
@@ -22,6 +26,8 @@ class Desk:
 
         self._closed = asyncio.Event()
         self._hung: set[str] = set()
+        self._heard: dict[str, float] = {}
+        self._watches: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
         """All slots are to pause."""
@@ -31,12 +37,36 @@ class Desk:
         """Return when all slots are to pause."""
         await self._closed.wait()
 
+    async def alive(self, slot: str, process: Any, limit_s: float) -> None:
+        """A slot says that it moves; its process is ended if it does not say so again in time.
+
+        Args:
+            slot: its name.
+            process: handle of the actor; the first of a name counts.
+            limit_s: seconds.
+        """
+        if slot not in self._heard:
+            self._watches.add(asyncio.create_task(self._watch(slot, process, limit_s)))
+        self._heard[slot] = time.monotonic()
+
+    async def leave(self, slot: str) -> None:
+        """A slot has ended as it should."""
+        self._heard.pop(slot, None)
+
+    async def _watch(self, slot: str, process: Any, limit_s: float) -> None:
+        while slot in self._heard:
+            if time.monotonic() - self._heard[slot] > limit_s:
+                await self.tell_hung(slot)
+                ray.kill(process)
+                return
+            await asyncio.sleep(limit_s / 10)
+
     async def tell_hung(self, slot: str) -> None:
-        """A slot stands still and ends itself."""
+        """A slot stands still and is ended."""
         self._hung.add(slot)
 
     async def hung(self, slot: str) -> bool:
-        """Whether a slot has ended itself because it stood still."""
+        """Whether a slot was ended because it stood still."""
         return slot in self._hung
 
     async def put(self, slot: str, turn: int, note: str) -> None:

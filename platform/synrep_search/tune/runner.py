@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray import tune
 from ray.tune.error import TuneError
+from ray.tune.execution import class_cache
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from synrep_search.tune.bridge import SlotScheduler, SlotSearcher
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
 
 MOST_FUSED = 32
 """Trials that `fuse: auto` considers for a slot: more gain little, and more are lost with it."""
+
+# Tune would put these on the command line of each process that it starts, for all to read; nodes
+# have their own.
+class_cache.ENV_VARS_TO_PROPAGATE.difference_update(
+    {name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
+)
 
 # Tune calls a search with failed trials an error; ours are in the ledger, and retried.
 logging.getLogger("ray.tune").setLevel(logging.CRITICAL)

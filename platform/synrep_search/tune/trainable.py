@@ -22,6 +22,8 @@ REPORTS = "reports"
 """The only value that passes through Tune, a text: Tune keeps windows of statistics for each number
 that it sees."""
 TELLING_S = 5.0
+SILENT = 2
+"""A process that stands still ends itself; others end it after so many times as long."""
 
 
 class SlotTrainable(Trainable):
@@ -36,8 +38,11 @@ class SlotTrainable(Trainable):
         self._turn = 0
         watch = self._watch
         if watch is None:  # else another slot was here before
-            watch = self._watch = Watch(config[HANG], self._tell_hung)
+            self._hang_s = config[HANG]
+            self._me = ray.get_runtime_context().current_actor
+            watch = self._watch = Watch(self._hang_s, self._tell_hung, self._tell_alive)
             threading.Thread(target=self._listen, name="listen", daemon=True).start()
+        self._tell_alive()
         most, measure = config[MOST], config[MEASURE]
         self._slot = Slot(config[CPU], config[GPU], most=most, measure=measure, paused=watch)
         with watch.training():
@@ -65,12 +70,20 @@ class SlotTrainable(Trainable):
         """
         if self._watch is not None and self._watch.asked:
             return False
+        self.cleanup()
         self.setup(new_config)
         return True
+
+    def cleanup(self) -> None:
+        """Leave the place of a slot."""
+        self._desk.leave.remote(self._name)
 
     def _tell_hung(self) -> None:
         with suppress(RayError):
             ray.get(self._desk.tell_hung.remote(self._name), timeout=TELLING_S)
+
+    def _tell_alive(self) -> None:
+        self._desk.alive.remote(self._name, self._me, SILENT * self._hang_s)
 
     def _listen(self) -> None:
         """Wait for the driver's word that all slots are to pause."""

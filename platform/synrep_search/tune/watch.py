@@ -24,11 +24,16 @@ class Watch:
     Args:
         limit_s: seconds.
         on_hang: told before the process ends.
+        on_move: told again and again while all is well: where it is not told any more, the process
+            stands still as a whole, and others have to end it.
     """
 
-    def __init__(self, limit_s: float, on_hang: Callable[[], None]) -> None:
+    def __init__(
+        self, limit_s: float, on_hang: Callable[[], None], on_move: Callable[[], None]
+    ) -> None:
         self._limit = limit_s
         self._on_hang = on_hang
+        self._on_move = on_move
         self._seen = time.monotonic()
         self._training = False
         self._asked = threading.Event()
@@ -67,3 +72,4 @@ class Watch:
                 faulthandler.dump_traceback(sys.__stderr__ or 2)
                 self._on_hang()
                 os._exit(1)
+            self._on_move()

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from synrep_search.ledger.records import Trial
     from synrep_search.search import Runner
 
-STATES = ["completed", "diverged", "completed", "failed", "completed", "completed", "completed"]
-ATTEMPTS = [1, 1, 2, 2, 2, 1, 2]
+STATES = ["completed", "diverged", "completed", "failed", *["completed"] * 4]
+ATTEMPTS = [1, 1, 2, 2, 2, 1, 2, 2]
 
 
 class Quiet:
@@ -48,7 +48,7 @@ def run(make_spec, tmp_path_factory) -> Iterator[Callable[..., Run]]:
 
     def run(runner: Runner, *, wrong: bool) -> Run:
         home: Path = tmp_path_factory.mktemp("home")
-        files = ["exit", "raise", "hang"]
+        files = ["exit", "raise", "hang", "stop"]
         start: list[dict[str, Any]] = [
             {"x": 0.9},
             {"x": 0.3, "nan_at": 3},
@@ -57,6 +57,7 @@ def run(make_spec, tmp_path_factory) -> Iterator[Callable[..., Run]]:
             {"x": 0.3, "fail_at": 5, "once": str(home / files[1])},
             {"x": -1},
             {"x": 0.5, "hang_at": 5, "once": str(home / files[2])},
+            {"x": 0.6, "stop_at": 5, "once": str(home / files[3])},
         ]
         if not wrong:
             start = [{"x": point["x"]} for point in start]
@@ -68,6 +69,7 @@ def run(make_spec, tmp_path_factory) -> Iterator[Callable[..., Run]]:
                 "exit_at": {"choice": [0, 3]},
                 "fail_at": {"choice": [0, 3, 5]},
                 "hang_at": {"choice": [0, 5]},
+                "stop_at": {"choice": [0, 5]},
                 "once": {"choice": ["", *(str(home / file) for file in files)]},
             },
             start_from=start,
@@ -126,7 +128,7 @@ def test_causes_are_kept(on_ray) -> None:
     assert causes[2] == ["its process died", "completed"]
     assert causes[3] == [said, f"died 2 times, at last: {said}"]
     assert causes[4] == [said, "completed"]
-    assert causes[6] == ["no iteration in 0.05 minutes", "completed"]
+    assert causes[6] == causes[7] == ["no iteration in 0.05 minutes", "completed"]
 
 
 def test_interrupted_trials_end_as_those_left_alone(on_ray, calm) -> None:
@@ -162,7 +164,7 @@ def test_the_contract_of_status(on_ray) -> None:
     ]
     states = ["waiting", "running", "completed", "stopped_early", "diverged", "failed"]
     assert found["trials"] == dict.fromkeys(states, 0) | {
-        "completed": 5,
+        "completed": 6,
         "diverged": 1,
         "failed": 1,
     }

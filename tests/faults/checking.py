@@ -1,0 +1,151 @@
+"""What became of a search: nothing may be lost, doubled, wrong, or done again needlessly."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from mlflow import MlflowClient
+from synrep_search.ledger.ledger import Ledger
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from synrep_search.ledger.records import Trial
+
+    from .scene import Line, Scene
+
+ENDED = {"completed": "FINISHED", "stopped_early": "KILLED", "diverged": "FAILED"}
+"""Status of an MLflow run by the state of its trial; no cell's trial may have failed."""
+
+End = dict[int, tuple[str, dict[int, dict[str, float]]]]
+"""State of each trial, and the metrics of each of its reports by iteration."""
+
+
+@dataclass
+class Found:
+    """What was found, in the words of docs/reliability.json.
+
+    Attributes:
+        notes: what is wrong, each in a few words.
+    """
+
+    trials_lost: int = 0
+    trials_doubled: int = 0
+    runs_wrong: int = 0
+    work_repeated_iterations: int = 0
+    allowed_iterations: int = 0
+    interrupted_trials: int = 0
+    end_equal: bool = True
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def right(self) -> bool:
+        """Whether all promises were kept."""
+        lost = self.trials_lost + self.trials_doubled + self.runs_wrong
+        within = self.work_repeated_iterations <= self.allowed_iterations
+        return not lost and within and self.end_equal
+
+
+def end_of(scene: Scene) -> End:
+    """How a search has ended."""
+    with closing(Ledger.open(scene.ledger_url, scene.name)) as ledger:
+        return {
+            trial.number: (
+                trial.state,
+                {
+                    event.step: event.payload["metrics"]
+                    for event in ledger.outbox.reports(trial.number)
+                },
+            )
+            for trial in ledger.index.trials()
+        }
+
+
+def check(scene: Scene, alone: End, *, intervals: int = 1) -> Found:
+    """Look at a search that has ended.
+
+    Args:
+        scene: the search.
+        alone: how the same one ends if nobody disturbs it.
+        intervals: checkpoint intervals that an interruption may cost.
+    """
+    found = Found()
+    with closing(Ledger.open(scene.ledger_url, scene.name)) as ledger:
+        trials = ledger.index.trials()
+        target = ledger.target
+    numbers = {trial.number for trial in trials}
+    lost = set(range(target)) - {trial.number for trial in trials if trial.ended}
+    keys = Counter(trial.record.key for trial in trials)
+    doubled = len(trials) - len(numbers) + sum(count - 1 for count in keys.values())
+    found.trials_lost = len(lost)
+    found.trials_doubled = doubled + len(numbers - set(range(target)))
+    if lost:
+        found.notes.append(f"not ended: {sorted(lost)}")
+    found.interrupted_trials = sum(len(trial.record.attempts) - 1 for trial in trials)
+    found.allowed_iterations = found.interrupted_trials * scene.plan.interval * intervals
+    found.work_repeated_iterations = repeated(scene.lines())
+    end = end_of(scene)
+    different = [number for number in alone if end.get(number) != alone[number]]
+    found.end_equal = not different and end.keys() == alone.keys()
+    found.notes += [f"trial {number}: {_difference(end, alone, number)}" for number in different]
+    _check_runs(scene, trials, end, found)
+    return found
+
+
+def repeated(lines: list[Line]) -> int:
+    """Iterations that were done more than once."""
+    done = Counter((line.seed, line.iteration) for line in lines if line.word == "done")
+    return sum(count - 1 for count in done.values())
+
+
+def _difference(end: End, alone: End, number: int) -> str:
+    if number not in end:
+        return "is not there"
+    (state, reports), (wanted, others) = end[number], alone[number]
+    if state != wanted:
+        return f"{state}, not {wanted}"
+    if reports.keys() != others.keys():
+        return f"reports at {sorted(reports)}, not {sorted(others)}"
+    first = next(step for step in sorted(reports) if reports[step] != others[step])
+    return f"other metrics from iteration {first} on"
+
+
+def _check_runs(scene: Scene, trials: list[Trial], end: End, found: Found) -> None:
+    """One run a trial, with its state and each step of each report once, below one parent."""
+    client = MlflowClient(scene.world.mlflow.uri)
+    places = [found.experiment_id for found in client.search_experiments()]
+    wanted = f"tags.`synrep.search` = '{scene.name}'"
+    by_trial: dict[int, list[Run]] = {}
+    token: str | None = ""
+    while token is not None:
+        page = client.search_runs(places, wanted, page_token=token or None)
+        for run in page:
+            by_trial.setdefault(int(run.data.tags.get("synrep.trial", -1)), []).append(run)
+        token = page.token or None
+    parents = by_trial.pop(-1, [])
+    if len(parents) != 1 or parents[0].info.status != "FINISHED":
+        found.runs_wrong += 1
+        found.notes.append(f"parent runs: {[run.info.status for run in parents]}")
+    for number in sorted(by_trial.keys() | {trial.number for trial in trials}):
+        wrong = _wrong_run(client, by_trial.get(number, []), end.get(number))
+        if wrong:
+            found.runs_wrong += 1
+            found.notes.append(f"run of trial {number}: {wrong}")
+
+
+def _wrong_run(client: Any, runs: list[Run], end: Any) -> str:
+    """What is wrong with the runs of a trial; empty if nothing is."""
+    if len(runs) != 1 or end is None:
+        return f"there are {len(runs)}"
+    run, (state, reports) = runs[0], end
+    if run.data.tags.get("synrep.state") != state:
+        return f"tagged {run.data.tags.get('synrep.state')}, not {state}"
+    if run.info.status != ENDED.get(state):
+        return f"status {run.info.status} of a trial that is {state}"
+    for name in sorted({name for metrics in reports.values() for name in metrics}):
+        rows = [(row.step, row.value) for row in client.get_metric_history(run.info.run_id, name)]
+        if sorted(rows) != sorted((step, metrics[name]) for step, metrics in reports.items()):
+            return f"{name} has other rows than the ledger"
+    return ""
