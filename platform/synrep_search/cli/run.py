@@ -209,8 +209,9 @@ def _run(ledger: Ledger, paths: SearchPaths, cluster: Cluster | None) -> None:
             search = run_search(ledger, paths, _runner(cluster), view)
             break
         except LedgerLost as lost:
-            if ledger.is_file:
-                raise
+            if ledger.is_file:  # as with a full disk: it takes somebody to mend that
+                view.say(str(lost))
+                sys.exit(3)
             view.say(f"{lost}; waiting for it")
             ledger = when_back(ledger)
             view.say("the ledger is back")

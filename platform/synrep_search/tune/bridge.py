@@ -12,6 +12,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from synrep_search.trial import TrialReport
+from synrep_search.tune.desk import ENDING, HUNG
 from synrep_search.tune.trainable import MOST, ORDERS, REPORTS, SLOT
 
 if TYPE_CHECKING:
@@ -102,9 +103,12 @@ class SlotScheduler(FIFOScheduler):
         del tune_controller
         slot = trial.trial_id
         cause, preempted = _cause(trial)
-        if not preempted and ray.get(self._desk.hung.remote(slot)):
+        told = "" if preempted else ray.get(self._desk.why.remote(slot))
+        if told == HUNG:
             minutes = self._slots.search.spec.failures.hang_minutes
             cause = f"no iteration in {minutes:g} minutes"
+        elif told == ENDING:
+            cause, preempted = told, True
         self._slots.lost(slot, cause, preempted=preempted)
 
     def choose_trial_to_run(self, tune_controller: TuneController) -> TuneTrial | None:

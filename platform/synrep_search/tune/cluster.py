@@ -26,6 +26,7 @@ for _name, _value in {
     os.environ.setdefault(_name, _value)
 
 import ray
+from ray._private.state import state
 from ray.exceptions import AuthenticationError
 
 from synrep.errors import InputError
@@ -78,6 +79,14 @@ class Cluster:
             self._started.set_result(None)
         # Linux ends Ray's processes together with the thread that started them.
         self._ended.wait()
+
+
+def is_draining(node: str) -> bool:
+    """Whether a node was told to end: it still works for a while, and gets nothing new to do."""
+    try:
+        return node in state.get_draining_nodes()
+    except Exception:  # noqa: BLE001 - Ray has no public way to ask; without an answer it goes on
+        return False
 
 
 def _connect(address: str | None) -> None:

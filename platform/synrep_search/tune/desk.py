@@ -15,6 +15,9 @@ from typing import Any
 
 import ray
 
+HUNG, ENDING = "it stands still", "its machine is about to end"
+"""Why a slot ends."""
+
 
 class Desk:
     """Hands over each note once; whoever comes first, giver or taker, waits for nobody."""
@@ -25,7 +28,7 @@ class Desk:
         )
 
         self._closed = asyncio.Event()
-        self._hung: set[str] = set()
+        self._ends: dict[str, str] = {}
         self._heard: dict[str, float] = {}
         self._watches: set[asyncio.Task[None]] = set()
 
@@ -56,18 +59,18 @@ class Desk:
     async def _watch(self, slot: str, process: Any, limit_s: float) -> None:
         while slot in self._heard:
             if time.monotonic() - self._heard[slot] > limit_s:
-                await self.tell_hung(slot)
+                await self.tell(slot, HUNG)
                 ray.kill(process)
                 return
             await asyncio.sleep(limit_s / 10)
 
-    async def tell_hung(self, slot: str) -> None:
-        """A slot stands still and is ended."""
-        self._hung.add(slot)
+    async def tell(self, slot: str, why: str) -> None:
+        """A slot ends, and Tune will not know why: `HUNG` or `ENDING`."""
+        self._ends[slot] = why
 
-    async def hung(self, slot: str) -> bool:
-        """Whether a slot was ended because it stood still."""
-        return slot in self._hung
+    async def why(self, slot: str) -> str:
+        """Why a slot has ended, if that was told."""
+        return self._ends.get(slot, "")
 
     async def put(self, slot: str, turn: int, note: str) -> None:
         """Leave a note for a slot's turn."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from contextlib import suppress
 from typing import Any
@@ -12,6 +13,8 @@ from ray.exceptions import RayError
 from ray.tune import Trainable
 
 from synrep_search.slot import Orders, Slot
+from synrep_search.tune.cluster import is_draining
+from synrep_search.tune.desk import ENDING, HUNG
 from synrep_search.tune.watch import Watch
 
 DESK, CPU, GPU, SLOT, MOST, MEASURE, HANG, ORDERS = (
@@ -66,10 +69,12 @@ class SlotTrainable(Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Become another slot in this process, which has its libraries loaded already.
 
-        A process that was told to end does not: its machine is about to be taken away.
+        A process that was told to end does so now: its machine is about to be taken away. (To
+        return false would end the slot without a word to our scheduler.)
         """
         if self._watch is not None and self._watch.asked:
-            return False
+            ray.get(self._desk.tell.remote(new_config[SLOT], ENDING))
+            os._exit(0)
         self.cleanup()
         self.setup(new_config)
         return True
@@ -80,10 +85,13 @@ class SlotTrainable(Trainable):
 
     def _tell_hung(self) -> None:
         with suppress(RayError):
-            ray.get(self._desk.tell_hung.remote(self._name), timeout=TELLING_S)
+            ray.get(self._desk.tell.remote(self._name, HUNG), timeout=TELLING_S)
 
     def _tell_alive(self) -> None:
+        """Said again and again; also the time to look whether the node is to end."""
         self._desk.alive.remote(self._name, self._me, SILENT * self._hang_s)
+        if self._watch is not None and is_draining(ray.get_runtime_context().get_node_id()):
+            self._watch.pause()
 
     def _listen(self) -> None:
         """Wait for the driver's word that all slots are to pause."""

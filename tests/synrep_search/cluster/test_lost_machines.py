@@ -116,3 +116,31 @@ def test_the_best_generator_is_where_it_is_looked_for(place, story) -> None:
     run = story.search.runs()[best.number].info
     kept = place.objects.names(prefix=f"mlflow/{run.experiment_id}/{run.run_id}/artifacts/")
     assert any(key.endswith("generator.safetensors") for key in kept)
+
+
+SLOW = """\
+trainer: scripted
+train: {iterations: 300, reports: 2, sleep_s: 15}
+space: {x: {float: [-1, 1]}}
+search: {minimize: loss, trials: 3, sampler: {random: {seed: 1}}}
+resources: {fuse: off}
+"""
+
+
+@pytest.mark.timeout(600)
+def test_a_node_that_is_taken_away_saves_its_trials_first(place) -> None:
+    """Its slot pauses between two reports; the trial goes on from there, and is not to blame."""
+    while sum(node.running for node in place.ray.nodes) < 3:
+        place.ray.add_node()
+    search = place.search(SLOW)
+    driver = search.launch()
+    search.wait_for_reports(driver, 3)
+    place.ray.terminate_node(max(n for n, node in enumerate(place.ray.nodes) if node.running))
+    search.finish(driver)
+    with closing(search.opened()) as ledger:
+        trials = ledger.index.trials()
+    hit = [trial for trial in trials if trial.attempt > 1]
+    assert [trial.record.attempts[0].cause for trial in hit] == ["paused"]
+    assert all(150 < trial.record.paused.iteration < 300 for trial in hit)
+    assert {trial.state for trial in trials} == {"completed"}
+    assert all(trial.record.failures == 0 for trial in trials)

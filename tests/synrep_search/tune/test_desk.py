@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from synrep_search.tune.desk import Desk
+from synrep_search.tune.desk import HUNG, Desk
 
 
 def test_a_note_waits_for_its_taker() -> None:
@@ -50,14 +50,14 @@ def test_notes_are_handed_over_once() -> None:
 def test_the_desk_says_when_to_pause_and_who_stands_still() -> None:
     """Who waits for the end learns of it; a slot that stands still is remembered."""
 
-    async def talk() -> list[bool]:
+    async def talk() -> list[object]:
         desk = Desk()
         waiting = asyncio.create_task(desk.closing())
         await asyncio.sleep(0.01)
         before = waiting.done()
         await desk.close()
         await asyncio.wait_for(waiting, 5)
-        await desk.tell_hung("a")
-        return [before, await desk.hung("a"), await desk.hung("b")]
+        await desk.tell("a", HUNG)
+        return [before, await desk.why("a"), await desk.why("b")]
 
-    assert asyncio.run(talk()) == [False, True, False]
+    assert asyncio.run(talk()) == [False, HUNG, ""]
