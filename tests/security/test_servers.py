@@ -10,6 +10,7 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
+from synrep_search.tracking import ui
 from synrep_search.tracking.ui import (
     ACCOUNTS,
     NEEDED,
@@ -44,9 +45,9 @@ needs_accounts = pytest.mark.skipif(
 )
 
 
-@pytest.mark.skipif(importlib.util.find_spec(NEEDED) is not None, reason="they are installed")
-def test_without_mlflows_accounts_nobody_else_is_let_in() -> None:
+def test_without_mlflows_accounts_nobody_else_is_let_in(monkeypatch) -> None:
     """The message says what to install."""
+    monkeypatch.setattr(ui, "NEEDED", "a_package_that_is_not_installed")
     with pytest.raises(InputError, match=r"mlflow\[auth\]"):
         check(EVERYWHERE, NAMES, {PASSWORD: GOOD_PASSWORD})
 

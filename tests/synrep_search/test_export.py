@@ -13,7 +13,7 @@ from synrep_search.errors import LedgerError
 from synrep_search.export import export_best, export_trial
 from synrep_search.ledger.ledger import Ledger
 from synrep_search.local import run
-from synrep_search.paths import SearchPaths
+from synrep_search.paths import SearchPaths, trial_folder
 from synrep_search.search import Search
 from synrep_search.spec import load_spec
 from synrep_search.view import SearchView
@@ -67,11 +67,12 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A search of three trials: a sound one, one with a damaged checkpoint, one with none."""
     ledger, paths, view = trained(tmp_path_factory.mktemp("home"), SMALL)
     sound, damaged, lost = (trial.number for trial in ledger.index.best(3))
-    folder = paths.folder / "trials"
-    newest = folder / f"{damaged:04d}" / ledger.checkpoints(damaged)[0].file
+    keys = {number: ledger.trial(number).record.key for number in (damaged, lost)}
+    folder = {number: paths.folder / trial_folder(number, key) for number, key in keys.items()}
+    newest = folder[damaged] / ledger.checkpoints(damaged)[0].file
     newest.write_bytes(newest.read_bytes()[:-1] + b"\1")
     for ref in ledger.checkpoints(lost):
-        (folder / f"{lost:04d}" / ref.file).unlink()
+        (folder[lost] / ref.file).unlink()
     export_best(ledger, paths, view)
     return ledger, paths, view, (sound, damaged, lost)
 

@@ -13,7 +13,7 @@ values = st.none() | st.sampled_from([-2.0, -1.0, 0.0, 0.5, 0.5, 1.0, 7.0])
 @st.composite
 def trials(draw) -> Trial:
     """Any of a few trials, in any state and of any value."""
-    record = Record(state=draw(st.sampled_from(STATES)), values={}, seed=0, key="")
+    record = Record(state=draw(st.sampled_from(STATES)), values={}, seed=0, key="0" * 64)
     value = draw(values)
     rungs = {} if value is None else {1: value}
     return Trial(number=draw(st.integers(0, 8)), params={}, record=record, rungs=rungs)

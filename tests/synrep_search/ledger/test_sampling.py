@@ -36,7 +36,7 @@ SYNREP: dict[str, Any] = {
 def trial_of(proposer: Proposer, number: int, state: State, value: float | None) -> Trial:
     """A new trial at the proposed point, which has ended."""
     point = proposer.propose(number)
-    record = Record(state=state, values=point.values, seed=0, key="")
+    record = Record(state=state, values=point.values, seed=0, key="0" * 64)
     rungs = {} if value is None else {2: value + 1, 5: value}
     return Trial(number=number, params=point.params, record=record, rungs=rungs)
 
@@ -140,7 +140,7 @@ def test_diverged_regions_are_avoided(make_spec) -> None:
         points.append(x)
         diverged = x > 0
         record = Record(
-            state="diverged" if diverged else "completed", values=point.values, seed=0, key=""
+            state="diverged" if diverged else "completed", values=point.values, seed=0, key="0" * 64
         )
         value = -10.0 if diverged else (x + 0.5) ** 2
         proposer.learn(Trial(number=number, params=point.params, record=record, rungs={5: value}))
