@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from synrep_search.ledger.records import State
     from synrep_search.trial import TrialReport
 
-SPEC, PROVENANCE, TARGET = "synrep.spec", "synrep.provenance", "synrep.target"
-MLFLOW = "synrep.mlflow"
+SPEC, PROVENANCE = "synrep.spec", "synrep.provenance"
+TARGET, MLFLOW = "synrep.target", "synrep.mlflow"
 EXISTS = (
     "search {name!r} exists already: go on with it by `synrep-search resume {name}`, or launch "
     "under another name with --name"
@@ -52,12 +52,10 @@ class Ledger:
         self._study = optuna.load_study(study_name=name, storage=storage)
         attributes = self._study.user_attrs
         if SPEC not in attributes:
-            raise NoSearch(
-                f"{name!r} in {shown(str(storage.url))} is not a search of ours, or its launch was "
-                "cut off: launch it again"
-            )
-        self.name = name
-        self.url = str(storage.url)
+            where = shown(str(storage.url))
+            rule = "is not a search of ours, or its launch was cut off: launch it again"
+            raise NoSearch(f"{name!r} in {where} {rule}")
+        self.name, self.url = name, str(storage.url)
         self.spec = SearchSpec.model_validate_json(attributes[SPEC])
         self.provenance: dict[str, str] = attributes[PROVENANCE]
         """Code version, data fingerprint, time of creation, and an id of this search alone."""
@@ -269,7 +267,7 @@ class Ledger:
         return self._storage.engine.dialect.name == "sqlite"
 
     def backup(self, path: Path) -> None:
-        """Copy a SQLite ledger to a file while it is in use; see `backup.copy_sqlite`."""
+        """Copy a SQLite ledger to a file; see `backup.copy_sqlite`."""
         copy_sqlite(self._storage.engine, path)
 
     def close(self) -> None:

@@ -26,10 +26,9 @@ class Desk:
         self._notes: defaultdict[tuple[str, int], asyncio.Future[str]] = defaultdict(
             lambda: asyncio.get_running_loop().create_future()
         )
-
         self._closed = asyncio.Event()
         self._ends: dict[str, str] = {}
-        self._heard: dict[str, float] = {}
+        self._heard: dict[str, tuple[str, float]] = {}
         self._watches: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
@@ -40,27 +39,29 @@ class Desk:
         """Return when all slots are to pause."""
         await self._closed.wait()
 
-    async def alive(self, slot: str, process: Any, limit_s: float) -> None:
-        """A slot says that it moves; its process is ended if it does not say so again in time.
+    async def alive(self, process: str, slot: str, actor: Any, limit_s: float) -> None:
+        """The process of a slot says that it moves; it is ended if it does not say so in time.
 
         Args:
-            slot: its name.
-            process: handle of the actor; the first of a name counts.
+            process: id of the actor.
+            slot: that it is now.
+            actor: its handle.
             limit_s: seconds.
         """
-        if slot not in self._heard:
-            self._watches.add(asyncio.create_task(self._watch(slot, process, limit_s)))
-        self._heard[slot] = time.monotonic()
+        if process not in self._heard:
+            self._watches.add(asyncio.create_task(self._watch(process, actor, limit_s)))
+        self._heard[process] = (slot, time.monotonic())
 
-    async def leave(self, slot: str) -> None:
-        """A slot has ended as it should."""
-        self._heard.pop(slot, None)
+    async def leave(self, process: str) -> None:
+        """A process ends as it should."""
+        self._heard.pop(process, None)
 
-    async def _watch(self, slot: str, process: Any, limit_s: float) -> None:
-        while slot in self._heard:
-            if time.monotonic() - self._heard[slot] > limit_s:
+    async def _watch(self, process: str, actor: Any, limit_s: float) -> None:
+        while process in self._heard:
+            slot, heard = self._heard[process]
+            if time.monotonic() - heard > limit_s:
                 await self.tell(slot, HUNG)
-                ray.kill(process)
+                ray.kill(actor)
                 return
             await asyncio.sleep(limit_s / 10)
 

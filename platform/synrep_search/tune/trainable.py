@@ -42,7 +42,9 @@ class SlotTrainable(Trainable):
         watch = self._watch
         if watch is None:  # else another slot was here before
             self._hang_s = config[HANG]
-            self._me = ray.get_runtime_context().current_actor
+            context = ray.get_runtime_context()
+            self._actor, self._process = context.current_actor, context.get_actor_id()
+            self._node = context.get_node_id()
             watch = self._watch = Watch(self._hang_s, self._tell_hung, self._tell_alive)
             threading.Thread(target=self._listen, name="listen", daemon=True).start()
         self._tell_alive()
@@ -75,13 +77,12 @@ class SlotTrainable(Trainable):
         if self._watch is not None and self._watch.asked:
             ray.get(self._desk.tell.remote(new_config[SLOT], ENDING))
             os._exit(0)
-        self.cleanup()
         self.setup(new_config)
         return True
 
     def cleanup(self) -> None:
-        """Leave the place of a slot."""
-        self._desk.leave.remote(self._name)
+        """The process ends."""
+        self._desk.leave.remote(self._process)
 
     def _tell_hung(self) -> None:
         with suppress(RayError):
@@ -89,8 +90,10 @@ class SlotTrainable(Trainable):
 
     def _tell_alive(self) -> None:
         """Said again and again; also the time to look whether the node is to end."""
-        self._desk.alive.remote(self._name, self._me, SILENT * self._hang_s)
-        if self._watch is not None and is_draining(ray.get_runtime_context().get_node_id()):
+        limit_s = SILENT * self._hang_s
+        with suppress(RayError):  # the driver is gone
+            self._desk.alive.remote(self._process, self._name, self._actor, limit_s)
+        if self._watch is not None and is_draining(self._node):
             self._watch.pause()
 
     def _listen(self) -> None:
