@@ -36,7 +36,7 @@ class Copies:
         self._search = search
         self._paths = paths
         self._ended = threading.Event()
-        self._said = ""
+        self._failing = False
         self._thread = threading.Thread(target=self._run, name="copies", daemon=True)
 
     def __enter__(self) -> Self:
@@ -71,14 +71,16 @@ class Copies:
         try:
             self._copy()
         except (OSError, *UNREACHABLE) as error:
-            line = f"the ledger can't be copied to {self._search.checkpoints.uri} ({error})"
-            if not self._said:
-                self._search.view.say(f"{line}; trying again, MLflow waits for it")
-            self._said = line
+            if not self._failing:
+                self._search.view.say(
+                    f"the ledger can't be copied to {self._search.checkpoints.uri} ({error}); "
+                    "trying again, MLflow waits for it"
+                )
+            self._failing = True
         else:
-            if self._said:
+            if self._failing:
                 self._search.view.say("the ledger is copied again")
-            self._said = ""
+            self._failing = False
 
     def _copy(self) -> None:
         ledger, local = self._search.ledger, self._paths.folder / f"{LEDGER_FILE}.copy"

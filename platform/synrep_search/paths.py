@@ -99,8 +99,8 @@ class SearchPaths:
             raise LedgerError(f"no search {self.name!r} in {self.home} (there are: {known})")
         return f"sqlite:///{self.ledger_file}"
 
-    def claim_storage(self, spec: SearchSpec) -> None:
-        """See that a storage elsewhere is free for this search, and note there where its ledger is.
+    def check_storage(self, spec: SearchSpec) -> None:
+        """See that a storage elsewhere is free for this search.
 
         Raises:
             LedgerError: it holds a search of that name.
@@ -111,11 +111,8 @@ class SearchPaths:
             return
         try:
             taken = storage.exists(LEDGER_FILE) or storage.exists(NOTE_FILE)
-            if spec.ledger and not taken:
-                storage.write(NOTE_FILE, _note(spec.ledger))
         except OSError as error:
-            reason = str(error).strip().splitlines()[0]
-            rule = f"can't be used: {reason}"
+            rule = f"can't be used: {str(error).strip() or type(error).__name__}"
             raise InputError(f"storage {storage.uri}", rule, "see to it, then launch") from None
         if taken:
             raise LedgerError(
@@ -123,9 +120,11 @@ class SearchPaths:
                 f"{storage.uri}`, or launch under another name with --name"
             )
 
-    def note_ledger(self, url: str) -> None:
-        """Remember a ledger that is not in this folder."""
-        Storage.at(self.folder).write(NOTE_FILE, _note(url))
+    def note_ledger(self, spec: SearchSpec) -> None:
+        """Remember a ledger that is not in this folder, here and in the search's storage."""
+        note = json.dumps({"ledger": spec.ledger}).encode()
+        Storage.at(self.folder).write(NOTE_FILE, note)
+        self.storage(spec).write(NOTE_FILE, note)
 
     def storage(self, spec: SearchSpec) -> Storage:
         """Where checkpoints go."""
@@ -147,10 +146,6 @@ def _noted(note: Path) -> str:
     if not isinstance(url, str) or not LEDGER_URL.fullmatch(url):
         raise LedgerError(f"{note} does not say where the ledger is: write it anew, or remove it")
     return url
-
-
-def _note(url: str) -> bytes:
-    return json.dumps({"ledger": url}).encode()
 
 
 def trial_folder(number: int, key: str) -> str:

@@ -24,7 +24,7 @@ class StorageFailed(Exception):  # noqa: N818 - what happened, in the slot's own
     """
 
     def __init__(self, error: OSError) -> None:
-        super().__init__(f"the storage failed: {str(error).strip().splitlines()[0][:200]}")
+        super().__init__(f"the storage failed: {str(error).strip() or type(error).__name__}"[:240])
         self.full = error.errno in FULL
 
 

@@ -44,21 +44,21 @@ def test_wishes_are_followed(tmp_path: Path, make_spec) -> None:
     assert paths.tracking_uri(spec) == "http://m:1"
 
 
-def test_searches_of_a_home(tmp_path: Path) -> None:
+def test_searches_of_a_home(tmp_path: Path, make_spec) -> None:
     """A folder with a ledger, or a note where it is, is a search; nothing else is."""
     assert names(tmp_path / "nowhere") == []
     for name in ("b", "a", "empty"):
         (tmp_path / name).mkdir()
     (tmp_path / "b" / LEDGER_FILE).touch()
     (tmp_path / "mlflow.db").touch()
-    SearchPaths(tmp_path, "a").note_ledger("postgresql://db/synrep")
+    SearchPaths(tmp_path, "a").note_ledger(make_spec(ledger="postgresql://db/synrep"))
     assert names(tmp_path) == ["a", "b"]
 
 
-def test_a_noted_ledger_is_found(tmp_path: Path) -> None:
+def test_a_noted_ledger_is_found(tmp_path: Path, make_spec) -> None:
     """The ledger of a search elsewhere is remembered; one in the folder needs no note."""
     paths = SearchPaths(tmp_path, "a")
-    paths.note_ledger("postgresql://db/synrep")
+    paths.note_ledger(make_spec(ledger="postgresql://db/synrep"))
     assert paths.ledger_url() == "postgresql://db/synrep"
     here = SearchPaths(tmp_path, "b")
     here.folder.mkdir()
@@ -66,11 +66,11 @@ def test_a_noted_ledger_is_found(tmp_path: Path) -> None:
     assert here.ledger_url() == f"sqlite:///{here.ledger_file}"
 
 
-def test_an_unknown_search_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_search_is_refused(tmp_path: Path, make_spec) -> None:
     """The message lists what there is; no folder appears."""
     with pytest.raises(LedgerError, match=r"no search 'a' in .*\(there are: none\)"):
         SearchPaths(tmp_path, "a").ledger_url()
-    SearchPaths(tmp_path, "b").note_ledger("sqlite:///x")
+    SearchPaths(tmp_path, "b").note_ledger(make_spec(ledger="sqlite:///x"))
     with pytest.raises(LedgerError, match=r"no search 'a' in .*\(there are: b\)"):
         SearchPaths(tmp_path, "a").ledger_url()
     assert not (tmp_path / "a").exists()

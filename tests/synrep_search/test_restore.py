@@ -82,12 +82,13 @@ def test_a_ledger_on_a_server_is_found_by_its_note(
     """A storage tells where the ledger of its search is; its folders are not needed."""
     spec = make_spec(storage=str(tmp_path / "bucket"), ledger=postgres_url)
     old = SearchPaths(tmp_path / "old", spec.name)
-    old.claim_storage(spec)
+    old.check_storage(spec)
+    old.note_ledger(spec)
     ledgers_on(postgres_url).create(spec)
     paths = restore_copy(str(tmp_path / "bucket" / spec.name), tmp_path / "new")
     assert paths.ledger_url() == postgres_url
     with pytest.raises(LedgerError, match="holds a search already: go on with it by"):
-        old.claim_storage(spec)
+        old.check_storage(spec)
 
 
 def test_a_copy_of_another_name_leaves_nothing(make_search, make_spec, tmp_path: Path) -> None:

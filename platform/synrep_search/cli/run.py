@@ -103,10 +103,10 @@ def launch(
         from synrep_search.ledger.ledger import Ledger
 
         with paths.begun():
-            paths.claim_storage(spec)
+            paths.check_storage(spec)
             ledger = Ledger.create(paths.ledger_url(spec), spec, origin)
             if spec.ledger:
-                paths.note_ledger(spec.ledger)
+                paths.note_ledger(spec)
         _run(ledger, paths, cluster)
 
 
