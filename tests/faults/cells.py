@@ -100,6 +100,7 @@ class Cells:
             "end_equal": found.end_equal,
             "interrupted_trials": found.interrupted_trials,
             "allowed_iterations": found.allowed_iterations,
+            "over_allowed": found.over_allowed,
             "kept": found.right and run.faults > 0 and not run.stuck,
             "seed": self._seed,
             "seconds": round(time.time() - began),

@@ -28,6 +28,7 @@ class Found:
     """What was found, in the words of docs/reliability.json.
 
     Attributes:
+        over_allowed: trials that repeated more than their own interruptions may cost.
         notes: what is wrong, each in a few words.
     """
 
@@ -36,6 +37,7 @@ class Found:
     runs_wrong: int = 0
     work_repeated_iterations: int = 0
     allowed_iterations: int = 0
+    over_allowed: int = 0
     interrupted_trials: int = 0
     end_equal: bool = True
     notes: list[str] = field(default_factory=list)
@@ -43,9 +45,8 @@ class Found:
     @property
     def right(self) -> bool:
         """Whether all promises were kept."""
-        lost = self.trials_lost + self.trials_doubled + self.runs_wrong
-        within = self.work_repeated_iterations <= self.allowed_iterations
-        return not lost and within and self.end_equal
+        wrong = self.trials_lost + self.trials_doubled + self.runs_wrong + self.over_allowed
+        return not wrong and self.end_equal
 
 
 def end_of(scene: Scene) -> End:
@@ -83,9 +84,7 @@ def check(scene: Scene, alone: End, *, intervals: int = 1) -> Found:
     found.trials_doubled = doubled + len(numbers - set(range(target)))
     if lost:
         found.notes.append(f"not ended: {sorted(lost)}")
-    found.interrupted_trials = sum(len(trial.record.attempts) - 1 for trial in trials)
-    found.allowed_iterations = found.interrupted_trials * scene.plan.interval * intervals
-    found.work_repeated_iterations = repeated(scene.lines())
+    _check_repeated(scene, trials, scene.plan.interval * intervals, found)
     end = end_of(scene)
     different = [number for number in alone if end.get(number) != alone[number]]
     found.end_equal = not different and end.keys() == alone.keys()
@@ -94,10 +93,27 @@ def check(scene: Scene, alone: End, *, intervals: int = 1) -> Found:
     return found
 
 
-def repeated(lines: list[Line]) -> int:
-    """Iterations that were done more than once."""
+def _check_repeated(scene: Scene, trials: list[Trial], most: int, found: Found) -> None:
+    """No trial may repeat more iterations than `most` for each of its interruptions."""
+    again = repeated(scene.lines())
+    found.work_repeated_iterations = again.total()
+    for trial in trials:
+        interruptions = len(trial.record.attempts) - 1
+        found.interrupted_trials += interruptions
+        found.allowed_iterations += interruptions * most
+        if again[trial.record.seed] > interruptions * most:
+            found.over_allowed += 1
+            count = again[trial.record.seed]
+            found.notes.append(f"trial {trial.number} repeated {count} for {interruptions}")
+
+
+def repeated(lines: list[Line]) -> Counter[int]:
+    """How many iterations were done again, by the seed of the training."""
     done = Counter((line.seed, line.iteration) for line in lines if line.word == "done")
-    return sum(count - 1 for count in done.values())
+    again: Counter[int] = Counter()
+    for (seed, _), count in done.items():
+        again[seed] += count - 1
+    return again
 
 
 def _difference(end: End, alone: End, number: int) -> str:

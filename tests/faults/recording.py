@@ -117,12 +117,19 @@ def _row(first: list[str], entries: list[dict[str, Any]]) -> str:
 
 
 def _soak(soak: dict[str, Any]) -> str:
-    return (
+    told = (
         f"Soak: {soak['trials']} trials over {soak['nodes']} nodes in {soak['minutes']:.0f} "
         f"minutes with {soak['faults']} faults ({soak['drivers']} drivers): "
         f"{soak['trials_lost']} trials lost, {soak['trials_doubled']} doubled, "
-        f"{soak['runs_wrong']} runs wrong. "
-        f"The driver took at most {max(soak['memory_mb'])} MB (at last "
-        f"{soak['memory_mb'][-1]}) and {max(soak['files'])} open files, and the outbox was at most "
-        f"{soak['outbox_deepest']} events deep."
+        f"{soak['runs_wrong']} runs wrong, ends {'' if soak['end_equal'] else 'not '}equal. "
+        f"{soak['work_repeated_iterations']} iterations were repeated "
+        f"({soak['allowed_iterations']} allowed). The driver had at most {max(soak['files'])} open "
+        f"files, and the outbox was at most {soak['outbox_deepest']} events deep."
+    )
+    if soak["memory_settled_mb"] is None:
+        return told
+    least, most = soak["memory_settled_mb"]
+    return (
+        f"{told} Drivers older than 30 s took {least} to {most} MB once there were 200 trials: "
+        f"{most / least - 1:.0%} apart."
     )

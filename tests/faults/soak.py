@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import click
 import psutil  # type: ignore[import-untyped]
 
 from .checking import check, end_of
@@ -25,12 +26,17 @@ if TYPE_CHECKING:
 
 SAMPLE_S = 5.0
 MOST_SAMPLES = 60
+SETTLED_S = 30.0
+SETTLED_TRIALS = 200
+"""A driver's memory is judged from this age on, and once the search has so many trials."""
 SERVERS = ("mlflow-down", "s3-down", "postgres-restarted")
 DEATHS: dict[str, Callable[[Run], None]] = {
     "driver-kill-9": kill_driver,
     "trial-killed": lambda run: kill_trial(run, None, 0),
     "node-killed": lambda run: kill_node(run, None, 0),
 }
+WEIGHTS = dict.fromkeys((*DEATHS, *SERVERS), 4) | {"driver-kill-9": 1}
+"""A driver must live for some minutes, or its memory shows nothing."""
 CELL = Cell(fault="soak", moment="mid-trial", trainer="scripted", count=1)
 
 
@@ -40,6 +46,17 @@ def plan_for(trials: int) -> Plan:
     plan = plan.with_(search={"trials": trials}, tracking={"keep_best": 0})
     plan = plan.with_(train={"iterations": 20, "reports": 4, "sleep_s": 0.4})
     return plan.with_(failures={"retries": 1000, "hang_minutes": 1})
+
+
+class Sample(NamedTuple):
+    """How the driver of a moment is: memory in MB, open files, and events that MLflow waits for."""
+
+    seconds: float
+    age_s: float
+    trials: int
+    memory_mb: float
+    files: int
+    outbox: int
 
 
 class Soak:
@@ -57,8 +74,8 @@ class Soak:
         self._end_s = 60 * minutes
         self._every_s = every_s
         self._random = Random(seed)
-        self._samples: list[tuple[float, float, int, int]] = []
-        self._faults: dict[str, int] = dict.fromkeys((*DEATHS, *SERVERS), 0)
+        self._samples: list[Sample] = []
+        self._faults: dict[str, int] = dict.fromkeys(WEIGHTS, 0)
         self._drivers = 0
 
     def __call__(self, world: World) -> dict[str, Any]:
@@ -100,7 +117,7 @@ class Soak:
             time.sleep(min(SAMPLE_S, self._every_s / 2))
 
     def _strike(self, run: Run) -> None:
-        name = self._random.choice(list(self._faults))
+        [name] = self._random.choices(list(WEIGHTS), list(WEIGHTS.values()))
         before = run.faults
         with suppress(TooLate):
             if name in DEATHS:
@@ -109,19 +126,25 @@ class Soak:
             else:
                 OUTAGES[name](run, None, 0)
             self._faults[name] += 1
+            last = self._samples[-1]
+            click.echo(f"{last.seconds:.0f} s, {last.trials} trials: {name}")
 
     def _sample(self, run: Run, seconds: float) -> None:
-        """The driver's memory in MB and open files, and the depth of the outbox."""
         with suppress(psutil.NoSuchProcess):
-            process = psutil.Process(run.there.pid)
+            process, seen = psutil.Process(run.there.pid), run.scene.seen()
             memory = process.memory_info().rss / 2**20
-            self._samples.append((seconds, memory, process.num_fds(), run.scene.seen().pending))
+            age = time.time() - run.there.started
+            counts = seen.made, memory, process.num_fds(), seen.pending
+            self._samples.append(Sample(seconds, age, *counts))
 
     def _entry(self, minutes: float, found: Found) -> dict[str, Any]:
         step = -(-len(self._samples) // MOST_SAMPLES)
         kept = [*self._samples[:-1:step], self._samples[-1]]
-        seconds, memory, files, outbox = zip(*kept, strict=True)
-        deepest = max(pending for *_, pending in self._samples)
+        settled = [
+            one.memory_mb
+            for one in self._samples
+            if one.age_s >= SETTLED_S and one.trials >= SETTLED_TRIALS
+        ]
         return {
             "trials": self._plan.trials,
             "nodes": NODES,
@@ -136,10 +159,12 @@ class Soak:
             "work_repeated_iterations": found.work_repeated_iterations,
             "allowed_iterations": found.allowed_iterations,
             "end_equal": found.end_equal,
-            "seconds": [round(value) for value in seconds],
-            "memory_mb": [round(value) for value in memory],
-            "files": list(files),
-            "outbox": list(outbox),
-            "outbox_deepest": deepest,
+            "seconds": [round(one.seconds) for one in kept],
+            "trials_made": [one.trials for one in kept],
+            "memory_mb": [round(one.memory_mb) for one in kept],
+            "files": [one.files for one in kept],
+            "outbox": [one.outbox for one in kept],
+            "outbox_deepest": max(one.outbox for one in self._samples),
+            "memory_settled_mb": [round(min(settled)), round(max(settled))] if settled else None,
             "note": "; ".join(found.notes[:10]),
         }
