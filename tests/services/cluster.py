@@ -14,7 +14,7 @@ from .process import Server, free_port
 
 OBJECT_STORE_BYTES = 80_000_000
 DRAIN_S = 60
-HEAD = "127.0.0.2"  # Ray takes 127.0.0.1 for the machine's outer address
+NETWORK = "127.0.0"
 
 
 class RayNode(Server):
@@ -79,10 +79,16 @@ class RayCluster:
         nodes: beside the head.
         cpus_each: CPUs that each node claims to have.
         env: that workers are to see, such as credentials of the storage.
+        network: first three numbers of its nodes' addresses; clusters side by side need their own.
     """
 
     def __init__(
-        self, folder: Path, nodes: int = 3, cpus_each: int = 1, env: dict[str, str] | None = None
+        self,
+        folder: Path,
+        nodes: int = 3,
+        cpus_each: int = 1,
+        env: dict[str, str] | None = None,
+        network: str = NETWORK,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -92,11 +98,12 @@ class RayCluster:
         self.env = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
         """What a client needs, the driver of a search for example."""
         port = free_port()
-        self.address = f"{HEAD}:{port}"
+        host = f"{network}.2"  # Ray takes 127.0.0.1 for the machine's outer address
+        self.address = f"{host}:{port}"
         self.nodes: list[RayNode] = []
         """By number; dead ones keep theirs."""
         self._cpus_each = cpus_each
-        self._addresses = count(3)
+        self._network, self._numbers = network, count(3)
         self._all_env = (
             self.env
             | (env or {})
@@ -108,7 +115,7 @@ class RayCluster:
             }
         )
         head = ["--head", "--port", str(port), "--num-cpus", "0", "--include-dashboard", "false"]
-        self.head = RayNode(folder, HEAD, head, self._all_env)
+        self.head = RayNode(folder, host, head, self._all_env)
         for _ in range(nodes):
             self._make_node()
 
@@ -148,7 +155,7 @@ class RayCluster:
             list(pool.map(RayNode.kill, (*self.nodes, self.head)))
 
     def _make_node(self) -> RayNode:
-        address = f"127.0.0.{next(self._addresses)}"
+        address = f"{self._network}.{next(self._numbers)}"
         words = ["--address", self.address, "--num-cpus", str(self._cpus_each)]
         self.nodes.append(RayNode(self.folder, address, words, self._all_env))
         return self.nodes[-1]

@@ -20,6 +20,7 @@ from synrep_search.paths import SearchPaths
 from synrep_search.tracking.client import open_client
 
 from tests.services import MlflowServer, ObjectStore, Postgres, RayCluster
+from tests.services.cluster import NETWORK
 from tests.services.process import wait_until
 
 if TYPE_CHECKING:
@@ -55,9 +56,7 @@ class Place:
         self.home = folder / "home"
         self.postgres = Postgres(folder / "postgres")
         self.objects = ObjectStore(folder / "objects")
-        # Workers read and write checkpoints, so their nodes hold the keys.
-        env = self.objects.env | {"OMP_NUM_THREADS": "1"}
-        self.ray = RayCluster(folder / "ray", NODES, cpus_each=1, env=env)
+        self.ray = self.cluster(folder / "ray", NODES)
 
     def start(self, stack: ExitStack) -> None:
         """Start all servers side by side; the stack ends them."""
@@ -78,16 +77,23 @@ class Place:
         """What a driver is told: no secret is in a file."""
         return os.environ | self.objects.env | self.ray.env
 
-    def search(self, text: str) -> Remote:
+    def cluster(self, folder: Path, nodes: int, network: str = NETWORK) -> RayCluster:
+        """Nodes, of one CPU each. They hold the keys: workers read and write checkpoints."""
+        env = self.objects.env | {"OMP_NUM_THREADS": "1"}
+        return RayCluster(folder, nodes, cpus_each=1, env=env, network=network)
+
+    def search(self, text: str, *, ledger: bool = True) -> Remote:
         """A search of its own, not launched.
 
         Args:
             text: of its file, without a name and addresses.
+            ledger: whether it is PostgreSQL's, or a file in the search's folder.
         """
         name = f"s{uuid.uuid4().hex[:8]}"
         file = self.folder / f"{name}.yaml"
+        on_server = f"ledger: {self.ledger}\n" if ledger else ""
         file.write_text(
-            f"name: {name}\nstorage: {self.objects.uri()}/searches\nledger: {self.ledger}\n"
+            f"name: {name}\nstorage: {self.objects.uri()}/searches\n{on_server}"
             f"tracking: {{uri: '{self.mlflow.uri}', keep_best: 1}}\n{text}",
             encoding="utf-8",
         )
@@ -132,15 +138,24 @@ class Remote:
         """A driver that begins it."""
         return self.begin("launch", str(self.file), "--yes")
 
-    def begin(self, *words: str, home: Path | None = None) -> subprocess.Popen[bytes]:
-        """A driver, by a command without the options that all have."""
-        address = self.place.ray.address
+    def begin(
+        self, *words: str, home: Path | None = None, ray: RayCluster | None = None
+    ) -> subprocess.Popen[bytes]:
+        """A driver, by a command without the options that all have.
+
+        Args:
+            words: of the command.
+            home: of the search; None is the place's.
+            ray: where trials run; None is the place's cluster.
+        """
+        cluster = ray or self.place.ray
         command = [
             sys.executable, "-m", "synrep_search.cli", *words,
-            "--home", str(home or self.place.home), "--address", address,
+            "--home", str(home or self.place.home), "--address", cluster.address,
         ]  # fmt: skip
+        env = self.place.env | cluster.env
         with self.log.open("ab") as log:
-            return subprocess.Popen(command, env=self.place.env, stdout=log, stderr=log)
+            return subprocess.Popen(command, env=env, stdout=log, stderr=log)
 
     def finish(self, driver: subprocess.Popen[bytes]) -> None:
         """Wait until a driver has ended well."""
