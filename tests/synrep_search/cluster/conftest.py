@@ -31,6 +31,25 @@ if TYPE_CHECKING:
 Reports = dict[int, dict[int, tuple[dict[str, float], dict[str, Any]]]]
 PATIENCE_S = 300
 NODES = 3
+TRIALS, REPORTS, LENGTH = 4, 12, 720
+# Nothing that hangs on timing: points are drawn by number, and every trial runs its full length.
+SEARCH = f"""\
+train:
+  iterations: {LENGTH}
+  reports: {REPORTS}
+  batch_size: 32
+  generator.width: 32
+  generator.dropout: 0.1
+  reprojection_network.width: 32
+  critic.branch_width: 16
+  evaluation.views: 256
+space:
+  loss.lambda_angle: {{log: [0.1, 10]}}
+  optim.lr_generator: {{log: [1e-4, 1e-3]}}
+search: {{minimize: validation/mpjpe_mm, trials: {TRIALS}, sampler: {{random: {{seed: 3}}}}}}
+resources: {{fuse: off}}
+"""
+"""The GAN's search whose machines are lost."""
 
 
 def all_reports(ledger: Ledger) -> Reports:
@@ -234,3 +253,9 @@ def place() -> Iterator[Place]:
         with ExitStack() as stack:
             place.start(stack)
             yield place
+
+
+@pytest.fixture(scope="package")
+def alone(place: Place) -> Reports:
+    """What `SEARCH` reports if no machine is lost."""
+    return place.alone(SEARCH)

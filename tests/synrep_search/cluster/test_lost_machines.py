@@ -9,30 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .conftest import REPORTS, SEARCH, TRIALS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from synrep_search.ledger.records import Trial
-
-TRIALS, REPORTS = 4, 12
-
-# Nothing that hangs on timing: points are drawn by number, and every trial runs its full length.
-SEARCH = f"""\
-train:
-  iterations: 720
-  reports: {REPORTS}
-  batch_size: 32
-  generator.width: 32
-  generator.dropout: 0.1
-  reprojection_network.width: 32
-  critic.branch_width: 16
-  evaluation.views: 256
-space:
-  loss.lambda_angle: {{log: [0.1, 10]}}
-  optim.lr_generator: {{log: [1e-4, 1e-3]}}
-search: {{minimize: validation/mpjpe_mm, trials: {TRIALS}, sampler: {{random: {{seed: 3}}}}}}
-resources: {{fuse: off}}
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +32,7 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(place, tmp_path_factory: pytest.TempPathFactory) -> Story:
+def story(place, alone, tmp_path_factory: pytest.TempPathFactory) -> Story:
     """Two nodes and the driver lose power; another machine goes on with one node less."""
     search = place.search(SEARCH)
     driver = search.launch()
@@ -68,7 +50,7 @@ def story(place, tmp_path_factory: pytest.TempPathFactory) -> Story:
         driver.wait()
     home = tmp_path_factory.mktemp("elsewhere")
     search.finish(search.begin("resume", search.uri, home=home))
-    return Story(search=search, home=home, alone=place.alone(SEARCH))
+    return Story(search=search, home=home, alone=alone)
 
 
 @pytest.mark.timeout(1200)
