@@ -98,7 +98,7 @@ class Slot:
         if self._measure and not self.measured:
             self.capacity = fusing.fastest_capacity(config, most=self._most, **self._where)
             self.measured = True
-        if self.capacity == 1 or job.alone:
+        if self.capacity == 1:
             self._attempts[job.number] = Attempt(job, **self._where, paused=self._paused)
             return
         key = fusing.fusion_key(config)

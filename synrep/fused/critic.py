@@ -82,8 +82,9 @@ class StackedCritic:
         for layer in self._head:
             joined = self._layer(layer, joined)
         self._inputs["output"] = joined
-        scores = torch.bmm(joined, self._weights["output"].mT)
-        return scores[..., 0] + self.stack.weights["output.bias"]
+        # Weights first: faster, and the other way round one slice rounds otherwise than several.
+        scores = torch.bmm(self._weights["output"], joined.mT)
+        return scores[:, 0] + self.stack.weights["output.bias"]
 
     def backward(self, slope: Tensor) -> None:
         """Prepare gradients, from those of the scores (K, N)."""
@@ -137,16 +138,16 @@ class StackedCritic:
             slope, out = self._slopes[layer], self.stack.gradients
             torch.sum(slope[:, rows], 1, out=out[f"{layer}.bias"])
             target = out[self._name(layer)]
-            found = target
             if layer == "kcs_in":
                 # Outputs innermost, as the features want them.
                 self._features.gradient(torch.bmm(self._inputs[layer].mT, slope).mT, target)
-            elif self._spectral:
-                found = torch.bmm(slope.mT, self._inputs[layer])
+            elif layer == "output":
+                # A product of matrices would round otherwise for one slice than for several.
+                torch.sum(slope * self._inputs[layer], 1, keepdim=True, out=target)
             else:
                 torch.bmm(slope.mT, self._inputs[layer], out=target)
             if self._spectral:
-                target.copy_(self._unscaled(layer, found))
+                target.copy_(self._unscaled(layer, target))
 
     def _layer(self, layer: str, x: Tensor) -> Tensor:
         result = self._results[layer] = self._leak.apply(self._linear(layer, x))
@@ -179,8 +180,8 @@ class StackedCritic:
             return weight
         running = self.stack.statistics
         u, v = (running[f"{layer}.parametrizations.weight.0.{name}"] for name in ("_u", "_v"))
-        u.copy_(functional.normalize((weight @ v[..., None])[..., 0], dim=1, eps=1e-12))
-        v.copy_(functional.normalize((weight.mT @ u[..., None])[..., 0], dim=1, eps=1e-12))
+        u.copy_(functional.normalize(torch.bmm(v[:, None], weight.mT)[:, 0], dim=1, eps=1e-12))
+        v.copy_(functional.normalize(torch.bmm(u[:, None], weight)[:, 0], dim=1, eps=1e-12))
         outer = u[:, :, None] * v[:, None]
         scale = (outer * weight).sum((1, 2), keepdim=True)
         scaled = weight / scale

@@ -173,7 +173,8 @@ class GeneralFeatures:
         """Gradient of poses from that of the entries."""
         with torch.enable_grad():
             leaf = poses.detach().requires_grad_()
-            (found,) = torch.autograd.grad(self.values(leaf), leaf, slope)
+            # In one order: for another, one slice would take other kernels than several.
+            (found,) = torch.autograd.grad(self.values(leaf), leaf, slope.contiguous())
         return found
 
     def push(self, poses: Tensor, direction: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ DISK_MB = 300
 FAILURES = (Stuck, TooLate, SynrepError, SQLAlchemyError, OSError, AssertionError)
 """What a cell can end with; the last one is of a server that does not start."""
 SLOW_S = 0.1
-"""Delay of MLflow's answers where something is to happen while it is told."""
+"""Delay of MLflow's answers where something is to happen while it is told, be it of the end."""
 
 
 def possible(cell: Cell) -> bool:
@@ -75,7 +75,7 @@ class Cells:
         began = time.time()
         with self._scene(cell, plan) as scene:
             run = Run(cell, scene, random)
-            if cell.moment == "delivering":
+            if cell.moment == "delivering" or (cell.moment == "ending" and "mlflow-" in cell.fault):
                 self._world.mlflow_door.slow(SLOW_S)
             try:
                 PROCEDURES[cell.fault](run)

@@ -130,6 +130,13 @@ SHARED: list[dict[str, Any]] = [
     {"generator__batch_norm": False, "generator__lift": "perspective"},
 ]
 """What slices agree in, each kind of choice once."""
+WIDE: dict[str, Any] = {
+    "batch_size": 60,
+    "generator__width": 128,
+    "reprojection_network__width": 128,
+    "critic__branch_width": 100,
+}
+"""Wide enough for the other kernels of a product of matrices."""
 
 
 @pytest.mark.parametrize("shared", SHARED, ids=str)
@@ -143,6 +150,17 @@ def test_a_slice_is_the_training_it_would_be_alone(shared: dict[str, Any]) -> No
         assert len(reports) == len(expected)
         for mine, other in zip(reports, expected, strict=True):
             assert mine == pytest.approx(other, rel=1e-6)
+
+
+@pytest.mark.parametrize("shared", [*SHARED, WIDE], ids=str)
+def test_a_slice_by_itself_rounds_as_in_company(shared: dict[str, Any]) -> None:
+    """Equal to the last bit in float32, reports and state, with no, one or two others beside it."""
+    configs = [small(**shared | member) for member in MEMBERS]
+    for count in (2, 3):
+        for config, found in zip(configs, together(configs[:count], torch.float32), strict=False):
+            [(reports, state)] = together([config], torch.float32)
+            assert found[0] == reports
+            assert_same(found[1], state)
 
 
 @pytest.mark.parametrize(

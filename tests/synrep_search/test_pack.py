@@ -99,6 +99,20 @@ def test_an_interrupted_trial_goes_on_in_a_pack(make_job) -> None:
     assert found[0].checkpoint == expected[0].checkpoint
 
 
+def test_an_interrupted_trial_goes_on_by_itself(make_job) -> None:
+    """It ends on the same bits in a slot that it has to itself."""
+    first = Slot(1, 0, most=2)
+    first.follow(Orders(begin=(make_job(0), make_job(1))))
+    report, _ = first.advance()
+    first.follow(Orders(go_on=(0, 1)))
+    expected, _ = first.advance()
+    second = Slot(1, 0, most=2)
+    job = make_job(0, resume=report).model_copy(update={"alone": True})
+    second.follow(Orders(begin=(job,)))
+    (found,) = second.advance()
+    assert (found.metrics, found.checkpoint) == (expected.metrics, expected.checkpoint)
+
+
 def test_one_that_diverges_leaves_the_others(make_job) -> None:
     """It is told as diverged, with the cause; the rest report as usual."""
     wild = make_job(1, optim={"lr_generator": 1e30})
@@ -131,12 +145,3 @@ def test_the_capacity_is_found_by_trying(make_job) -> None:
     assert slot.capacity in {1, 3}
     assert slot.measured
     assert [report.number for report in slot.advance()] == [0]
-
-
-def test_a_suspect_trains_by_itself(make_job) -> None:
-    """Also in a slot that could hold more."""
-    slot = Slot(1, 0, most=2)
-    slot.follow(Orders(begin=(make_job(0).model_copy(update={"alone": True}),)))
-    (fused,) = slot.advance()
-    alone = Attempt(make_job(0), "cpu", 1).advance()
-    assert fused.checkpoint == alone.checkpoint

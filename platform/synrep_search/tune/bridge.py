@@ -13,7 +13,7 @@ from ray.tune.search import Searcher
 
 from synrep_search.trial import TrialReport
 from synrep_search.tune.desk import ENDING, HUNG
-from synrep_search.tune.trainable import MOST, ORDERS, REPORTS, SLOT
+from synrep_search.tune.trainable import MEASURE, MOST, ORDERS, REPORTS, SLOT
 
 if TYPE_CHECKING:
     from ray.tune.execution.tune_controller import TuneController
@@ -39,9 +39,10 @@ class SlotSearcher(Searcher):
         """A slot with its first orders; None for now, FINISHED if there will be none."""
         orders = self._slots.open(trial_id)
         if orders is not None:
-            own = {SLOT: trial_id, ORDERS: orders.model_dump_json()}
-            most = min(self._config[MOST], self._slots.share)
-            return {**self._config, **own, MOST: most}
+            own: dict[str, Any] = {SLOT: trial_id, ORDERS: orders.model_dump_json()}
+            if self._config[MEASURE]:  # no more than it can get are tried out
+                own[MOST] = min(self._config[MOST], self._slots.share)
+            return {**self._config, **own}
         # Tune compares with this word, whatever its annotation says.
         return cast("None", Searcher.FINISHED) if self._slots.search.finished else None
 
