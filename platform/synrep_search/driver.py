@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -56,6 +57,7 @@ def run_search(ledger: Ledger, paths: SearchPaths, runner: Runner, view: SearchV
 def _run_search(ledger: Ledger, paths: SearchPaths, runner: Runner, view: SearchView) -> Search:
     from synrep_search.tracking.delivery import Delivery  # noqa: PLC0415 - loads mlflow
 
+    _tidy()
     lost = ledger.reconcile()
     if lost:
         view.say(f"going on with {len(lost)} interrupted trials: {_listed(lost)}")
@@ -73,6 +75,17 @@ def _run_search(ledger: Ledger, paths: SearchPaths, runner: Runner, view: Search
             delivery.stop()
         copies.last()
     return search
+
+
+def _tidy() -> None:
+    """Collect what is left of a search whose ledger failed, and see to it that less gathers.
+
+    What is loaded by now stays. If it counted, garbage would pile up to a quarter of it before
+    Python looks for more.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def _drive(search: Search, runner: Runner, heart: Heartbeat) -> None:

@@ -118,15 +118,17 @@ def _labels(table: pa.Table, name: str, place: str) -> NDArray[np.str_]:
     plain = kind.value_type if pat.is_dictionary(kind) else kind
     if not (pat.is_string(plain) or pat.is_large_string(plain)):
         raise _wrong_type(place, name, kind, "string")
-    column = table[name].combine_chunks()
+    column = table[name]
+    try:  # before anything follows its numbers: also that all are numbers of names, which are text
+        column.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise DamagedError(place, f"column {name} is no text: {error}", "make it again") from None
+    column = column.combine_chunks()
     if not pat.is_dictionary(column.type):
         column = pc.dictionary_encode(column)
     if isinstance(column, pa.ChunkedArray):
         column = column.unify_dictionaries().combine_chunks()
-    try:
-        names = np.asarray(column.dictionary.to_pylist() or [""], np.str_)
-    except UnicodeDecodeError as error:
-        raise DamagedError(place, f"column {name} is no text: {error}", "make it again") from None
+    names = np.asarray(column.dictionary.to_pylist() or [""], np.str_)
     chosen: NDArray[np.str_] = names[column.indices.to_numpy(zero_copy_only=False)]
     return chosen
 

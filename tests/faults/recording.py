@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from .matrix import FAULTS, MOMENTS, cells
+from .soak import SETTLED_S, SETTLED_TRIALS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,6 +131,6 @@ def _soak(soak: dict[str, Any]) -> str:
         return told
     least, most = soak["memory_settled_mb"]
     return (
-        f"{told} Drivers older than 30 s took {least} to {most} MB once there were 200 trials: "
-        f"{most / least - 1:.0%} apart."
+        f"{told} Drivers older than {SETTLED_S:.0f} s took {least} to {most} MB once there were "
+        f"{SETTLED_TRIALS} trials: {most / least - 1:.0%} apart."
     )

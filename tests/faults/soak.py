@@ -44,7 +44,7 @@ def plan_for(trials: int) -> Plan:
     """Many short trials of some reports each; deaths never make one fail."""
     plan = Plan(sections=SCRIPTED)
     plan = plan.with_(search={"trials": trials}, tracking={"keep_best": 0})
-    plan = plan.with_(train={"iterations": 20, "reports": 4, "sleep_s": 0.4})
+    plan = plan.with_(train={"iterations": 20, "reports": 4, "sleep_s": 0.55})
     return plan.with_(failures={"retries": 1000, "hang_minutes": 1})
 
 
@@ -113,7 +113,7 @@ class Soak:
             self._sample(run, time.monotonic() - began)
             if due < time.monotonic() < began + self._end_s:
                 self._strike(run)
-                due = time.monotonic() + self._every_s
+                due += self._every_s
             time.sleep(min(SAMPLE_S, self._every_s / 2))
 
     def _strike(self, run: Run) -> None:

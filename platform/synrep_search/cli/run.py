@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from synrep_search.ledger.ledger import Ledger
     from synrep_search.paths import SearchPaths
     from synrep_search.search import Runner, Search
     from synrep_search.tune.cluster import Cluster
@@ -104,10 +103,10 @@ def launch(
 
         with paths.begun():
             paths.check_storage(spec)
-            ledger = Ledger.create(paths.ledger_url(spec), spec, origin)
+            Ledger.create(paths.ledger_url(spec), spec, origin).close()
             if spec.ledger:
                 paths.note_ledger(spec)
-        _run(ledger, paths, cluster)
+        _run(paths, cluster)
 
 
 @click.command()
@@ -140,25 +139,14 @@ def resume(
       synrep-search resume paper --trials 200
       synrep-search resume s3://bucket/searches/paper
     """
-    from synrep_search.errors import LedgerError
     from synrep_search.paths import SearchPaths, home_dir
-    from synrep_search.provenance import data_fingerprint
-    from synrep_search.restore import changed_spec, restore_copy
+    from synrep_search.restore import restore_copy
 
     known = home_dir(home)
     paths = restore_copy(name, known) if "/" in name else SearchPaths(known, name)
-    ledger = open_ledger(paths)
-    if ledger.lease.held():
-        ledger.lease.acquire()  # says who holds it
-    if file is not None:
-        after = changed_spec(ledger.spec, file, overrides, accept=accept_changes)
-        if data_fingerprint(after) != ledger.provenance["data"]:
-            raise LedgerError("the file names other poses: results on them can't be compared")
-        ledger.replace_spec(after)
-    if trials is not None:
-        ledger.set_target(trials)
-    with _cluster(address, local=local or ledger.target_met) as cluster:
-        _run(ledger, paths, cluster)
+    finished = _change(paths, trials, file, overrides, accept=accept_changes)
+    with _cluster(address, local=local or finished) as cluster:
+        _run(paths, cluster)
 
 
 @click.command()
@@ -183,6 +171,32 @@ def stop(name: str, home: Path | None, wait: bool) -> None:
         click.echo(f"it has ended; go on with: synrep-search resume {name}")
 
 
+def _change(
+    paths: SearchPaths,
+    trials: int | None,
+    file: Path | None,
+    overrides: tuple[str, ...],
+    *,
+    accept: bool,
+) -> bool:
+    """Change a search as `resume` was asked to; whether nothing is left to be trained."""
+    from synrep_search.errors import LedgerError
+    from synrep_search.provenance import data_fingerprint
+    from synrep_search.restore import changed_spec
+
+    with closing(open_ledger(paths)) as ledger:
+        if ledger.lease.held():
+            ledger.lease.acquire()  # says who holds it
+        if file is not None:
+            after = changed_spec(ledger.spec, file, overrides, accept=accept)
+            if data_fingerprint(after) != ledger.provenance["data"]:
+                raise LedgerError("the file names other poses: results on them can't be compared")
+            ledger.replace_spec(after)
+        if trials is not None:
+            ledger.set_target(trials)
+        return ledger.target_met
+
+
 @contextmanager
 def _cluster(address: str | None, *, local: bool) -> Iterator[Cluster | None]:
     """Ray, which starts while the search is made ready; None if it is to run without."""
@@ -195,7 +209,7 @@ def _cluster(address: str | None, *, local: bool) -> Iterator[Cluster | None]:
         yield cluster
 
 
-def _run(ledger: Ledger, paths: SearchPaths, cluster: Cluster | None) -> None:
+def _run(paths: SearchPaths, cluster: Cluster | None) -> None:
     """Run a search, say how it ended, and exit accordingly."""
     from synrep_search.driver import run_search
     from synrep_search.errors import LedgerLost
@@ -204,6 +218,7 @@ def _run(ledger: Ledger, paths: SearchPaths, cluster: Cluster | None) -> None:
 
     console = make_console()
     view = SearchView(console)
+    ledger = open_ledger(paths)  # by nobody else: it is big, and comes anew if its database fails
     while True:
         try:
             search = run_search(ledger, paths, _runner(cluster), view)
@@ -213,8 +228,8 @@ def _run(ledger: Ledger, paths: SearchPaths, cluster: Cluster | None) -> None:
                 view.say(str(lost))
                 sys.exit(3)
             view.say(f"{lost}; waiting for it")
-            ledger = when_back(ledger)
-            view.say("the ledger is back")
+        ledger = when_back(ledger)
+        view.say("the ledger is back")
     _conclusion(console, search, paths)
     if not search.ledger.target_met:
         sys.exit(3)
