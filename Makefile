@@ -24,13 +24,13 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 quickstart: setup ## Run a small search, or go on with it, and score its best generator
-	@if $(BIN)/synrep-search status $(QUICKSTART) >/dev/null 2>&1; \
-	then $(BIN)/synrep-search resume $(QUICKSTART); \
-	else $(BIN)/synrep-search launch search_spaces/$(QUICKSTART).yaml --yes; fi
+	@if $(BIN)/synrep-search status $(QUICKSTART) --home searches >/dev/null 2>&1; \
+	then $(BIN)/synrep-search resume $(QUICKSTART) --home searches; \
+	else $(BIN)/synrep-search launch search_spaces/$(QUICKSTART).yaml --yes --home searches; fi
 	@echo; echo "its errors on people that no training has seen:"
 	@$(BIN)/synrep evaluate searches/$(QUICKSTART)/best
 	@echo; echo "the best generator, with a README: searches/$(QUICKSTART)/best"
-	@echo "compare the trials in MLflow:      $(BIN)/synrep-search ui $(QUICKSTART)"
+	@echo "compare the trials in MLflow:      $(BIN)/synrep-search ui $(QUICKSTART) --home searches"
 
 test: setup ## Run the tests; ARGS="-k lift" passes options to pytest
 	$(BIN)/pytest $(ARGS)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 HISTORY = "reports"
 """Name in a checkpoint's state under which the newest reports of its trial stand: a ledger that
-was lost with them gets them back (`synrep_search.restore`)."""
+was lost with them gets them back (`synrep_search.recovery`)."""
 LONGEST_HISTORY = 50
 
 

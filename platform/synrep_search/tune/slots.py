@@ -21,14 +21,11 @@ class Slots:
         search: the one that is run.
         count: slots that there are when all machines are there.
         capacity: trials that a slot trains at a time, until it tells its own number.
-        patient: never have more than half of the search's trials open, so that the sampler
-            proposes the rest when it has seen how some of them did.
     """
 
-    def __init__(self, search: Search, count: int, capacity: int, *, patient: bool = False) -> None:
+    def __init__(self, search: Search, count: int, capacity: int) -> None:
         self.search = search
         self._count = count
-        self._patient = patient
         self._capacity: defaultdict[str, int] = defaultdict(lambda: capacity)
         self._running: dict[str, dict[int, TrialJob]] = {}
 
@@ -43,9 +40,13 @@ class Slots:
 
     @property
     def share(self) -> int:
-        """Trials that a slot may have, so that all slots have some."""
+        """Trials that a slot may have, so that all slots have some.
+
+        With `fuse: auto` never more than half of the search's trials are open, so that the sampler
+        proposes the rest when it has seen how some of them did.
+        """
         at_once = self.search.open_trials
-        if self._patient:
+        if self.search.spec.resources.fuse == "auto":
             at_once = min(at_once, -(-self.search.ledger.target // 2))
         return max(1, -(-at_once // self._count))
 

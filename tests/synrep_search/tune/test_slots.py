@@ -12,21 +12,24 @@ def numbers(orders) -> list[int]:
 
 def test_few_trials_are_shared_evenly(make_search, make_spec) -> None:
     """No slot takes more than its share, so that none stays empty."""
-    slots = Slots(make_search(make_spec(search={"trials": 5})), count=2, capacity=4)
+    spec = make_spec(search={"trials": 5}, resources={"fuse": 4})
+    slots = Slots(make_search(spec), count=2, capacity=4)
     assert numbers(slots.open("a")) == [0, 1, 2]
     assert numbers(slots.open("b")) == [3, 4]
     assert slots.open("c") is None
 
 
 def test_half_of_the_trials_are_left_to_a_sampler_that_has_learnt(make_search, make_spec) -> None:
-    """Patient slots hold back; when there is nothing left to hold back for, they do not."""
-    search = make_search(make_spec(search={"trials": 8}))
-    slots = Slots(search, count=2, capacity=9, patient=True)
+    """With `auto`, slots hold back; when there is nothing left to hold back for, they do not."""
+    auto = {"fuse": "auto"}
+    search = make_search(make_spec(search={"trials": 8}, resources=auto))
+    slots = Slots(search, count=2, capacity=9)
     assert numbers(slots.open("a")) == [0, 1]
     assert numbers(slots.open("b")) == [2, 3]
-    few = Slots(make_search(make_spec(search={"trials": 2})), count=2, capacity=9, patient=True)
-    assert numbers(few.open("a")) == [0]
-    assert numbers(few.open("b")) == [1]
+    few = make_search(make_spec(search={"trials": 2}, resources=auto))
+    slots = Slots(few, count=2, capacity=9)
+    assert numbers(slots.open("a")) == [0]
+    assert numbers(slots.open("b")) == [1]
 
 
 def test_many_trials_fill_the_slots(make_search, make_spec) -> None:
