@@ -55,10 +55,6 @@ class Camera:
         """World to camera coordinates, (..., 3)."""
         return np.asarray((world_mm - self.position_mm) @ self.rotation.T)
 
-    def to_world(self, camera_mm: Array) -> Array:
-        """Camera to world coordinates, (..., 3)."""
-        return np.asarray(camera_mm @ self.rotation + self.position_mm)
-
     def project(self, camera_mm: Array) -> Array:
         """Pixels (..., 2) of points in front of the camera (..., 3)."""
         plane = camera_mm[..., :2] / camera_mm[..., 2:]

@@ -5,19 +5,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from synrep import __version__
+from synrep.commands import Commands
+from synrep.config_file import configure, read_object
 from synrep.data.cli import data
-from synrep.errors import InputError, SynrepError, faults
-
-if TYPE_CHECKING:
-    from synrep.config import TrainConfig
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -29,8 +27,8 @@ PLUGINS = "synrep.commands"
 """Entry points under which other packages add commands: this one knows nothing of searches."""
 
 
-class Commands(click.Group):
-    """Prints errors that a user can mend as one message, without a traceback."""
+class Extensible(Commands):
+    """Has the commands of other packages beside our own."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of our own commands and of those that others add."""
@@ -43,75 +41,20 @@ class Commands(click.Group):
             return command
         return super().get_command(ctx, cmd_name)
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the chosen command; exit with 2 on a mistake of the user's."""
-        try:
-            return super().invoke(ctx)
-        except SynrepError as error:
-            message = str(error)
-        except OSError as error:
-            if error.filename is None:  # nothing that a user named
-                raise
-            message = f"{error.filename}: {error.strerror}"
-        click.echo(f"Error: {message}", err=True)
-        sys.exit(2)
 
-
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Extensible, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="synrep")
 def main() -> None:
-    """A synchronized reprojection-based model for 3D human pose estimation."""
+    """A synchronized reprojection-based model for 3D human pose estimation.
+
+    \b
+    Examples:
+      synrep train --out runs/first -o iterations=2000 -o generator.width=256
+      synrep evaluate runs/first --references
+    """
 
 
 main.add_command(data)
-
-
-def configure(file: Path | None, options: tuple[str, ...]) -> TrainConfig:
-    """A configuration from a JSON file and `dotted.key=value` options; defaults elsewhere.
-
-    A value is JSON, or a plain word.
-
-    Raises:
-        InputError: the file or an option breaks a rule; names every field that does.
-    """
-    from pydantic import ValidationError
-
-    from synrep.config import TrainConfig, set_dotted
-
-    content = {} if file is None else read_object(file)
-    for option in options:
-        key, equals, text = option.partition("=")
-        if not equals:
-            raise InputError(f"-o {option}", "has no '='", "write -o dotted.key=value")
-        set_dotted(content, key, _value(text))
-    try:
-        return TrainConfig.model_validate_json(json.dumps(content))
-    except ValidationError as error:
-        place = " with ".join([str(file)] * bool(file) + ["-o"] * bool(options))
-        remedy = "docs/model.md lists the fields"
-        raise InputError(place, faults(error, TrainConfig), remedy) from None
-
-
-def read_object(file: Path) -> dict[str, Any]:
-    """The object in a JSON file.
-
-    Raises:
-        InputError: it holds something else.
-    """
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(str(file), f"not JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise InputError(str(file), "no JSON object", 'write {"name": value, ...}')
-    return content
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 @main.command()
@@ -131,20 +74,25 @@ def train(
 ) -> None:
     """Train one model.
 
+    With --resume, `-o iterations=N` makes a training longer: reports, and the decay of learning
+    rates if there is one, then follow the new length.
+
+    Exit code: 0 if it went to its end, 1 if it diverged, 2 if what was given is wrong.
+
     \b
     Examples:
       synrep train --out runs/first -o iterations=2000 -o generator.width=256
       synrep train --out runs/cmu -o data.poses=poses/cmu -o loss.lambda_angle=0.3 -o seed=1
       synrep train --out runs/cmu --resume
+      synrep train --out runs/cmu --resume -o iterations=200000
     """
     from synrep.printing import qualify, report_line
     from synrep.run_folder import RunFolder
 
     folder = RunFolder(out)
     if resume:
-        if config or options:
-            raise click.UsageError("--resume goes on with the folder's own configuration")
-        training = folder.resume(device=device, threads=threads)
+        longer = _new_length(config, options)
+        training = folder.resume(device=device, threads=threads, iterations=longer)
     else:
         training = folder.create(configure(config, options), device=device, threads=threads)
     scored = training.material.scored
@@ -159,10 +107,22 @@ def train(
     click.echo(f"test it: synrep evaluate {out}")
 
 
+def _new_length(config: Path | None, options: tuple[str, ...]) -> int | None:
+    """The iterations that are given with --resume, which takes nothing else."""
+    if config or any(option.partition("=")[0] != "iterations" for option in options):
+        rule = "--resume goes on with the folder's own configuration; only -o iterations=N fits"
+        raise click.UsageError(rule)
+    return configure(None, options).iterations if options else None
+
+
 @main.command()
 @click.argument("model", type=ANY)
 @click.option(
-    "--split", default="test", show_default=True, type=click.Choice(["test", "validation"])
+    "--split",
+    default="test",
+    show_default=True,
+    type=click.Choice(["test", "validation"]),
+    help="Whose subjects score the model.",
 )
 @click.option("--poses", help="Another pose store than the one the model was trained on.")
 @click.option("--references", is_flag=True, help="Also: mean depth, perfect depth, supervised.")
@@ -251,21 +211,42 @@ def export(model: Path, folder: Path, metrics: Path | None) -> None:
 @main.command()
 @click.argument("source", type=ANY)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help=".png, .gif or .html")
-@click.option("--split", default="test", show_default=True, type=click.Choice(SPLITS))
+@click.option(
+    "--split",
+    default="test",
+    show_default=True,
+    type=click.Choice(SPLITS),
+    help="Whose subjects are drawn.",
+)
 @click.option("--poses", help="Another pose store than the one the model was trained on.")
 @click.option("--action", help="What is done; any if omitted.")
 @click.option("--subject", help="Who does it; anybody if omitted.")
-@click.option("--camera", type=click.IntRange(0), default=0, show_default=True, help="Its number.")
+@click.option(
+    "--camera", type=click.IntRange(0), default=0, show_default=True, help="Number of the camera."
+)
 @click.option("--start", type=click.IntRange(0), default=0, show_default=True, help="First frame.")
-@click.option("--frames", type=click.IntRange(1), default=100, show_default=True, help="At most.")
-@click.option("--fps", type=click.FloatRange(1, 100), help="Speed. Default: that of the poses, 25.")
+@click.option(
+    "--frames", type=click.IntRange(1), default=100, show_default=True, help="Draw at most so many."
+)
+@click.option(
+    "--fps", type=click.FloatRange(1, 100), help="Frames a second; those of the poses if omitted."
+)
+@click.pass_context
 def draw(
-    source: Path, out: Path, start: int, frames: int, fps: float | None, **choice: Any
+    context: click.Context,
+    /,
+    source: Path,
+    out: Path,
+    start: int,
+    frames: int,
+    fps: float | None,
+    **choice: Any,
 ) -> None:
     """Draw 2D input and 3D poses: a PNG of four frames, or all as GIF or HTML.
 
     SOURCE is an npz file of `synrep lift`, or a model: a folder of `synrep train`, an export, a
-    checkpoint. A model is shown on a clip of its poses, beside the truth.
+    checkpoint. A model is shown on a clip of its poses, beside the truth; options that choose the
+    clip are for a model alone.
 
     \b
     Examples:
@@ -277,6 +258,12 @@ def draw(
 
     drawing.check_format(out)
     if source.suffix == ".npz":
+        sources = {f"--{name}": context.get_parameter_source(name) for name in choice}
+        given = [name for name, by in sources.items() if by is not ParameterSource.DEFAULT]
+        if given:
+            raise click.UsageError(
+                f"{', '.join(given)}: for models alone, {source} is lifted poses"
+            )
         scene = drawing.lifted_scene(source)
     else:
         scene = drawing.model_scene(model_path(source), drawing.Choice(**choice))

@@ -237,7 +237,7 @@ class DataConfig(Section):
 
 
 class EvaluationConfig(Section):
-    """How predictions become millimetres (section 7 of docs/model.md; rows 3 and 34)."""
+    """How predictions become millimetres (docs/model.md: Errors, rows 3 and 34)."""
 
     scale: Literal["gt_xy", "nmpjpe", "bone_length", "constant"] = "gt_xy"
     """Scale of all errors: what each frame's true pose was divided by, its xy-radius unless

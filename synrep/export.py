@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from synrep import __version__
 from synrep.errors import InputError
+from synrep.show import SCALES
 from synrep.trained import CONFIG_FILE, WEIGHTS_FILE, Trained
 
 if TYPE_CHECKING:
@@ -185,24 +186,20 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-SCALES = {
-    "gt_xy": "GT-scaled: every prediction was multiplied by the true xy-radius of its own frame, "
-    "which is not known in use",
-    "nmpjpe": "N-MPJPE: every prediction was multiplied by the factor that fits its truth best, "
-    "which is not known in use",
-    "bone_length": "every prediction was scaled to the mean bone-length sum of the training poses",
-    "constant": "every prediction was scaled by one constant, the mean size of the training poses",
-}
-"""What the headline error's scale mode means, in words."""
-
 ALIGNMENTS = {
     "similarity": "P-MPJPE aligns with rotation, translation and scale, never with a mirror image",
     "rigid": "P-MPJPE aligns with rotation and translation, without scale or mirror image",
 }
 
+LIFTS = {
+    "weak": "x and y are copied from the 2D pose, in use as in training",
+    "perspective": "trained and scored with the ray of the true root, i.e. with a calibrated "
+    "camera and a known\n  2D root; the models here and `synrep lift` have none and take 0, the "
+    "optical axis, so the errors\n  above are not theirs",
+}
+
 
 def _readme(trained: Trained, numbers: dict[str, Any]) -> str:
-    joints = len(trained.skeleton)
     return f"""\
 # Pose generator
 
@@ -210,6 +207,26 @@ Lifts 2D keypoints of one person to a 3D pose. Made by synrep {__version__}.
 
 {_meaning(trained, numbers)}
 
+{_use(trained)}
+
+## Files
+
+- `{WEIGHTS_FILE}`: the network's weights.
+- `{CONFIG_FILE}`: the whole training configuration, joint names, checksum of the weights.
+- `{ONNX_FILE}`, `{TORCHSCRIPT_FILE}`: pixels in, poses out, any number of frames.
+- `{METRICS_FILE}`: the numbers above.
+
+## Licence
+
+The software that made this is under the Apache License 2.0. The weights were learnt from poses
+whose own terms may limit what they can be used for: see the `licence` of their `store.json`.
+"""
+
+
+def _use(trained: Trained) -> str:
+    """How the README says poses are lifted, and what goes in and comes out."""
+    joints = len(trained.skeleton)
+    return f"""\
 ## Use
 
     synrep lift THIS_FOLDER keypoints.json --skeleton {trained.skeleton.name} --out poses.json
@@ -233,25 +250,13 @@ or with PyTorch alone, also in C++:
 - `pose_mm`: the same pose, scaled so that its bones add up to
   {trained.body.bone_length_sum_mm:.0f} mm, the mean of the training poses: right for people of
   that size only.
-- Joints: {", ".join(trained.skeleton.joints)}.
-
-## Files
-
-- `{WEIGHTS_FILE}`: the network's weights.
-- `{CONFIG_FILE}`: the whole training configuration, joint names, checksum of the weights.
-- `{ONNX_FILE}`, `{TORCHSCRIPT_FILE}`: pixels in, poses out, any number of frames.
-- `{METRICS_FILE}`: the numbers above.
-
-## Licence
-
-The software that made this is under the Apache License 2.0. The weights were learnt from poses
-whose own terms may limit what they can be used for: see the `licence` of their `store.json`.
-"""
+- Joints: {", ".join(trained.skeleton.joints)}."""
 
 
 def _meaning(trained: Trained, numbers: dict[str, Any]) -> str:
     """The README's numbers with all that qualifies them."""
-    config = trained.config
+    config, scale = trained.config, trained.config.evaluation.scale
+    truth = ", which takes the truth: not known in use" if scale in {"gt_xy", "nmpjpe"} else ""
     rows = dict(numbers["metrics"])
     if trained.best:
         rows["best validation/mpjpe_mm"] = trained.best["value"]
@@ -269,8 +274,9 @@ def _meaning(trained: Trained, numbers: dict[str, Any]) -> str:
 |---|---|
 {table or "| none reported yet | |"}
 
-- Scale `{config.evaluation.scale}`: {SCALES[config.evaluation.scale]}.
+- Scale `{scale}`: {SCALES[scale]}{truth}.
 - Alignment `{config.evaluation.alignment}`: {ALIGNMENTS[config.evaluation.alignment]}.
 - Poses: `{Path(config.data.poses).name}`, {config.data.input_2d} 2D input with
   {config.data.noise_px:g} px of noise, joints {trained.skeleton.name}, seed {config.seed}; at most
-  {config.evaluation.views} views of {subjects}."""
+  {config.evaluation.views} views of {subjects}.
+- Lift `{config.generator.lift}`: {LIFTS[config.generator.lift]}."""

@@ -1,4 +1,4 @@
-"""Errors between predicted and true poses, in millimetres (section 7 of docs/model.md).
+"""Errors between predicted and true poses, in millimetres (docs/model.md: Errors).
 
 Every function takes root-relative poses (V, J, 3) in millimetres and returns one number a view.
 Axes: V views, J joints.

@@ -17,18 +17,18 @@ Float = TypeVar("Float", np.float32, np.float64)
 ScaleRef = Literal["xy_radius", "radius_3d", "xy_fro"]
 
 
-def centre(points: NDArray[Float], root: int) -> NDArray[Float]:
-    """Subtract the root from points (..., J, D)."""
-    return points - points[..., root : root + 1, :]
+def centre(points: NDArray[Float]) -> NDArray[Float]:
+    """Subtract the root, the first joint, from points (..., J, D)."""
+    return points - points[..., :1, :]
 
 
-def radius(centred: NDArray[Float], root: int, kind: ScaleRef = "xy_radius") -> NDArray[Float]:
+def radius(centred: NDArray[Float], kind: ScaleRef = "xy_radius") -> NDArray[Float]:
     """Size (...,) of root-centred poses (..., J, D): what they are divided by.
 
     `xy_radius` is the mean distance from the root over the J - 1 other joints in the image plane,
     `radius_3d` the same in space, `xy_fro` the root mean square in the image plane.
     """
-    others = np.delete(centred, root, axis=-2)
+    others = centred[..., 1:, :]
     if kind != "radius_3d":
         others = others[..., :2]
     squared = (others**2).sum(-1)
@@ -38,18 +38,18 @@ def radius(centred: NDArray[Float], root: int, kind: ScaleRef = "xy_radius") -> 
 
 
 def normalise_2d(
-    points_px: NDArray[Float], root: int, kind: ScaleRef = "xy_radius"
+    points_px: NDArray[Float], kind: ScaleRef = "xy_radius"
 ) -> tuple[NDArray[Float], NDArray[Float]]:
     """Root-centred 2D poses (..., J, 2) of unit size, and their sizes (...,) in pixels."""
-    centred = centre(points_px, root)
-    size = radius(centred, root, "xy_fro" if kind == "xy_fro" else "xy_radius")
+    centred = centre(points_px)
+    size = radius(centred, "xy_fro" if kind == "xy_fro" else "xy_radius")
     return centred / size[..., None, None], size
 
 
 def normalise_3d(
-    camera_mm: NDArray[Float], root: int, kind: ScaleRef = "xy_radius"
+    camera_mm: NDArray[Float], kind: ScaleRef = "xy_radius"
 ) -> tuple[NDArray[Float], NDArray[Float]]:
     """Root-centred 3D poses (..., J, 3) of unit size, and their sizes (...,) in millimetres."""
-    centred = centre(camera_mm, root)
-    size = radius(centred, root, kind)
+    centred = centre(camera_mm)
+    size = radius(centred, kind)
     return centred / size[..., None, None], size

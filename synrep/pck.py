@@ -86,34 +86,3 @@ def pck(errors_mm: Tensor, threshold_mm: float = THRESHOLD_MM) -> Tensor:
 def auc(errors_mm: Tensor) -> Tensor:
     """Mean of the 3DPCK over the thresholds 0, 5, ... 150 mm, in percent of each view, (V,)."""
     return torch.stack([pck(errors_mm, limit) for limit in AUC_THRESHOLDS_MM]).mean(0)
-
-
-def activity_table(
-    errors_mm: Tensor, action: Tensor, actions: Sequence[str]
-) -> dict[str, dict[str, float]]:
-    """Scores of each activity that has views, and of all views ("mean of frames").
-
-    Args:
-        errors_mm: (V, K) by `joint_errors_mm`.
-        action: (V,) index of each view's activity.
-        actions: names of the activities.
-
-    Returns:
-        For each row `views`, `pck` and `auc`; the last two in percent.
-
-    Raises:
-        InputError: there are no views, or not one activity for each.
-    """
-    if len(errors_mm) == 0 or action.shape != errors_mm.shape[:1]:
-        raise InputError(
-            "poses", f"{len(errors_mm)} views and {len(action)} activities", "each view needs one"
-        )
-    scores = {"pck": pck(errors_mm), "auc": auc(errors_mm)}
-    chosen = {name: action == index for index, name in enumerate(actions)}
-    chosen["mean of frames"] = torch.ones_like(action, dtype=torch.bool)
-    return {
-        name: {"views": float(rows.sum())}
-        | {score: float(values[rows].mean()) for score, values in scores.items()}
-        for name, rows in chosen.items()
-        if bool(rows.any())
-    }

@@ -64,7 +64,7 @@ def report_line(iteration: int, metrics: Mapping[str, float], scored: str) -> st
 
 
 def evaluation_table(found: Mapping[str, Any]) -> str:
-    """The model's errors by action, the averages of model and references, and what they hang on.
+    """The model's errors by action, the averages of model and references, and what they depend on.
 
     Args:
         found: by `synrep.trained_evaluation.evaluate_model`.

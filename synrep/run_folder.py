@@ -17,7 +17,7 @@ from synrep.checkpoint import (
 from synrep.config import TrainConfig
 from synrep.errors import DamagedError, InputError, faults
 from synrep.storage import Storage
-from synrep.training import Decision, Training, run
+from synrep.training import Training, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,17 +55,30 @@ class RunFolder:
         _check_device(device)
         return Training(config, device=device, threads=threads)
 
-    def resume(self, *, device: str, threads: int | None) -> Training:
+    def resume(
+        self, *, device: str, threads: int | None, iterations: int | None = None
+    ) -> Training:
         """The training that is here, at its newest good checkpoint.
 
+        Args:
+            device: where to train.
+            threads: CPU threads; all of the machine's if omitted.
+            iterations: its new length; the old one if omitted. Reports, and the decay of learning
+                rates if there is one, are spread over the new length from here on.
+
         Raises:
-            InputError: there is none.
+            InputError: there is none, or more iterations are done.
         """
         config = self.config()
+        if iterations is not None:
+            config = config.model_copy(update={"iterations": iterations})
         _check_device(device)
         training = Training(config, device=device, threads=threads)
         if newest_checkpoints(self.checkpoints):
             training.restore(read_checkpoint(self.newest()))
+        if training.iteration > config.iterations:
+            rule = f"{config.iterations} are fewer than the {training.iteration} that are done"
+            raise InputError("iterations", rule, "give more")
         return training
 
     def config(self) -> TrainConfig:
@@ -100,7 +113,7 @@ class RunFolder:
     def train(self, training: Training, on_report: Callable[[int, dict[str, float]], None]) -> None:
         """Train to the end, with a checkpoint and a line of the log at each report.
 
-        The first report also writes the configuration: a training that can't start leaves nothing.
+        A report also writes the configuration: a training that can't start leaves nothing.
 
         Args:
             training: made by `create` or `resume`.
@@ -111,15 +124,13 @@ class RunFolder:
         """
         log = [row for row in self._log() if row["iteration"] <= training.iteration]
 
-        def store(metrics: dict[str, float], state: Callable[[], State]) -> Decision:
-            if not self.storage.exists(CONFIG):
-                self.storage.write(CONFIG, training.config.model_dump_json(indent=2).encode())
+        def store(metrics: dict[str, float], state: Callable[[], State]) -> None:
+            self.storage.write(CONFIG, training.config.model_dump_json(indent=2).encode())
             log.append({"iteration": training.iteration, **metrics})
             save_checkpoint(self.checkpoints, state(), training.iteration)
             self.storage.write(LOG, "".join(json.dumps(row) + "\n" for row in log).encode())
             prune_checkpoints(self.checkpoints)
             on_report(training.iteration, metrics)
-            return Decision.CONTINUE
 
         run(training, store)
 

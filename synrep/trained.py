@@ -133,7 +133,7 @@ class Trained:
     def lift(self, keypoints_px: NDArray[np.float64]) -> NDArray[np.float32]:
         """Root-relative poses (N, J, 3) in radii, camera frame, of 2D poses (N, J, 2) in pixels."""
         scale_ref = self.config.data.scale_ref
-        keypoints = torch.from_numpy(normalise_2d(keypoints_px, 0, scale_ref)[0]).float()
+        keypoints = torch.from_numpy(normalise_2d(keypoints_px, scale_ref)[0]).float()
         network = self.network()
         starts = range(0, len(keypoints), CHUNK)
         poses = [network.lift(keypoints[start : start + CHUNK]) for start in starts]

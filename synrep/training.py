@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -32,18 +31,11 @@ GOAL = "mpjpe_mm"
 """The error by which the best generator of a training is chosen, on validation subjects."""
 
 
-class Decision(Enum):
-    """What the caller of a training wants after a report."""
-
-    CONTINUE = "continue"
-    STOP = "stop"
-
-
-OnReport = Callable[[dict[str, float], "Callable[[], State]"], Decision]
+OnReport = Callable[[dict[str, float], "Callable[[], State]"], None]
 
 
 def run(training: Training, on_report: OnReport) -> None:
-    """Train to the end, or until a report is answered with STOP.
+    """Train to the end.
 
     Args:
         training: at its start, or restored from a checkpoint.
@@ -55,8 +47,7 @@ def run(training: Training, on_report: OnReport) -> None:
     while not training.finished:
         metrics = training.advance()
         assert metrics is not None, "nobody asked for a pause"
-        if on_report(metrics, training.state) is Decision.STOP:
-            return
+        on_report(metrics, training.state)
 
 
 @dataclass(kw_only=True)

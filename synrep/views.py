@@ -210,7 +210,7 @@ def _recorded(store: PoseStore, poses: Poses, keep: NDArray[np.int64], joints: l
 
 def _normalised(seen: _Seen, config: DataConfig, camera: int) -> dict[str, NDArray[Any]]:
     """The columns of the views of one camera."""
-    poses, scale = normalise_3d(seen.camera_mm, 0, config.scale_ref)
+    poses, scale = normalise_3d(seen.camera_mm, config.scale_ref)
     root = seen.camera_mm[:, 0]
     clean = given = seen.pixels
     if config.input_2d == "orthographic":
@@ -221,13 +221,13 @@ def _normalised(seen: _Seen, config: DataConfig, camera: int) -> dict[str, NDArr
         random = np.random.default_rng([config.noise_seed, camera, len(poses)])
         given = given + random.normal(0, config.noise_px, given.shape)
     columns = {
-        "keypoints": normalise_2d(given, 0, config.scale_ref)[0],
+        "keypoints": normalise_2d(given, config.scale_ref)[0],
         "poses": poses,
         "scale_mm": scale,
         "ray": root[:, :2] / root[:, 2:],
     }
     if given is not clean and config.real_2d == "gt":
-        columns["real_keypoints"] = normalise_2d(clean, 0, config.scale_ref)[0]
+        columns["real_keypoints"] = normalise_2d(clean, config.scale_ref)[0]
     return {name: value.astype(np.float32) for name, value in columns.items()}
 
 

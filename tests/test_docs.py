@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import subprocess
@@ -83,6 +84,17 @@ def test_file_map_is_the_tree() -> None:
     wanted = {name for name in files() if not UNMAPPED.match(name)} | {"tests/"}
     assert sorted(wanted - set(mapped)) == [], "not in the README's map"
     assert sorted(set(mapped) - wanted) == [], "in the README's map, but not in the tree"
+
+
+def test_file_map_says_what_files_say() -> None:
+    """A module's line is its docstring's first one, but for marks and the first letter's size."""
+    block = text("README.md").split("## Files", 1)[1].split("```")[1]
+    for line in block.splitlines()[1:]:
+        name, _, told = line.partition(" ")
+        if name.endswith(".py"):
+            said = (ast.get_docstring(ast.parse(text(name))) or "").splitlines()[0]
+            said = said.rstrip(".").replace("`", "")
+            assert told.strip().casefold() == said.casefold(), name
 
 
 def commands(program: str) -> list[tuple[str, str]]:

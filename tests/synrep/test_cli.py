@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from synrep.cli import main
+from synrep.run_folder import RunFolder
 from synrep.skeleton import HUMAN36M_17
 
 if TYPE_CHECKING:
@@ -82,6 +83,53 @@ def test_damaged_run_folder_is_one_clear_error(run_folder: Path, tmp_path: Path)
         result = synrep("train", "--out", copy, "--resume", "--threads", 1)
         assert result.exit_code == 2
         assert message in result.output
+
+
+def test_resume_makes_a_training_longer(tmp_path: Path) -> None:
+    """It ends as one of the new length, whose number goes into the folder; nothing else may."""
+    out, whole, again = tmp_path / "short", tmp_path / "whole", ("--resume", "--threads", 1)
+    assert synrep("train", "--out", out, "--threads", 1, *SMALL).exit_code == 0
+    result = synrep("train", "--out", out, *again, "-o", "iterations=24")
+    assert result.exit_code == 0, result.output
+    made = synrep("train", "--out", whole, "--threads", 1, *SMALL, "-o", "iterations=24")
+    assert made.exit_code == 0, made.output
+    found, expected = (
+        [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+        for folder in (out, whole)
+    )
+    assert [row["iteration"] for row in found] == [4, 8, 12, 16, 24]
+    assert found[-1] == expected[-1]
+    assert (out / "config.json").read_text() == (whole / "config.json").read_text()
+    for options, message in (
+        (["-o", "iterations=20"], "iterations: 20 are fewer than the 24 that are done"),
+        (["-o", "iterations=48", "-o", "seed=1"], "only -o iterations=N fits"),
+        (["-o", "iterations=x"], "iterations: Input should be a valid integer"),
+    ):
+        refused = synrep("train", "--out", out, *again, *options)
+        assert refused.exit_code == 2
+        assert message in refused.output
+    assert (out / "config.json").read_text() == (whole / "config.json").read_text()
+
+
+def test_a_longer_training_decays_over_its_new_length(tmp_path: Path) -> None:
+    """The learning rate of an iteration is that of the new configuration, larger than it was."""
+    decay = ("-o", "optim.decay=linear", "-o", "optim.decay_to=0.1")
+    assert synrep("train", "--out", tmp_path, "--threads", 1, *SMALL, *decay).exit_code == 0
+    training = RunFolder(tmp_path).resume(device="cpu", threads=1, iterations=24)
+    assert training.iteration == 12
+    training.advance()
+    assert training.iteration == 16
+    rate = training.gan.optimisers["generator"].param_groups[0]["lr"]
+    assert rate == pytest.approx(8e-5 * (1 - 0.9 * 15 / 24))
+
+
+def test_divergence_is_no_mistake_of_the_user(tmp_path: Path) -> None:
+    """Its exit code is 1, with one message."""
+    options = (*SMALL, "-o", "guard.critic_limit=1e-9")
+    result = synrep("train", "--out", tmp_path / "run", "--threads", 1, *options)
+    assert result.exit_code == 1
+    assert "Error: diverged at iteration 4: the critic exploded" in result.output
+    assert not (tmp_path / "run").exists()
 
 
 def test_reports_say_what_they_are_measured_with(tmp_path: Path) -> None:
@@ -181,6 +229,21 @@ def test_draw_models_and_lifted_files(run_folder: Path, tmp_path: Path) -> None:
         assert (tmp_path / name).stat().st_size > 10_000
 
 
+def test_draw_takes_no_clip_of_lifted_poses(tmp_path: Path) -> None:
+    """Options that choose a clip of a store are refused by name; nothing is drawn."""
+    poses, out = tmp_path / "poses.npz", tmp_path / "poses.png"
+    poses.write_bytes(b"")
+    result = synrep("draw", poses, "--out", out, "--action", "walk", "--camera", 0, "--start", 1)
+    assert result.exit_code == 2
+    assert "--action, --camera: for models alone" in result.output.replace("\n", " ")
+    assert "--start" not in result.output.splitlines()[-1]
+    for name in ("split", "poses", "subject"):
+        result = synrep("draw", poses, "--out", out, f"--{name}", "test")
+        assert result.exit_code == 2
+        assert f"--{name}: for models alone" in result.output
+    assert not out.exists()
+
+
 def test_draw_refuses_what_it_cannot_show(run_folder: Path, tmp_path: Path) -> None:
     """One message; the kind of file is looked at first."""
     for options, message in (
@@ -259,4 +322,4 @@ def test_help_has_examples(command: str) -> None:
     """Every command shows how it is used."""
     result = synrep(*command.split(), "--help")
     assert result.exit_code == 0
-    assert not command or command == "data" or "Examples:" in result.output
+    assert "Examples:" in result.output

@@ -198,6 +198,25 @@ def test_folder_holds_numbers_with_their_meaning(exported: Path) -> None:
     assert "| test/mpjpe_mm | 61.25 |" in readme
 
 
+@pytest.mark.parametrize(
+    ("lift", "said"),
+    [("weak", "in use as in training"), ("perspective", "`synrep lift` have none")],
+)
+def test_readme_says_what_the_errors_took_from_the_truth(
+    lift: str, said: str, tmp_path: Path
+) -> None:
+    """The scale, and for the perspective lift the ray of the true root."""
+    training = Training(
+        TrainConfig.model_validate(SMALL | {"generator": {"width": 8, "lift": lift}}), threads=1
+    )
+    training.advance()
+    ref = save_checkpoint(Storage.at(tmp_path), training.state(), training.iteration)
+    readme = (export_generator(tmp_path / ref.file, tmp_path / "best") / "README.md").read_text()
+    assert f"- Lift `{lift}`: " in readme
+    assert said in readme
+    assert "(GT-scaled), which takes the truth: not known in use." in readme
+
+
 def test_export_reads_back(exported: Path, checkpoint: Path) -> None:
     """An exported folder is the same generator as the checkpoint it came from."""
     first, second = Trained.read(checkpoint), Trained.read(exported)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from synrep.errors import InputError
-from synrep.pck import activity_table, auc, joint_errors_mm, pck
+from synrep.pck import auc, joint_errors_mm, pck
 from synrep.skeleton import HUMAN36M_16, HUMAN36M_17
 
 Array = NDArray[np.float64]
@@ -123,32 +123,12 @@ def test_predictions_that_are_no_numbers_are_wrong() -> None:
     assert auc(errors).isfinite().all()
 
 
-def test_activity_table_has_rows_for_what_there_is() -> None:
-    """Each activity by its own frames, then all frames together, not the mean of activities."""
-    predicted, true = pair(10, 80, 3)
-    errors = joint_errors_mm(torch.tensor(predicted), torch.tensor(true), RELEVANT)
-    action = torch.tensor([0] * 7 + [2] * 3)
-    table = activity_table(errors, action, ["Sitting", "Sports", "Exercising"])
-    assert list(table) == ["Sitting", "Exercising", "mean of frames"]
-    for row, frames in (("Sitting", slice(7)), ("Exercising", slice(7, 10))):
-        expected = scores_by_loops(predicted[frames], true[frames])
-        assert (table[row]["pck"], table[row]["auc"]) == pytest.approx(expected, abs=1e-6)
-    everything = table["mean of frames"]
-    expected = scores_by_loops(predicted, true)
-    assert (everything["pck"], everything["auc"]) == pytest.approx(expected, abs=1e-6)
-    assert [row["views"] for row in table.values()] == [7, 3, 10]
-
-
 def test_what_can_not_be_scored_is_refused() -> None:
-    """Other shapes, joints that lack a scored one, frames without activity."""
+    """Other shapes, and joints that lack a scored one."""
     poses = torch.zeros(2, 17, 3)
     with pytest.raises(InputError, match=r"true are \(2, 16, 3\).*both must be \(views, 17, 3\)"):
         joint_errors_mm(poses, poses[:, :16])
     names = ("hip", *HUMAN36M_17.joints[1:])
     with pytest.raises(InputError, match="neither 'Hip' nor 'pelvis' is among them"):
         joint_errors_mm(poses, poses, names)
-    errors = joint_errors_mm(poses[:, :16], poses[:, :16], HUMAN36M_16.joints)
-    with pytest.raises(InputError, match="2 views and 1 activities"):
-        activity_table(errors, torch.zeros(1), ["Sports"])
-    with pytest.raises(InputError, match="0 views"):
-        activity_table(errors[:0], torch.zeros(0), ["Sports"])
+    assert joint_errors_mm(poses[:, :16], poses[:, :16], HUMAN36M_16.joints).shape == (2, 14)

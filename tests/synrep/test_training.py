@@ -15,7 +15,7 @@ from synrep.errors import Diverged, InputError
 from synrep.evaluation import errors
 from synrep.references import mean_depth
 from synrep.storage import Storage
-from synrep.training import Decision, Training, run
+from synrep.training import Training, run
 from synrep.views import open_views
 
 if TYPE_CHECKING:
@@ -50,9 +50,8 @@ def train(config: TrainConfig, start: State | None = None) -> tuple[list[dict[st
         training.restore(start)
     reports: list[dict[str, float]] = []
 
-    def keep(metrics: dict[str, float], _state: object) -> Decision:
+    def keep(metrics: dict[str, float], _state: object) -> None:
         reports.append(metrics)
-        return Decision.CONTINUE
 
     run(training, keep)
     return reports, training.state()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 TRIALS, REPORTS = 3, 12
 PATIENCE_S = 240
 
-# Nothing that hangs on timing: points are drawn by number, and every trial runs its full length.
+# Nothing that depends on timing: points are drawn by number, and every trial runs its full length.
 SEARCH = f"""\
 name: killed
 train:

@@ -34,8 +34,20 @@ STORE = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--mpi", type=STORE, help="Pose store of MPI-INF-3DHP.")
 @click.option("--keypoints", type=FILE, help="2D poses for figure6, e.g. of MPII.")
 @click.option("--out", type=FOLDER, required=True, help="Folder of the trainings and the table.")
-@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Of each cell.")
-@click.option("-o", "options", multiple=True, metavar="KEY=VALUE", help="Set a field; repeatable.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Trainings of each row, each with its own seed.",
+)
+@click.option(
+    "-o",
+    "options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set a field of every training's configuration; repeatable.",
+)
 @click.option("--address", help="Ray cluster, e.g. auto; Ray is started here if omitted.")
 @click.option("--local", is_flag=True, help="Without Ray: one training after another, here.")
 @click.pass_context
@@ -64,14 +76,13 @@ def reproduce(
       synrep reproduce table1 --poses poses/h36m --detections poses/h36m-sh --out reproduced/h36m
       synrep reproduce figure6 --poses poses/h36m --keypoints mpii.npz --out reproduced/h36m
     """
-    from synrep.cli import configure
+    from synrep.config_file import configure
     from synrep_search.reproduce.cells import search_content, train_cells
 
     config = configure(None, options)  # all mistakes in the options at once
     settings = dict(_parsed(option) for option in options)
     given = {role: str(folder.absolute()) for role in OPTIONS if (folder := stores[role])}
-    if what == "figure6" and keypoints is None:
-        raise InputError(what, "has no 2D poses", "give --keypoints")
+    _check_keypoints(what, keypoints)
     chosen = TABLES.get(what, TABLES["table1"])
     rows = _possible(chosen, given, {"poses"} if what in FIGURES else set(OPTIONS))
     trained = {
@@ -87,16 +98,27 @@ def reproduce(
     if what in TABLES:
         _write(chosen, rows, trained, given, config, out)
     else:
-        _draw(trained["poses", "synrep"], given["poses"], keypoints, out)
+        _draw(what, trained["poses", "synrep"], given["poses"], keypoints, out)
 
 
-def _draw(trained: SearchPaths, poses: str, keypoints: Path | None, out: Path) -> None:
-    """Figure 6 if there are keypoints, else figure 5."""
+def _check_keypoints(what: str, keypoints: Path | None) -> None:
+    """Raise if figure 6 has none, or anything else has some."""
+    if what == "figure6" and keypoints is None:
+        raise InputError(what, "has no 2D poses", "give --keypoints")
+    if what != "figure6" and keypoints is not None:
+        raise InputError("--keypoints", f"{what} shows none", "leave it out, or make figure6")
+
+
+def _draw(what: str, trained: SearchPaths, poses: str, keypoints: Path | None, out: Path) -> None:
     from synrep_search.reproduce.figures import figure5, figure6
     from synrep_search.reproduce.models import Models
 
     model = Models(trained).first()
-    path = figure5(model, poses, out) if keypoints is None else figure6(model, keypoints, out)
+    if what == "figure5":
+        path = figure5(model, poses, out)
+    else:
+        assert keypoints is not None, "figure 6 is not begun without"
+        path = figure6(model, keypoints, out)
     click.echo(f"written to {path}")
 
 
@@ -170,7 +192,7 @@ def _notes(
     names: Mapping[Role, str],
     config: TrainConfig,
 ) -> Iterator[str]:
-    """What the numbers hang on, and what was left out."""
+    """What the numbers depend on, and what was left out."""
     from synrep.show import SCALES
 
     evaluation = config.evaluation

@@ -48,7 +48,7 @@ def summary(
     Args:
         scored: rows of a table.
         stores: name of the pose store of each role.
-        notes: what the numbers hang on, and what was left out.
+        notes: what the numbers depend on, and what was left out.
     """
     timed = any(one.seconds for one in scored)
     lines = [

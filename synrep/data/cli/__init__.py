@@ -1,5 +1,7 @@
 """`synrep data`: make, describe and check pose stores."""
 
+# ruff: noqa: D301 - in click's help \b is the backspace character: keep these lines as they are
+
 from __future__ import annotations
 
 import click
@@ -12,7 +14,13 @@ from synrep.data.cli.show import info, verify
 
 @click.group()
 def data() -> None:
-    """Make, describe and check pose stores."""
+    """Make, describe and check pose stores.
+
+    \b
+    Examples:
+      synrep data prepare bvh --root mocap/cmu --out poses/cmu
+      synrep data verify poses/cmu
+    """
 
 
 for command in (prepare, info, verify):

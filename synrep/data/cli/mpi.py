@@ -48,8 +48,11 @@ def mpi_inf_3dhp(
     name: str | None,
     licence: str | None,
 ) -> None:
-    """MPI-INF-3DHP: train without the held-out subjects, validation, test.
+    """MPI-INF-3DHP, which you have to get from its makers.
 
+    \b
+    TS1 to TS6 become the test split, the subjects of --validation that split,
+    and the other training subjects are trained on.
     \b
     The folder holds what the data set's scripts download: S1/Seq1/annot.mat,
     with camera.calibration beside it if it is there, and TS1/annot_data.mat;

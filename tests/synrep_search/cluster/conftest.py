@@ -32,7 +32,7 @@ Reports = dict[int, dict[int, tuple[dict[str, float], dict[str, Any]]]]
 PATIENCE_S = 300
 NODES = 3
 TRIALS, REPORTS, LENGTH = 4, 12, 720
-# Nothing that hangs on timing: points are drawn by number, and every trial runs its full length.
+# Nothing that depends on timing: points are drawn by number, and every trial runs its full length.
 SEARCH = f"""\
 train:
   iterations: {LENGTH}

@@ -137,6 +137,12 @@ def test_mistakes(poses, tmp_path) -> None:
     wrong = call(main, [*words("table5", poses, out), "-o", "iteration=5"])
     assert wrong.exit_code == 2
     assert "iteration" in wrong.output
+    (tmp_path / "people.npz").write_bytes(b"")
+    for what in ("figure5", "table5"):
+        given = [*words(what, poses, out), "--keypoints", str(tmp_path / "people.npz")]
+        idle = call(main, given)
+        assert idle.exit_code == 2
+        assert f"--keypoints: {what} shows none (leave it out" in idle.output
     assert not out.exists()
     assert call(main, words("table1", poses, out, seeds=1)).exit_code == 0
     other = call(main, [*words("table2", poses, out, seeds=1), "-o", "iterations=50"])

@@ -59,10 +59,11 @@ def test_published_cameras_look_at_the_middle() -> None:
 
 @given(x=coordinates, y=coordinates, z=st.floats(0, 2000), key=st.sampled_from(KEYS))
 def test_world_to_camera_and_back(x: float, y: float, z: float, key: tuple[str, str]) -> None:
-    """A round trip changes nothing, and keeps distances."""
+    """The inverse leads back, and distances are kept."""
     world = np.array([[x, y, z], [0, 0, 0]])
     seen = PUBLISHED[key].to_camera(world)
-    np.testing.assert_allclose(PUBLISHED[key].to_world(seen), world, atol=1e-6)
+    back = seen @ PUBLISHED[key].rotation + PUBLISHED[key].position_mm
+    np.testing.assert_allclose(back, world, atol=1e-6)
     assert np.linalg.norm(seen[0] - seen[1]) == pytest.approx(np.linalg.norm(world[0]), abs=1e-6)
 
 

@@ -1,0 +1,61 @@
+"""A configuration of a training from a JSON file and options of the command line."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from synrep.errors import InputError, faults
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from synrep.config import TrainConfig
+
+
+def configure(file: Path | None, options: tuple[str, ...]) -> TrainConfig:
+    """A configuration from a JSON file and `dotted.key=value` options; defaults elsewhere.
+
+    A value is JSON, or a plain word.
+
+    Raises:
+        InputError: the file or an option breaks a rule; names every field that does.
+    """
+    from pydantic import ValidationError  # noqa: PLC0415 - a help text loads no pydantic
+
+    from synrep.config import TrainConfig, set_dotted  # noqa: PLC0415 - as above
+
+    content = {} if file is None else read_object(file)
+    for option in options:
+        key, equals, text = option.partition("=")
+        if not equals:
+            raise InputError(f"-o {option}", "has no '='", "write -o dotted.key=value")
+        set_dotted(content, key, _value(text))
+    try:
+        return TrainConfig.model_validate_json(json.dumps(content))
+    except ValidationError as error:
+        place = " with ".join([str(file)] * bool(file) + ["-o"] * bool(options))
+        remedy = "docs/model.md lists the fields"
+        raise InputError(place, faults(error, TrainConfig), remedy) from None
+
+
+def read_object(file: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        InputError: it holds something else.
+    """
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(str(file), f"not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise InputError(str(file), "no JSON object", 'write {"name": value, ...}')
+    return content
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
