@@ -7,7 +7,7 @@ filled again from its records when a search is resumed.
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import insort
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -56,4 +56,4 @@ class SuccessiveHalving:
         values = self._values[rung]
         # With fewer values than the reduction, only the best so far passes.
         places = max(1, len(values) // self.reduction)
-        return bisect_right(values, loss) <= places or loss <= values[places - 1]
+        return loss <= values[places - 1]

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,8 +69,10 @@ class SearchPaths:
 
     @property
     def typed(self) -> str:
-        """What a command needs to find the search: its name, and its home if it is not usual."""
-        return self.name if self.home == home_dir() else f"{self.name} --home {self.home}"
+        """What a shell command needs to find the search: its name, and a home that is not usual."""
+        if self.home == home_dir():
+            return self.name
+        return f"{self.name} --home {shlex.quote(str(self.home))}"
 
     @contextmanager
     def begun(self) -> Iterator[None]:

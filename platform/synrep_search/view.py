@@ -144,16 +144,30 @@ class TrialTable:
 
     Searched names get a column each where the terminal is wide enough, one line otherwise.
 
+    Attributes:
+        headings: of what is known of every trial; those in `words` hold no numbers.
+        title: above it.
+        trials: those shown, one in a row.
+        causes: one for each of them, or none at all.
+
     Args:
         ledger: of the search.
         count: rows at most.
     """
 
+    headings: tuple[str, ...] = ("trial", "value", "at", "state")
+    words = ("state",)
+
     def __init__(self, ledger: Ledger, count: int = SHOWN) -> None:
-        self._metric = ledger.spec.search.metric
-        self._name = ledger.name
-        self._best = ledger.index.best(count)
+        self.title = f"best trials of {ledger.name}, by {ledger.spec.search.metric}"
+        self.trials = ledger.index.best(count)
+        self.causes: list[str] = []
         self._names = list(ledger.spec.space.names)
+
+    def facts(self, trial: Trial) -> list[str]:
+        """What is shown of a trial, in the order of the headings."""
+        value = "" if trial.value is None else f"{trial.value:.4g}"
+        return [str(trial.number), value, str(trial.iteration), trial.state.replace("_", " ")]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
         """Draw what fits."""
@@ -162,28 +176,33 @@ class TrialTable:
         yield columns if needed <= options.max_width else self._table(wide=False)
 
     def _table(self, *, wide: bool) -> Table:
-        title = f"best trials of {self._name}, by {self._metric}"
-        table = Table(title=Text(title), box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        for name in ("trial", "value", "at"):
-            table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("state", no_wrap=True)
-        values = {name: [searched(trial, name) for trial in self._best] for name in self._names}
+        table = Table(title=Text(self.title), box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for name in self.headings:
+            table.add_column(name, justify="left" if name in self.words else "right", no_wrap=True)
+        values = {name: [searched(trial, name) for trial in self.trials] for name in self._names}
         if wide:
             for name, cells in values.items():
                 heading = name.rpartition(".")[2].replace("_", " ")
                 words = [*heading.split(), *cells]
                 table.add_column(Text(heading), min_width=max(map(len, words)))
+            if self.causes:
+                table.add_column("cause", overflow="fold")
         else:
-            table.add_column("searched")
-        for row, trial in enumerate(self._best):
-            cells = [found[row] for found in values.values()]
+            table.add_column("searched", overflow="fold")
+        for row, trial in enumerate(self.trials):
+            cells = [column[row] for column in values.values()]
+            cause = self.causes[row : row + 1]
             if not wide:
                 named = zip(self._names, cells, strict=True)
-                cells = ["  ".join(f"{name.rpartition('.')[2]} {cell}" for name, cell in named)]
-            state = trial.state.replace("_", " ")
-            facts = (str(trial.number), f"{trial.value:.4g}", str(trial.iteration), state)
-            table.add_row(*facts, *map(Text, cells))
+                line = "  ".join(f"{name.rpartition('.')[2]} {cell}" for name, cell in named)
+                cells, cause = ["\n".join(filter(None, [line, *cause]))], []
+            table.add_row(*self.facts(trial), *map(Text, [*cells, *cause]))
         return table
+
+
+def one_line(text: str) -> str:
+    """A text of others, safe to show, without its line breaks."""
+    return printable(" ".join(text.split()))
 
 
 def searched(trial: Trial, name: str) -> str:

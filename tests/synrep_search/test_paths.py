@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,5 @@ def test_a_command_finds_the_search_again(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("SYNREP_HOME", str(tmp_path))
     assert SearchPaths(tmp_path, "a").typed == "a"
     assert SearchPaths(tmp_path / "b", "a").typed == f"a --home {tmp_path / 'b'}"
+    odd = SearchPaths(tmp_path / "it's $HOME", "a")
+    assert shlex.split(odd.typed) == ["a", "--home", str(odd.home)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
@@ -27,18 +28,21 @@ if TYPE_CHECKING:
 @click.command()
 @name_argument
 @home_option
+@click.option("--trials", "every", is_flag=True, help="Show all trials, with their causes.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--watch", is_flag=True, help="Repeat every 5 seconds until the search ends.")
-def status(name: str, home: Path | None, as_json: bool, watch: bool) -> None:
-    """Show how a search stands.
+def status(name: str, home: Path | None, every: bool, as_json: bool, watch: bool) -> None:
+    """Show how a search stands, or all of its trials.
 
     \b
     Examples:
       synrep-search status paper
       synrep-search status paper --watch
       synrep-search status paper --json
+      synrep-search status paper --trials
+      synrep-search status paper --trials --json
     """
-    from synrep_search.status import shown
+    from synrep_search.status import shown, trials
     from synrep_search.status import status as status_of
 
     paths = search_paths(name, home)
@@ -46,9 +50,9 @@ def status(name: str, home: Path | None, as_json: bool, watch: bool) -> None:
         ledger = open_ledger(paths)
         found = status_of(ledger, paths)
         if as_json:
-            click.echo(json.dumps(found))
+            click.echo(json.dumps(trials(ledger) if every else found))
         else:
-            make_console().print(shown(found, ledger))
+            make_console().print(shown(found, ledger, paths, every=every), crop=False)
         ledger.close()
         if not watch or found["state"] != "running":
             return
@@ -67,6 +71,7 @@ def list_searches(home: Path | None, as_json: bool) -> None:
       synrep-search list --home /data/searches --json
     """
     from synrep_search.errors import LedgerError
+    from synrep_search.ledger.database import lost_as_error
     from synrep_search.paths import home_dir, names
     from synrep_search.status import list_table
     from synrep_search.status import status as status_of
@@ -75,12 +80,10 @@ def list_searches(home: Path | None, as_json: bool) -> None:
     for name in names(home_dir(home)):
         paths = search_paths(name, home)
         try:
-            ledger = open_ledger(paths)
+            with lost_as_error(paths.typed), closing(open_ledger(paths)) as ledger:
+                found.append(status_of(ledger, paths))
         except LedgerError as error:
             click.echo(f"{name}: {error}", err=True)  # the others are listed all the same
-            continue
-        found.append(status_of(ledger, paths))
-        ledger.close()
     if as_json:
         click.echo(json.dumps(found))
     elif found:
@@ -128,16 +131,19 @@ def ui(name: str | None, home: Path | None, host: str, port: int, allowed_hosts:
       synrep-search ui --host 0.0.0.0 --allowed-hosts mlflow.lab:5000
     """
     from synrep_search.paths import home_dir
-    from synrep_search.tracking.address import masked
-    from synrep_search.tracking.ui import check, free_port, serve
+    from synrep_search.tracking.address import sqlite_file
+    from synrep_search.tracking.ui import check, check_store, elsewhere, free_port, serve
 
     uri = f"sqlite:///{home_dir(home) / 'mlflow.db'}"
     if name is not None:
         paths = search_paths(name, home)
-        uri = paths.tracking_uri(open_ledger(paths).spec)
-    if not uri.startswith("sqlite:///"):
-        click.echo(f"this search is tracked by a server that is running already: {masked(uri)}")
+        with closing(open_ledger(paths)) as ledger:
+            uri = paths.tracking_uri(ledger.spec)
+    file = sqlite_file(uri)
+    if file is None:
+        click.echo(elsewhere(uri))
         return
+    check_store(file, home_dir(home))
     check(host, allowed_hosts, os.environ)
     chosen = free_port(host, port)
     click.echo(f"MLflow on http://{host}:{chosen} (Ctrl-C ends it)")

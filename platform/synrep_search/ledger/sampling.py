@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -19,7 +20,7 @@ from synrep.errors import InputError
 from synrep_search.ledger.records import TO_OPTUNA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from optuna.distributions import BaseDistribution
     from optuna.trial import BaseTrial
@@ -81,8 +82,9 @@ class Point:
 class Proposer:
     """Proposes points, and learns from the trials that ran them.
 
-    The sampler for a trial is seeded by the trial's number, and has no state beyond the trials
-    that have ended: a resumed search goes on like one that never stopped.
+    The sampler for a trial is seeded by the trial's number, and has no state beyond the trials of
+    the ledger, open ones included: a resumed search goes on like one that never stopped. Once the
+    history was thinned out, which trials of it are left depends on when that was.
 
     Args:
         spec: the search.
@@ -92,21 +94,17 @@ class Proposer:
     def __init__(self, spec: SearchSpec, trials: Iterable[Trial]) -> None:
         self._spec = spec
         self._sign = 1 if spec.search.direction == "minimize" else -1
-        self._learnt = [trial for trial in trials if trial.ended]
-        self._mirror()
+        known = list(trials)
+        self._learnt = [trial for trial in known if trial.ended]
+        self._mirror({trial.number: trial.record.values for trial in known if not trial.ended})
 
     def propose(self, number: int) -> Point:
         """The point of a new trial: one of those that the file starts from, or the sampler's."""
         if len(self._learnt) >= SLACK * HISTORY:
             self._thin_out()
         self._study.sampler = _sampler(self._spec, number)
-        if number < len(self._spec.start_from):
-            given = self._spec.start_from[number]
-            self._study.enqueue_trial(self._spec.space.flatten(given))
-        asked = self._study.ask()
-        values = self._spec.space.sample(OptunaSuggest(asked))
-        self._asked[number] = asked
-        return Point(values=values, params=asked.params, distributions=asked.distributions)
+        starts = self._spec.start_from
+        return self._begin(number, starts[number] if number < len(starts) else None)
 
     def learn(self, trial: Trial) -> None:
         """Take in a trial that has ended for good."""
@@ -123,12 +121,31 @@ class Proposer:
         values = trial.value if state is TrialState.COMPLETE else None
         self._study.tell(asked, values, state)
 
-    def _mirror(self) -> None:
-        """Build the study in memory; trials that run are told to it when they end."""
+    def _mirror(self, running: Mapping[int, dict[str, Any]]) -> None:
+        """Build the study in memory, in the order of numbers, which the sampler looks at.
+
+        Args:
+            running: values of the trials that have not ended, by number; they are told when they
+                end, and keep new points away from theirs until then.
+        """
         self._study = optuna.create_study(direction=self._spec.search.direction)
         self._asked: dict[int, optuna.Trial] = {}
-        for trial in sorted(self._learnt, key=lambda trial: trial.number):
-            self._add(trial)
+        ended = {trial.number: trial for trial in self._learnt}
+        for number in sorted(ended.keys() | running.keys()):
+            if number in ended:
+                self._add(ended[number])
+                continue
+            with suppress(InputError):  # the space was changed since
+                self._begin(number, running[number])
+
+    def _begin(self, number: int, given: dict[str, Any] | None) -> Point:
+        """Begin a trial of the study: at the given values, or where the sampler wants it."""
+        if given is not None:
+            self._study.enqueue_trial(self._spec.space.flatten(given))
+        asked = self._study.ask()
+        values = self._spec.space.sample(OptunaSuggest(asked))
+        self._asked[number] = asked
+        return Point(values=values, params=asked.params, distributions=asked.distributions)
 
     def _add(self, trial: Trial) -> None:
         space = self._spec.space
@@ -153,7 +170,8 @@ class Proposer:
         older, newest = by_number[: -HISTORY // 2], by_number[-HISTORY // 2 :]
         older.sort(key=lambda trial: (trial.value is None, self._sign * (trial.value or 0.0)))
         self._learnt = [*older[: HISTORY // 2], *newest]
-        self._mirror()
+        unflatten = self._spec.space.unflatten
+        self._mirror({number: unflatten(asked.params) for number, asked in self._asked.items()})
 
 
 def _sampler(spec: SearchSpec, number: int) -> optuna.samplers.BaseSampler:

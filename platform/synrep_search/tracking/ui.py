@@ -11,12 +11,15 @@ import configparser
 import ipaddress
 import os
 import secrets
+import shlex
 import socket
 import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from synrep.errors import InputError
+from synrep.storage import masked
+from synrep_search.paths import names
 from synrep_search.tracking.address import artifact_folder, sqlite_file
 
 if TYPE_CHECKING:
@@ -44,7 +47,6 @@ def command(uri: str, host: str, port: int, allowed_hosts: str = "") -> list[str
     """
     file = sqlite_file(uri)
     assert file is not None, "only a SQLite store needs a server of ours"
-    file.parent.mkdir(parents=True, exist_ok=True)
     others = ["--app-name", "basic-auth", "--allowed-hosts", allowed_hosts]
     return [
         sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri,
@@ -82,6 +84,36 @@ def serve(uri: str, host: str, port: int, allowed_hosts: str = "") -> None:
     check(host, allowed_hosts, os.environ)
     words = command(uri, host, port, allowed_hosts)
     os.execve(words[0], words, environment(uri, host))  # noqa: S606 - our own interpreter, no shell
+
+
+def check_store(file: Path, home: Path) -> None:
+    """See that there is something to show: MLflow would make an empty store.
+
+    Args:
+        file: of the SQLite store.
+        home: of the searches.
+
+    Raises:
+        InputError: the store is not there.
+    """
+    if file.exists():
+        return
+    if not names(home):
+        remedy = "launch one first, or name their folder by --home or $SYNREP_HOME"
+        raise InputError(str(home), "no searches there", remedy)
+    rule = "not there: no search has told MLflow anything here"
+    remedy = "`synrep-search ui NAME` says where the search NAME is tracked"
+    raise InputError(str(file), rule, remedy)
+
+
+def elsewhere(uri: str) -> str:
+    """How to see the runs of a search that is not tracked in a SQLite store; no secrets."""
+    where = masked(uri)
+    if uri.startswith(("http://", "https://", "databricks")):
+        return f"this search is tracked by a server that is running already: {where}"
+    hint = "" if where == uri else " (with the secret in the place of ***)"
+    shown = f"`mlflow server --backend-store-uri {shlex.quote(where)}`{hint}"
+    return f"this search is tracked in {where}, which is no server: see it by {shown}"
 
 
 def check(host: str, allowed_hosts: str, env: Mapping[str, str]) -> None:

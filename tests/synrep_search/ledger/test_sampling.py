@@ -41,6 +41,12 @@ def trial_of(proposer: Proposer, number: int, state: State, value: float | None)
     return Trial(number=number, params=point.params, record=record, rungs=rungs)
 
 
+def in_state(trial: Trial, state: State, value: float) -> Trial:
+    """The same trial later."""
+    record = trial.record.model_copy(update={"state": state})
+    return trial.model_copy(update={"record": record, "rungs": {5: value}})
+
+
 def run(proposer: Proposer, numbers: range) -> list[Trial]:
     """Trials one after another, ending in all states there are."""
     states: list[State] = ["completed", "stopped_early", "diverged", "failed", "completed"]
@@ -78,6 +84,28 @@ def test_proposals_are_those_of_a_search_that_never_stopped(make_spec, sampler) 
         assert [trial.params for trial in then] == [trial.params for trial in trials[behind:]]
     keys = {key_of(trial.params, 0) for trial in trials}
     assert len(keys) == 12
+
+
+def test_open_trials_are_known_again(make_spec) -> None:
+    """A proposer built anew keeps away from trials that run or wait, and takes in their ends."""
+    spec = make_spec(space=SPACE, search=FEW)
+    proposer = Proposer(spec, [])
+    trials = run(proposer, range(8))
+    live = [trial_of(proposer, number, "running", None) for number in (8, 9, 10)]
+    live[1] = in_state(live[1], "completed", -1.0)
+    live[2] = in_state(live[2], "waiting", 4.0)
+    proposer.learn(live[1])
+    again = Proposer(spec, reversed([*trials, *live]))
+    known = [one.state for one in again._study.get_trials()[8:]]
+    assert known == [TrialState.RUNNING, TrialState.COMPLETE, TrialState.RUNNING]
+    wanted = [proposer.propose(number) for number in range(11, 30)]
+    assert [again.propose(number) for number in range(11, 30)] == wanted
+    without = Proposer(spec, [*trials, live[1]])
+    assert [without.propose(number) for number in range(11, 30)] != wanted
+    for one in (proposer, again):
+        one.learn(in_state(live[2], "completed", -2.0))
+        assert one._study.get_trials()[10].value == -2.0
+    assert again.propose(30) == proposer.propose(30)
 
 
 def test_seeds_differ() -> None:
@@ -212,6 +240,8 @@ def test_the_history_is_bounded(make_spec, monkeypatch) -> None:
         trial = trial_of(proposer, number, "completed", float(abs(number - 10)))
         sizes.append(len(proposer._study.get_trials()))
         proposer.learn(trial)
+        open_ones = [one for one in proposer._study.get_trials() if not one.state.is_finished()]
+        assert [one.params for one in open_ones] == [trial.params for trial in live]
     assert max(sizes) <= 2 * 6 + 3
     for trial in live:
         proposer.learn(trial)
