@@ -14,15 +14,38 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
 
-# A password may itself hold `/`, `?` or `@`; names of folders hold no colon before an @.
-_CREDENTIALS = re.compile(
-    r"://[^/?#]*@|://[^@]*:[^@]*@|[?&][^=&]*(passw|secret|token|key)[^=&]*=", re.IGNORECASE
-)
+SCHEMES = ("file", "s3", "gs", "gcs", "abfs", "abfss", "hdfs")
+"""Kinds of URIs that a storage can have."""
+
+_SECRET = re.compile(r"passw|pwd|secret|token|(?<!ssl)key", re.IGNORECASE)  # sslkey names a file
+_OPTION = re.compile(r"""(?<![\w.%/-])([\w.%-]+=)((?:\\.|[^&\s"\\])*)""")
+_DATABASE = re.compile(r"(?:postgresql|mysql|mssql)(?:\+\w+)?$")
 
 
 def carries_credentials(uri: str) -> bool:
-    """Whether a URI holds a user, a password, a key or a token."""
-    return _CREDENTIALS.search(uri) is not None
+    """Whether a URI holds a password, a key or a token; or a user, unless it is a database's."""
+    return masked(uri) != uri
+
+
+def masked(text: str) -> str:
+    """A text that can be shown: what is secret in the addresses in it is `***`."""
+    hidden = re.sub(r"\S+", lambda word: _without_user(word[0]), text)
+    return _OPTION.sub(
+        lambda option: f"{option[1]}***" if _SECRET.search(option[1]) else option[0], hidden
+    )
+
+
+def _without_user(word: str) -> str:
+    scheme, mark, rest = word.partition("://")
+    # Up to the last @: a password may itself hold `/`, `?` or `@`.
+    before, at, host = rest.rpartition("@")
+    user, colon, _ = before.partition(":")
+    if at and colon:
+        return f"{scheme}{mark}{user}:***@{host}"
+    user, at, host = re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")
+    if at and not _DATABASE.search(scheme):
+        return f"{scheme}{mark}***{rest[len(user) :]}"
+    return word
 
 
 class Storage:
@@ -44,7 +67,7 @@ class Storage:
         """Open a folder; it is created by the first write.
 
         Raises:
-            InputError: the URI can't be understood, or carries a password.
+            InputError: the URI can't be understood, or carries credentials.
         """
         from pyarrow import ArrowInvalid, fs
 
@@ -52,12 +75,16 @@ class Storage:
         if "://" not in text:
             path = Path(text).absolute()
             return cls(fs.LocalFileSystem(), str(path), str(path))
+        scheme = text.partition("://")[0]
         if carries_credentials(text):
             raise InputError(
-                f"storage {text.split('://', 1)[0]}://...",
+                f"storage {scheme}://...",
                 "the URI carries credentials",
                 "leave them out and set them in the environment",
             )
+        if scheme not in SCHEMES:
+            rule = f"{scheme}:// is not among {', '.join(SCHEMES)}"
+            raise InputError(f"storage {text}", rule, "use a path, s3://..., gs://...")
         try:
             filesystem, root = fs.FileSystem.from_uri(text)
         except (ArrowInvalid, OSError) as error:

@@ -72,7 +72,7 @@ def changed_spec(
 
     Raises:
         LedgerError: it differs and the changes were not accepted; the message lists them. Or it
-            has another goal.
+            changes what the trials there are can't go on with: goal, addresses, what is trained.
     """
     after = load_spec(file, overrides, before.name)
     if _aim(after) != _aim(before):
@@ -82,13 +82,30 @@ def changed_spec(
             "for another goal"
         )
     changes = diff(before, after)
+    for line in changes:
+        if _is_settled(line.partition(":")[0], before):
+            raise LedgerError(
+                f"the trials of search {before.name!r} can't go on with another value of {line}\n"
+                "give it its old value, or launch another search with --name"
+            )
     if changes and not accept:
         lines = "\n".join(f"  {line}" for line in changes)
         raise LedgerError(
             f"the file differs from what search {before.name!r} was launched with:\n{lines}\n"
-            "take the changes with --accept-changes; trials that exist keep their values"
+            "take the changes with --accept-changes; trials that exist keep their points, and "
+            "those that have ended are not run again"
         )
     return after
+
+
+def _is_settled(key: str, before: SearchSpec) -> bool:
+    """Whether a key must stay as it was at the launch: a trial takes its checkpoints with it."""
+    section, _, name = key.partition(".")
+    if section != "train":
+        return key in ("ledger", "storage")
+    # Trials hold their own values of what was searched.
+    free = ("iterations", "reports", *before.space.names)
+    return not any(f"{name}.".startswith(f"{one}.") for one in free)
 
 
 def _aim(spec: SearchSpec) -> tuple[str, str, str]:

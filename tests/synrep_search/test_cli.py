@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 from synrep_search.cli import main
+from synrep_search.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -218,6 +220,17 @@ def test_a_changed_file_is_shown_and_refused(run) -> None:
     assert result.exit_code == 0
 
 
+def test_options_of_a_changed_file_need_the_file(run) -> None:
+    """Else they would be lost without a word."""
+    launch(run, SCRIPTED)
+    for words in (("-o", "search.trials=9"), ("--accept-changes",)):
+        result = run("resume", "small", "--local", *words)
+        assert result.exit_code == 2
+        assert "go with --file" in result.output
+    found = json.loads(run("status", "small", "--json").output)
+    assert (found["target"], found["attempts"]) == (3, 3)
+
+
 def test_a_search_without_any_result_is_a_failure(run) -> None:
     """Its exit code says so, and so does its state."""
     Path("file.yaml").write_text(SCRIPTED)
@@ -240,6 +253,21 @@ def test_what_is_not_there_is_told(run) -> None:
     assert run("list", "--home", "elsewhere").output.startswith("no searches in")
 
 
+def test_what_to_type_after_a_stop_has_the_home(run) -> None:
+    """A search in a home of its own is found again by what is told."""
+    launch(run, SCRIPTED, "--home", "mine")
+    ledger = Ledger.open(f"sqlite:///{Path('mine/small/ledger.sqlite').absolute()}", "small")
+    ledger.lease.acquire()
+    result = run("stop", "small", "--home", "mine", "--no-wait")
+    assert result.output == "search 'small' was asked to stop\n"
+    driver = threading.Timer(1, ledger.lease.release)
+    driver.start()
+    output = run("stop", "small", "--home", "mine").output
+    driver.join()
+    ledger.close()
+    assert f"synrep-search resume small --home {Path('mine').absolute()}\n" in output
+
+
 def test_a_plan_shows_what_would_run(run) -> None:
     """Without making anything."""
     Path("file.yaml").write_text(SCRIPTED + "resources: {cpu: 2}\n")
@@ -247,6 +275,7 @@ def test_a_plan_shows_what_would_run(run) -> None:
     assert "minimize loss" in output
     assert "3, 0 of them given" in output
     assert "0.0 .. 1.0" in output
+    assert "another" in run("plan", "file.yaml", "--name", "another").output
     assert [path.name for path in Path().iterdir()] == ["file.yaml"]
 
 

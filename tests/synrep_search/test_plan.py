@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 from rich.console import Console
 from synrep_search.plan import plan_table
@@ -34,10 +35,33 @@ def test_all_that_decides_is_shown(make_spec) -> None:
         "3, 6; 1 in 2 goes on",
         "tpe",
         "2 CPU, 0.25 GPU",
+        "scripted",
+        "as many as fit",
+        "the search's folder",
+        "SQLite of the home",
         "-1.0 .. 1.0",
         "1, 2, 5",
     ):
         assert words in text
+    assert "budget" not in text
+
+
+def test_addresses_are_shown(make_spec) -> None:
+    """Whoever starts a file of somebody else can read where it writes."""
+    spec = make_spec(
+        storage="s3://bucket/searches",
+        ledger="postgresql://me@db/synrep",
+        tracking={"uri": "http://mlflow:5000/\x1b]0;x"},
+        resources={"slots": 3},
+        budget={"hours": 1.5},
+    )
+    text = drawn(plan_table(spec))
+    for words in ("s3://bucket/searches", "postgresql://me@db/synrep", "http://mlflow:5000/\\x1b"):
+        assert words in text
+    assert re.search(r"slots +3 ", text)
+    assert "1.5 hours" in text
+    masked = spec.model_copy(update={"ledger": "postgresql://me:hunter2@db/synrep"})
+    assert "postgresql://me:***@db/synrep" in drawn(plan_table(masked))
 
 
 def test_conditional_names_are_shown(make_spec) -> None:

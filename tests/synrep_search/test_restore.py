@@ -13,7 +13,11 @@ from synrep_search.ledger.ledger import Ledger
 from synrep_search.paths import LEDGER_FILE, SearchPaths, names
 from synrep_search.restore import changed_spec, restore_copy
 from synrep_search.search import Search
-from synrep_search.trial import Attempt
+from synrep_search.spec import trial_config
+from synrep_search.trial import HISTORY, Attempt
+
+from synrep.checkpoint import State, save_checkpoint
+from synrep.storage import Storage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,6 +78,44 @@ def test_reports_after_the_copy_come_back_from_the_checkpoints(
         report = Attempt(resumed, "cpu", 1).advance()
         assert (report.iteration, report.metrics) == (7, attempt.advance().metrics)
         assert resumed.checkpoints.startswith(str(tmp_path / "moved"))
+
+
+GOOD = {"iteration": 6, "metrics": {"loss": 0.5}}
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ("x", "its reports are not ours"),
+        ([["iteration", 6]], "its reports are not ours"),
+        ([{**GOOD, "number": 7}], "number"),
+        ([{**GOOD, "iteration": "6"}], "iteration"),
+        ([{**GOOD, "metrics": {"loss": "low"}}], "metrics.loss"),
+        ([{**GOOD, "metrics": {"other": 1.0}}], "its reports lack 'loss'"),
+        ([{"iteration": 6, "metrics": {"loss": float("inf")}}], "metrics.loss"),
+    ],
+)
+def test_a_checkpoint_with_strange_reports_is_passed_over(
+    make_search, make_spec, caplog, tmp_path: Path, rows, words
+) -> None:
+    """It counts as damaged: the one before it serves, and the user is told."""
+    search = make_search(make_spec(search={"trials": 2}, storage=str(tmp_path / "bucket")))
+    name, job = search.ledger.name, search.next_job()
+    attempt = Attempt(job, "cpu", 1)
+    search.on_reports([attempt.advance()])
+    search.ledger.backup(tmp_path / "bucket" / name / LEDGER_FILE)
+    for _ in range(3):
+        search.on_reports([attempt.advance()])
+    state = State(arrays={}, meta={"iteration": 6, HISTORY: rows})
+    strange = save_checkpoint(Storage.at(job.checkpoints), state, 6)
+    paths = restore_copy(str(tmp_path / "bucket" / name), tmp_path / "new")
+    with closing(Ledger.open(paths.ledger_url(), name)) as ledger:
+        assert ledger.trial(0).rungs == search.ledger.trial(0).rungs
+        assert [ref.iteration for ref in ledger.checkpoints(0)] == [4, 3]
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("trial 0: a checkpoint is passed over: ")
+    assert strange.file in line
+    assert words in line
 
 
 def test_a_ledger_on_a_server_is_found_by_its_note(
@@ -150,3 +192,36 @@ def test_another_goal_is_another_search(make_spec, tmp_path: Path) -> None:
     for accept in (False, True):
         with pytest.raises(LedgerError, match="'a' trains 'scripted' to minimize loss"):
             changed_spec(before, path, (), accept=accept)
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("storage=/other", 'storage: null -> "/other"'),
+        ("ledger=postgresql://db/other", 'ledger: null -> "postgresql://db/other"'),
+        ("train.state_size=32", "train.state_size: 16 -> 32"),
+    ],
+)
+def test_what_trials_stand_on_stays(make_spec, tmp_path: Path, option: str, told: str) -> None:
+    """Waiting trials would lose their checkpoints or could not use them: refused all the same."""
+    before = make_spec(**FILE, name="a")
+    path = tmp_path / "any.yaml"
+    path.write_text(json.dumps(FILE), encoding="utf-8")
+    for accept in (False, True):
+        with pytest.raises(LedgerError) as caught:
+            changed_spec(before, path, (option,), accept=accept)
+        assert told in str(caught.value)
+        assert "launch another search" in str(caught.value)
+
+
+def test_a_searched_name_can_be_fixed(make_spec, tmp_path: Path) -> None:
+    """Trials that exist hold their own values of it; the other way round they would lose theirs."""
+    before = make_spec(**FILE, name="a")
+    path = tmp_path / "any.yaml"
+    path.write_text(json.dumps(FILE), encoding="utf-8")
+    after = changed_spec(before, path, ("space.y=null", "train.y=0.5"), accept=True)
+    assert after.train["y"] == 0.5
+    values = {"x": 0.1, "y": 0.2}
+    assert trial_config(after, values, 0) == trial_config(before, values, 0)
+    with pytest.raises(LedgerError, match=r"another value of train.y: 0.5 -> 0.0"):
+        changed_spec(after, path, (), accept=True)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 set_option = click.option(
     "-o", "overrides", multiple=True, metavar="KEY=VALUE", help="Override the file; repeatable."
 )
+search_name_option = click.option("--name", help="Name of the search; the file's own if omitted.")
 address_option = click.option(
     "--address", help="Ray cluster, e.g. auto; Ray is started here if omitted."
 )
@@ -43,8 +44,9 @@ local_option = click.option(
 
 @click.command()
 @click.argument("file", type=FILE)
+@search_name_option
 @set_option
-def plan(file: Path, overrides: tuple[str, ...]) -> None:
+def plan(file: Path, name: str | None, overrides: tuple[str, ...]) -> None:
     """Check a search file and show what it would run.
 
     \b
@@ -55,12 +57,12 @@ def plan(file: Path, overrides: tuple[str, ...]) -> None:
     from synrep_search.plan import plan_table
     from synrep_search.spec import load_spec
 
-    make_console().print(plan_table(load_spec(file, overrides)))
+    make_console().print(plan_table(load_spec(file, overrides, name)))
 
 
 @click.command()
 @click.argument("file", type=FILE)
-@click.option("--name", help="Name of the search; the file's own if omitted.")
+@search_name_option
 @home_option
 @address_option
 @local_option
@@ -77,7 +79,8 @@ def launch(
 ) -> None:
     """Start a search and show it until it ends.
 
-    Ctrl-C ends it cleanly; `resume` goes on.
+    Ctrl-C ends it cleanly; `resume` goes on. Exit codes: 0, all trials have ended; 1, and none has
+    a value; 2, a mistake in what was given; 3, it stopped before its target and can be resumed.
 
     \b
     Examples:
@@ -131,14 +134,18 @@ def resume(
     """Go on with a search, wherever its driver ended.
 
     NAME is a search of this home, or the storage URI of one: then its ledger is taken from the
-    copy there.
+    copy there. Exit codes are those of `launch`: 3 if it stopped before its target again, 1 if no
+    trial has a value, 2 for a mistake.
 
     \b
     Examples:
       synrep-search resume paper
       synrep-search resume paper --trials 200
+      synrep-search resume paper --file changed.yaml -o budget.hours=8 --accept-changes
       synrep-search resume s3://bucket/searches/paper
     """
+    if file is None and (overrides or accept_changes):
+        raise click.UsageError("-o and --accept-changes go with --file")
     from synrep_search.paths import SearchPaths, home_dir
     from synrep_search.restore import restore_copy
 
@@ -160,7 +167,8 @@ def stop(name: str, home: Path | None, wait: bool) -> None:
     Examples:
       synrep-search stop paper
     """
-    ledger = open_ledger(search_paths(name, home))
+    paths = search_paths(name, home)
+    ledger = open_ledger(paths)
     if not ledger.lease.request_stop():
         click.echo(f"search {name!r} is not running")
         return
@@ -168,7 +176,7 @@ def stop(name: str, home: Path | None, wait: bool) -> None:
     while wait and ledger.lease.held():
         time.sleep(1)
     if wait:
-        click.echo(f"it has ended; go on with: synrep-search resume {name}")
+        click.echo(f"it has ended; go on with: synrep-search resume {paths.typed}")
 
 
 def _change(

@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
+from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
+from synrep.storage import masked
 from synrep_search.errors import LedgerError, LedgerLost, NoSearch
+from synrep_search.spec import SearchSpec
+from synrep_search.spec.fields import valid_keys
+from synrep_search.spec.problems import explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +93,7 @@ def open_storage(url: str, *, make: bool = True) -> RDBStorage:
             storage.engine.dispose()
         metadata.create_all(storage.engine)
     except (SQLAlchemyError, RuntimeError, ImportError) as error:
-        raise LedgerError(f"the ledger {shown(url)} can't be opened: {_cause(error)}") from None
+        raise LedgerError(f"the ledger {masked(url)} can't be opened: {_cause(error)}") from None
     return storage
 
 
@@ -97,7 +102,7 @@ def _require_tables(url: str, arguments: dict[str, Any]) -> None:
     try:
         # Made last, when all of Optuna's are there.
         if not sa.inspect(engine).has_table(events.name):
-            raise NoSearch(f"{shown(url)} holds no search, or a launch has only just begun")
+            raise NoSearch(f"{masked(url)} holds no search, or a launch has only just begun")
     finally:
         engine.dispose()
 
@@ -111,6 +116,29 @@ def opened(url: str, *, make: bool) -> Iterator[RDBStorage]:
     except BaseException:
         close(storage)
         raise
+
+
+def read_spec(name: str, text: str, code: str) -> SearchSpec:
+    """The specification of a search, as a ledger holds it.
+
+    Args:
+        name: of the search.
+        text: JSON.
+        code: version that launched the search.
+
+    Raises:
+        LedgerError: it is not what this version writes.
+    """
+    try:
+        return SearchSpec.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        rule = explain(first, valid_keys(SearchSpec, first["loc"][:-1]))
+        raise LedgerError(
+            f"search {name!r} was made by another version of synrep-search ({code}), and this one "
+            f"can't read it: {place}: {rule}; use that version, or launch another search"
+        ) from None
 
 
 def remove_stub(storage: RDBStorage, name: str, early: set[str]) -> bool:
@@ -150,11 +178,6 @@ def close(storage: RDBStorage) -> None:
     """Let go of a database."""
     storage.remove_session()
     storage.engine.dispose()
-
-
-def shown(url: str) -> str:
-    """A database URL that can be printed: a password in it is hidden."""
-    return sa.make_url(url).render_as_string(hide_password=True)
 
 
 def _tune_sqlite(connection: Any, _record: object) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 import time
 import uuid
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -43,7 +46,7 @@ class Lease:
         Raises:
             LeaseHeld: another driver is alive.
         """
-        owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        owner = f"{socket.gethostname()}:{os.getpid()}:{_place()}-{uuid.uuid4().hex[:8]}"
         try:
             with self._engine.begin() as connection:
                 connection.execute(leases.insert().values(search=self._search, **_row("")))
@@ -95,6 +98,16 @@ class Lease:
             mine = leases.update().where(self._mine, leases.c.owner == self.owner)
             connection.execute(mine.values(**_row("")))
 
+    def is_free(self) -> bool:
+        """Whether nobody holds it, or a process of this machine that is known to have ended."""
+        row = self._row()
+        return row is None or not row.owner or _ended(row.owner)
+
+    def free(self) -> None:
+        """Take it from whoever holds it: only for a copied ledger, whose driver has died."""
+        with self._engine.begin() as connection:
+            connection.execute(leases.update().where(self._mine).values(**_row("")))
+
     def request_stop(self) -> bool:
         """Ask the driver to stop; false if no driver is alive."""
         with self._engine.begin() as connection:
@@ -140,8 +153,8 @@ def _row(owner: str) -> dict[str, object]:
 
 def _ended(owner: str) -> bool:
     """Whether the process that a lease names is known to have ended."""
-    host, pid, _ = owner.split(":")
-    if host != socket.gethostname():
+    host, pid, rest = owner.split(":")
+    if (host, rest.partition("-")[0]) != (socket.gethostname(), _place()):
         return False
     try:
         os.kill(int(pid), 0)
@@ -150,3 +163,14 @@ def _ended(owner: str) -> bool:
     except PermissionError:
         return False
     return False
+
+
+@cache
+def _place() -> str:
+    """Where a process id means something: this machine since its start, or one container on it."""
+    try:
+        start = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+        space = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:  # not Linux
+        return ""
+    return hashlib.sha256(f"{start} {space}".encode()).hexdigest()[:8]

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 import optuna
 
 from synrep.checkpoint import CheckpointRef
+from synrep.storage import masked
 from synrep_search.errors import LedgerError, NoSearch
 from synrep_search.ledger.backup import copy_sqlite
-from synrep_search.ledger.database import close, opened, remove_stub, shown
+from synrep_search.ledger.database import close, opened, read_spec, remove_stub
 from synrep_search.ledger.index import TrialIndex
 from synrep_search.ledger.lease import Lease
 from synrep_search.ledger.outbox import Event, Outbox
 from synrep_search.ledger.records import TO_OPTUNA, Attempt, Record, Trial
 from synrep_search.ledger.rows import TrialRows
 from synrep_search.ledger.sampling import Proposer, derived, key_of
-from synrep_search.spec import SearchSpec
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from synrep_search.ledger.records import State
+    from synrep_search.spec import SearchSpec
     from synrep_search.trial import TrialReport
 
 SPEC, PROVENANCE = "synrep.spec", "synrep.provenance"
@@ -50,13 +51,12 @@ class Ledger:
     def __init__(self, storage: RDBStorage, name: str) -> None:
         self._storage = storage
         self._study = optuna.load_study(study_name=name, storage=storage)
+        self.name, self.url = name, str(storage.url)
         attributes = self._study.user_attrs
         if SPEC not in attributes:
-            where = shown(str(storage.url))
             rule = "is not a search of ours, or its launch was cut off: launch it again"
-            raise NoSearch(f"{name!r} in {where} {rule}")
-        self.name, self.url = name, str(storage.url)
-        self.spec = SearchSpec.model_validate_json(attributes[SPEC])
+            raise NoSearch(f"{name!r} in {masked(self.url)} {rule}")
+        self.spec = read_spec(name, attributes[SPEC], attributes[PROVENANCE].get("code", "unknown"))
         self.provenance: dict[str, str] = attributes[PROVENANCE]
         """Code version, data fingerprint, time of creation, and an id of this search alone."""
         self.target = int(attributes[TARGET])
@@ -93,7 +93,7 @@ class Ledger:
         """Open a search.
 
         Raises:
-            LedgerError: there is none of that name, or the database can't be used.
+            LedgerError: there is none of that name or version, or the database can't be used.
         """
         with opened(url, make=False) as storage:
             try:
@@ -101,7 +101,7 @@ class Ledger:
             except KeyError:
                 names = ", ".join(study.study_name for study in storage.get_all_studies())
                 raise NoSearch(
-                    f"no search {name!r} in {shown(url)} (there are: {names or 'none'})"
+                    f"no search {name!r} in {masked(url)} (there are: {names or 'none'})"
                 ) from None
 
     def replace_spec(self, spec: SearchSpec) -> None:

@@ -2,35 +2,18 @@
 
 from synrep_search.spec.changes import diff
 from synrep_search.spec.load import load_spec
-from synrep_search.spec.model import (
-    Asha,
-    Budget,
-    Failures,
-    RandomSampler,
-    Resources,
-    SearchSection,
-    SearchSpec,
-    Tpe,
-    Tracking,
-)
+from synrep_search.spec.model import Asha, RandomSampler, SearchSpec, Tpe
 from synrep_search.spec.points import trial_config
 from synrep_search.spec.space import Space
-from synrep_search.spec.suggest import Replay, Row, Suggest
+from synrep_search.spec.suggest import Replay
 
 __all__ = [
     "Asha",
-    "Budget",
-    "Failures",
     "RandomSampler",
     "Replay",
-    "Resources",
-    "Row",
-    "SearchSection",
     "SearchSpec",
     "Space",
-    "Suggest",
     "Tpe",
-    "Tracking",
     "diff",
     "load_spec",
     "trial_config",

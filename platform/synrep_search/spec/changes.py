@@ -9,6 +9,8 @@ from synrep_search.spec.problems import shown
 if TYPE_CHECKING:
     from synrep_search.spec.model import SearchSpec
 
+_NOT_SET: tuple[Any, str] = (object(), "not set")
+
 
 def diff(before: SearchSpec, after: SearchSpec) -> list[str]:
     """A line `key: old -> new` for each key that differs, those of the space last.
@@ -18,21 +20,19 @@ def diff(before: SearchSpec, after: SearchSpec) -> list[str]:
     """
     old, new = _flat(before), _flat(after)
     keys = [*old, *(key for key in new if key not in old)]
-    return [
-        f"{key}: {old.get(key, 'not set')} -> {new.get(key, 'not set')}"
-        for key in keys
-        if old.get(key) != new.get(key)
-    ]
+    pairs = [(key, old.get(key, _NOT_SET), new.get(key, _NOT_SET)) for key in keys]
+    return [f"{key}: {one[1]} -> {two[1]}" for key, one, two in pairs if one[0] != two[0]]
 
 
-def _flat(spec: SearchSpec) -> dict[str, str]:
+def _flat(spec: SearchSpec) -> dict[str, tuple[Any, str]]:
+    """By key, the value and how it is shown: shortened, so that two values can look the same."""
     everything = spec.model_dump(mode="json", exclude={"space"})
-    flat = {key: shown(value) for key, value in _walk("", everything)}
+    flat = {key: (value, shown(value)) for key, value in _walk("", everything)}
     for name, part in spec.space.names.items():
         first, *rest = part.describe(name)
         lines = [f"{first.kind} {first.values}"]
         lines += [f"{row.name.removeprefix(name + '.')} {row.kind} {row.values}" for row in rest]
-        flat[f"space.{name}"] = "; ".join(lines)
+        flat[f"space.{name}"] = (part, "; ".join(lines))
     return flat
 
 

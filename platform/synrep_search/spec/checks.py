@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synrep.errors import InputError
@@ -12,6 +11,7 @@ from synrep_search.spec.fields import Leaf, leaves, nest, valid_keys, validate
 from synrep_search.spec.grammar import distribution
 from synrep_search.spec.points import fill_start
 from synrep_search.spec.problems import did_you_mean, explain, shown, unknown
+from synrep_search.spec.sections import found_near
 from synrep_search.spec.source import Node
 from synrep_search.spec.space import Space
 
@@ -228,11 +228,10 @@ class Checks:
         """The pose folder as an absolute path, having looked for its header."""
         if poses == "synthetic":
             return poses
-        near = node.folder / poses if node.folder is not None else Path(poses)
         remedy = "make one with `synrep data`, or say `synthetic`"
         try:
-            folder = (near if near.exists() else Path(poses)).resolve()
-        except OSError as error:  # too long a name, or a circle of links
+            folder = found_near(node, poses)
+        except OSError as error:
             self.problems.add(node.where, "data.poses", f"{error.strerror}: {remedy}")
             return poses
         if not folder.is_dir():

@@ -64,7 +64,7 @@ def _resolve(root: Node, path: Path, trainer: Trainer, problems: Problems) -> Se
     start_from = () if space is None else checks.start_from(space)
     tracking = section(Tracking, sections.get("tracking"), "tracking", problems)
     server = sections["tracking"].mapping.get("uri") if "tracking" in sections else None
-    address(server, "tracking.uri", problems)
+    tracking = tracking.model_copy(update={"uri": address(server, "tracking.uri", problems)})
     search = search_section(sections.get("search"), trainer.goals, problems)
     resources = section(Resources, sections.get("resources"), "resources", problems)
     budget = section(Budget, sections.get("budget"), "budget", problems)

@@ -120,7 +120,7 @@ class Tracking(Section):
     """Where MLflow keeps the runs."""
 
     uri: str | None = None
-    """Tracking server or database; None is a SQLite store in the search's folder."""
+    """Tracking server or database; None is a SQLite store of the home, for all of its searches."""
     experiment: Annotated[str, Field(min_length=1)] = "synrep"
     """MLflow experiment: one for each line of study."""
     keep_best: Annotated[int, Field(ge=0)] = 3

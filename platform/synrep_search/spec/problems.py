@@ -8,14 +8,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from synrep.errors import printable
+from synrep.storage import masked
 from synrep_search.errors import Problem, SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-# Greedy on purpose: a password may itself hold `/` or `@`.
-_CREDENTIALS = re.compile(r"://\S*@")
-_SECRET_OPTION = re.compile(r"(?i)((?:passw|secret|token|access_key)[^=&\s]*=)[^&\s\"]*")
 _LONGEST = 80
 
 
@@ -50,14 +48,8 @@ def _reading_order(problem: Problem) -> tuple[str, int]:
 def shown(value: Any) -> str:
     """A value as a user would write it, shortened, without any password in it."""
     text = json.dumps(value, default=str, ensure_ascii=False)
-    text = _SECRET_OPTION.sub(r"\1***", _CREDENTIALS.sub("://***@", text))
-    text = printable(text)
+    text = printable(masked(text))
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
-
-
-def holds_secret(url: str) -> bool:
-    """Whether a URL carries a password, a key or a token."""
-    return bool(re.search(r"://\S*:\S*@", url) or _SECRET_OPTION.search(url))
 
 
 def unknown(word: Any, valid: Iterable[str], kind: str = "key") -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
 from synrep.config import Section
+from synrep.storage import SCHEMES, carries_credentials
 from synrep_search.paths import LEDGER_URL, NAME
 from synrep_search.spec.model import Asha, RandomSampler, SearchSection, Tpe
-from synrep_search.spec.problems import explain, holds_secret, shown, unknown
+from synrep_search.spec.problems import explain, shown, unknown
 
 if TYPE_CHECKING:
     from synrep_search.spec.problems import Problems
@@ -21,6 +23,7 @@ Part = TypeVar("Part", bound=Section)
 
 _METRIC = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")  # as far as MLflow's keys go
 _SAMPLERS: dict[str, type[Section]] = {"tpe": Tpe, "random": RandomSampler}
+_SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!:memory:|file:)([^?]+)(.*)")
 DEFAULT_METRIC = "validation/mpjpe_mm"
 
 
@@ -134,20 +137,62 @@ def name_of(node: Node | None, fallback: str, problems: Problems) -> str:
 
 
 def address(node: Node | None, path: str, problems: Problems) -> str | None:
-    """A folder, URI or database URL; one with a password, key or token in it is refused."""
+    """A folder, URI or database URL; a folder or database file in it is made absolute.
+
+    One that carries credentials is refused.
+    """
     if node is None:
         return None
     if not isinstance(node.value, str):
         problems.add(node.where, path, f"must be text, got {shown(node.plain())}")
-    elif not node.value.strip():
-        problems.add(node.where, path, "is empty; leave the key out for the default")
-    elif holds_secret(node.value):
-        variable = ", e.g. PGPASSWORD" if path == "ledger" else ""
-        rule = f"holds a password or key: leave it out and give it by the environment{variable}"
+    elif rule := _refusal(node.value, path):
         problems.add(node.where, path, rule)
-    elif path == "ledger" and not LEDGER_URL.fullmatch(node.value):
-        rule = "must be a sqlite:// or postgresql:// URL (SQLAlchemy's form), got "
-        problems.add(node.where, path, rule + shown(node.value))
     else:
-        return node.value
+        return _absolute(node.value, path, node, problems)
     return None
+
+
+def _refusal(value: str, path: str) -> str:
+    """Why an address can't be taken; empty where it can."""
+    if not value.strip():
+        return "is empty; leave the key out for the default"
+    if carries_credentials(value):
+        variable = ", e.g. PGPASSWORD" if path == "ledger" else ""
+        return f"holds a password or key: leave it out and give it by the environment{variable}"
+    scheme, uri, _ = value.partition("://")
+    if uri and "@" in value and re.search(r"\s", value):  # what the mask could not hide
+        return "must be a URL without spaces"
+    if path == "storage" and uri and scheme not in SCHEMES:
+        return f"must be a folder or a URI of {', '.join(SCHEMES)}, got {shown(value)}"
+    if path == "ledger" and not LEDGER_URL.fullmatch(value):
+        return f"must be a sqlite:// or postgresql:// URL (SQLAlchemy's form), got {shown(value)}"
+    return ""
+
+
+def _absolute(value: str, path: str, node: Node, problems: Problems) -> str:
+    """An address that says the same wherever it is read."""
+    before, file, after = "", value, ""
+    if path != "storage" or "://" in value:
+        found = _SQLITE_FILE.fullmatch(value)
+        if found is None:
+            return value
+        before, file, after = found.groups()
+    try:
+        absolute = f"{before}{found_near(node, file)}{after}"
+    except OSError as error:
+        problems.add(node.where, path, f"can't be used: {error.strerror}")
+        return value
+    if path == "ledger" and not LEDGER_URL.fullmatch(absolute):
+        rule = f"must be in a folder without spaces in its name, got {shown(absolute)}"
+        problems.add(node.where, path, rule)
+    return absolute
+
+
+def found_near(node: Node, path: str) -> Path:
+    """An absolute path: beside the file that names it if it is there, else in the working folder.
+
+    Raises:
+        OSError: too long a name, or a circle of links.
+    """
+    near = node.folder / path if node.folder is not None else Path(path)
+    return (near if near.exists() else Path(path)).resolve()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 HEADER_BYTES, VERSION = 128, 1
 MATRIX, PACKED, FLAGS = 14, 15, 6
+TYPES = range(1, 19)
 DEEPEST = 64
 """Cells and structs within others; MPII's have eight."""
 LIMIT_BYTES = 4 << 30
@@ -26,7 +27,8 @@ def check_mat(content: bytes) -> None:
     """Walk through a file of version 5 without building anything; others hold no containers.
 
     Raises:
-        ValueError: it is nested too deep, unpacks to too much, or its sizes contradict each other.
+        ValueError: it is nested too deep, unpacks to too much, has elements of no known type, or
+            its sizes contradict each other.
     """
     if len(content) < HEADER_BYTES or 0 in content[:4]:
         return  # version 4
@@ -64,6 +66,8 @@ def _check_nesting(data: memoryview, order: str) -> None:
             kind, size, step = kind & 0xFFFF, 0, 8
         else:
             step = 8 + size + (-size % 8)
+        if kind not in TYPES:  # SciPy looks in a table without asking how long it is
+            raise ValueError(f"an element is of type {kind}, which there is not")
         if at + 8 + size > ends[-1]:
             raise ValueError("an element is longer than the one that holds it")
         if kind == MATRIX and size:

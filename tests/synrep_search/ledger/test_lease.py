@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import threading
@@ -117,6 +118,30 @@ def test_a_silent_driver_loses_its_lease(two, engines) -> None:
     assert not second.held()
     second.acquire()
     assert second.held()
+
+
+def test_a_process_elsewhere_is_not_looked_for_here(two, engines) -> None:
+    """Containers may share a host name: what their process ids mean is theirs alone."""
+    first, second = two
+    first.acquire()
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    set_row(engines[0], owner=f"{socket.gethostname()}:{gone.pid}:0another-abcdef01")
+    assert not second.is_free()
+    with pytest.raises(LeaseHeld):
+        second.acquire()
+
+
+def test_a_copied_lease_can_be_freed(two, engines) -> None:
+    """Whoever knows that its driver has died takes it away at once."""
+    first, second = two
+    assert first.is_free()
+    first.acquire()
+    set_row(engines[0], owner="elsewhere.example:1:abcdef01")
+    assert not second.is_free()
+    second.free()
+    assert second.is_free()
+    second.acquire()
 
 
 @pytest.mark.parametrize("jump_s", [-3600.0, 3600.0])

@@ -172,6 +172,13 @@ def test_diff_lists_what_changed(write) -> None:
     ]
 
 
+def test_diff_sees_what_is_shortened(write) -> None:
+    """Two values that differ behind what a line shows of them are two."""
+    one = load_spec(write(SMALL), [f"storage=/{'a' * 100}/b"])
+    two = load_spec(write(SMALL), [f"storage=/{'a' * 100}/c"])
+    assert len(diff(one, two)) == 1
+
+
 def test_reading_is_light() -> None:
     """Reading a file loads none of the heavy packages and takes well under half a second."""
     program = textwrap.dedent("""
@@ -203,6 +210,23 @@ def test_poses_are_found_beside_the_file_then_in_the_working_directory(write, tm
     assert spec.train["data"]["poses"] == str(tmp_path / "far")
     spec = load_spec(Path("spaces/a.yaml"), ["data.poses=spaces/near"])
     assert spec.train["data"]["poses"] == str(tmp_path / "spaces" / "near")
+
+
+def test_relative_addresses_are_made_absolute(write, tmp_path) -> None:
+    """Like poses: a resume from another folder finds what the launch has made."""
+    text = f"{SMALL}storage: near\nledger: sqlite:///l.db?timeout=3\ntracking: {{uri: 'sqlite:///m.db'}}\n"
+    path = write(text, "spaces/a.yaml")
+    spec = load_spec(path)
+    assert spec.storage == str(tmp_path / "near")
+    assert spec.ledger == f"sqlite:///{tmp_path / 'l.db'}?timeout=3"
+    assert spec.tracking.uri == f"sqlite:///{tmp_path / 'm.db'}"
+    write("", "spaces/near/x")
+    write("", "spaces/m.db")
+    spec = load_spec(path)
+    assert spec.storage == str(tmp_path / "spaces" / "near")
+    assert spec.tracking.uri == f"sqlite:///{tmp_path / 'spaces' / 'm.db'}"
+    assert load_spec(path, ["storage=near"]).storage == str(tmp_path / "near")
+    assert load_spec(path, ["ledger=sqlite:////d/x.db"]).ledger == "sqlite:////d/x.db"
 
 
 def test_poses_that_are_no_store_are_refused(write, refused, tmp_path) -> None:

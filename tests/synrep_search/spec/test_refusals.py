@@ -242,6 +242,10 @@ def test_a_family_outside_the_space_is_no_start(refused, point, path, rule) -> N
     [
         ("storage", "s3://key:hunter2@bucket/x"),
         ("storage", "s3://bucket/x?secret_key=hunter2"),
+        ("storage", "s3://hunter2@bucket"),
+        ("storage", "s3://bucket?key=hunter2"),
+        ("tracking.uri", "http://mlflow?api_key=hunter2"),
+        ("ledger", "'postgresql://user:a hunter2@db/x'"),
         ("ledger", "postgresql://user:hunter2@db/x"),
         ("ledger", "postgresql://user:hunt/er2@db/x"),
         ("ledger", "postgresql://db/x?user=a&password=hunter2"),
@@ -258,6 +262,14 @@ def test_a_password_is_refused_and_never_repeated(write, key, url) -> None:
     assert (problem.where, problem.path) == (f"-o {key}", key)
     for secret in ("hunter2", "er2@"):
         assert secret not in str(caught.value)
+
+
+def test_a_storage_of_an_unknown_kind_is_refused(refused) -> None:
+    """Before anything is started, with the kinds there are."""
+    (problem,) = refused(f"{SPACE}storage: foo://bucket/x\n")
+    assert (problem.where, problem.path) == ("a.yaml:2", "storage")
+    assert "file, s3, gs" in problem.rule
+    assert "foo://bucket/x" in problem.rule
 
 
 def test_all_problems_come_at_once_in_reading_order(refused) -> None:

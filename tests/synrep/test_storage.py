@@ -1,0 +1,54 @@
+"""Addresses of storages and servers: which carry credentials, and how they are shown."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from synrep.storage import carries_credentials, masked
+
+SECRET = [
+    ("https://me:hunter2@host:5000/x", "https://me:***@host:5000/x"),
+    ("postgresql://me:hunt/er2?@b@db/mlflow", "postgresql://me:***@db/mlflow"),
+    ("postgresql://me@corp:hunter2@db/x", "postgresql://me@corp:***@db/x"),
+    ("postgresql://db/x?user=a&sslpassword=hunter2", "postgresql://db/x?user=a&sslpassword=***"),
+    ("s3://hunter2@bucket/a@b", "s3://***@bucket/a@b"),
+    ("s3://bucket?key=hunter2&region=x", "s3://bucket?key=***&region=x"),
+    ("http://host?api_key=hunter2", "http://host?api_key=***"),
+    ("GET https://host/x?token=hunter2&n=1 failed", "GET https://host/x?token=***&n=1 failed"),
+    ("two http://a:hunter2@x and http://b:hunter2@y", "two http://a:***@x and http://b:***@y"),
+    ('"host=db password=hunt\\"er2"', '"host=db password=***"'),
+]
+HARMLESS = [
+    "postgresql://me@db.example.org/synrep?sslmode=verify-full&sslkey=/home/me/client.key",
+    "postgresql+psycopg://me@db/synrep",
+    "s3://bucket/key=5/x?region=us-east-1&endpoint_override=http://127.0.0.1:8333",
+    "gs://bucket/a@b",
+    "sqlite:////data/a@b/mlflow.db",
+    "http://mlflow:5000/#/experiments",
+    "a mail to me@host: done",
+]
+
+
+@pytest.mark.parametrize(("text", "shown"), SECRET)
+def test_credentials_are_found_and_hidden(text: str, shown: str) -> None:
+    """Whatever else an address says stays readable; what was hidden is not hidden again."""
+    assert carries_credentials(text)
+    assert masked(text) == shown
+    assert masked(shown) == shown
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_addresses_without_credentials(text: str) -> None:
+    """A user of a database, the name of a key file, an @ in a folder are none."""
+    assert not carries_credentials(text)
+    assert masked(text) == text
+
+
+@pytest.mark.parametrize("part", ["://:", "?key", "://a@", "postgresql+", "\\", "key=", "a"])
+def test_hiding_takes_no_time(part: str) -> None:
+    """Also in texts that are made to take long."""
+    start = time.process_time()
+    masked(part * 200_000)
+    assert time.process_time() - start < 3
