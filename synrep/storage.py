@@ -68,6 +68,7 @@ class Storage:
 
         Raises:
             InputError: the URI can't be understood, or carries credentials.
+            OSError: the store can't be reached; S3 is asked for its region here.
         """
         from pyarrow import ArrowInvalid, fs
 
@@ -87,7 +88,7 @@ class Storage:
             raise InputError(f"storage {text}", rule, "use a path, s3://..., gs://...")
         try:
             filesystem, root = fs.FileSystem.from_uri(text)
-        except (ArrowInvalid, OSError) as error:
+        except ArrowInvalid as error:
             raise InputError(
                 f"storage {text}", f"can't be opened: {error}", "use a path, s3://..., gs://..."
             ) from None
@@ -95,7 +96,9 @@ class Storage:
 
     def child(self, name: str) -> Storage:
         """A folder inside this one."""
-        return Storage(self._filesystem, f"{self._root}/{name}", f"{self.uri}/{name}")
+        place, mark, options = self.uri.partition("?")
+        uri = f"{place.rstrip('/')}/{name}{mark}{options}"
+        return Storage(self._filesystem, f"{self._root.rstrip('/')}/{name}", uri)
 
     @property
     def local_path(self) -> Path | None:
@@ -146,6 +149,17 @@ class Storage:
 
         info = self._filesystem.get_file_info(f"{self._root}/{path}")
         return bool(info.type == fs.FileType.File)
+
+    def modified(self, path: str) -> float:
+        """When a file was last written, in seconds since 1970 by the storage's own clock.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+        """
+        written = self._filesystem.get_file_info(f"{self._root}/{path}").mtime
+        if written is None:
+            raise FileNotFoundError(path)
+        return float(written.timestamp())
 
     def delete(self, path: str) -> None:
         """Remove a file; nothing happens if it is not there."""

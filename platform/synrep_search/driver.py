@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from synrep_search.copies import Copies
+from synrep_search.errors import LedgerLost
 from synrep_search.export import export_best
 from synrep_search.heartbeat import Heartbeat
 from synrep_search.ledger.database import UNREACHABLE, lost_as_error
@@ -42,26 +43,41 @@ def run_search(ledger: Ledger, paths: SearchPaths, runner: Runner, view: SearchV
 
     Raises:
         LeaseHeld: another driver runs it.
-        LedgerLost: the ledger's database failed.
+        LedgerLost: the ledger's database failed; it says whether the search was about to stop.
         LedgerError: another driver took it over, e.g. because this machine slept.
     """
-    with lost_as_error(ledger.name):
-        ledger.lease.acquire()
-        try:
-            return _run_search(ledger, paths, runner, view)
-        finally:
-            with suppress(*UNREACHABLE):  # it frees itself when its heartbeat stops
-                ledger.lease.release()
+    search: Search | None = None
+    try:
+        with lost_as_error(ledger.name):
+            ledger.lease.acquire()
+            try:
+                search = _begun(ledger, paths, view)
+                _run_search(search, paths, runner, view)
+            finally:
+                with suppress(*UNREACHABLE):  # it frees itself when its heartbeat stops
+                    ledger.lease.release()
+    except LedgerLost as lost:
+        lost.stopping = search.stopping if search is not None else ""
+        raise
+    return search
 
 
-def _run_search(ledger: Ledger, paths: SearchPaths, runner: Runner, view: SearchView) -> Search:
-    from synrep_search.tracking.delivery import Delivery  # noqa: PLC0415 - loads mlflow
+def _begun(ledger: Ledger, paths: SearchPaths, view: SearchView) -> Search:
+    """The search as its ledger has it; whatever an earlier driver left running waits."""
+    import synrep_search.tracking.delivery  # noqa: F401, PLC0415 - loads mlflow, before all is tidy
 
     _tidy()
     lost = ledger.reconcile()
     if lost:
         view.say(f"going on with {len(lost)} interrupted trials: {_listed(lost)}")
-    search = Search(ledger, paths, view)
+    paths.share_note(ledger.spec)
+    return Search(ledger, paths, view)
+
+
+def _run_search(search: Search, paths: SearchPaths, runner: Runner, view: SearchView) -> None:
+    from synrep_search.tracking.delivery import Delivery  # noqa: PLC0415 - loads mlflow
+
+    ledger = search.ledger
     delivery = Delivery(ledger, paths.tracking_uri(ledger.spec), view.say)
     with Copies(search, paths) as copies:
         delivery.start()
@@ -74,7 +90,6 @@ def _run_search(ledger: Ledger, paths: SearchPaths, runner: Runner, view: Search
         finally:
             delivery.stop()
         copies.last()
-    return search
 
 
 def _tidy() -> None:

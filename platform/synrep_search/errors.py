@@ -54,7 +54,13 @@ class NoSearch(LedgerError):  # noqa: N818 - reads as the state it reports
 
 
 class LedgerLost(LedgerError):  # noqa: N818 - reads as what happened
-    """The database failed while a search ran; nothing of the search is lost."""
+    """The database failed while a search ran; nothing of the search is lost.
+
+    Attributes:
+        stopping: why the search was about to end, if it was.
+    """
+
+    stopping = ""
 
 
 class LeaseHeld(SynrepError):  # noqa: N818 - reads as the state it reports

@@ -109,14 +109,14 @@ class SearchPaths:
             LedgerError: it holds a search of that name.
             InputError: it can't be used.
         """
-        storage = self.storage(spec)
-        if storage.local_path == self.folder:
+        if not spec.storage:
             return
         try:
+            storage = self.storage(spec)
             taken = storage.exists(LEDGER_FILE) or storage.exists(NOTE_FILE)
         except OSError as error:
             rule = f"can't be used: {str(error).strip() or type(error).__name__}"
-            raise InputError(f"storage {storage.uri}", rule, "see to it, then launch") from None
+            raise InputError(f"storage {spec.storage}", rule, "see to it, then launch") from None
         if taken:
             raise LedgerError(
                 f"{storage.uri} holds a search already: go on with it by `synrep-search resume "
@@ -124,10 +124,14 @@ class SearchPaths:
             )
 
     def note_ledger(self, spec: SearchSpec) -> None:
-        """Remember a ledger that is not in this folder, here and in the search's storage."""
-        note = json.dumps({"ledger": spec.ledger}).encode()
-        Storage.at(self.folder).write(NOTE_FILE, note)
-        self.storage(spec).write(NOTE_FILE, note)
+        """Remember a ledger that is not in this folder."""
+        Storage.at(self.folder).write(NOTE_FILE, json.dumps({"ledger": spec.ledger}).encode())
+
+    def share_note(self, spec: SearchSpec) -> None:
+        """Put that note into the search's storage, where there is one, for other machines."""
+        here, storage = Storage.at(self.folder), self.storage(spec)
+        if here.exists(NOTE_FILE) and not storage.exists(NOTE_FILE):
+            storage.write(NOTE_FILE, here.read(NOTE_FILE))
 
     def storage(self, spec: SearchSpec) -> Storage:
         """Where checkpoints go."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+import uuid
 from contextlib import closing
 from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 from synrep.storage import Storage
-from synrep_search.errors import LedgerError
+from synrep_search.copies import COPY_S
+from synrep_search.errors import LeaseHeld, LedgerError, NoSearch
 from synrep_search.ledger.database import UNREACHABLE
 from synrep_search.ledger.ledger import Ledger
 from synrep_search.paths import LEDGER_FILE, NOTE_FILE, SearchPaths, names
@@ -16,22 +18,32 @@ from synrep_search.recovery import recover
 from synrep_search.spec import diff, load_spec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from synrep_search.spec import SearchSpec
+
+
+SILENT_S = COPY_S + 15.0
+"""A driver that lives has copied its ledger by then, with some time for the copying."""
+LOOK_S = 1.0
 
 
 def restore_copy(uri: str, home: Path) -> SearchPaths:
     """Bring a search from its storage into a home: its ledger, or the note where that is.
 
     A copied ledger also gets back the reports that it lacks, from the checkpoints, and goes on
-    with the storage that it was found in.
+    with the storage that it was found in. If it was in use when it was copied, it is watched for a
+    while first.
 
     Raises:
         LedgerError: there is no copy, it is of another name, or the home has such a search.
+        LeaseHeld: a driver writes copies still.
+        OSError: the storage can't be reached.
     """
     storage = Storage.at(uri.rstrip("/"))
-    folder, _, name = storage.uri.rpartition("/")
+    place, mark, options = storage.uri.partition("?")
+    folder, _, name = place.rpartition("/")
     paths = SearchPaths(home, name)
     if name in names(home):
         raise LedgerError(
@@ -42,9 +54,14 @@ def restore_copy(uri: str, home: Path) -> SearchPaths:
             Storage.at(paths.folder).write(NOTE_FILE, storage.read(NOTE_FILE))
             Ledger.open(paths.ledger_url(), name).close()
         elif storage.exists(LEDGER_FILE):
+            written = storage.modified(LEDGER_FILE)
             Storage.at(paths.folder).write(LEDGER_FILE, storage.read(LEDGER_FILE))
             with closing(Ledger.open(paths.ledger_url(), name)) as ledger:
-                ledger.replace_spec(ledger.spec.model_copy(update={"storage": folder}))
+                if not ledger.lease.is_free():
+                    _await_silence(storage, written)
+                    ledger.lease.free()
+                found = f"{folder}{mark}{options}"
+                ledger.replace_spec(ledger.spec.model_copy(update={"storage": found}))
                 for trial in ledger.index.trials():
                     if not trial.ended:
                         recover(ledger, trial.number, storage)
@@ -53,16 +70,59 @@ def restore_copy(uri: str, home: Path) -> SearchPaths:
     return paths
 
 
-def when_back(ledger: Ledger) -> Ledger:
-    """A search whose database failed, read anew as soon as it works; its lease is given back."""
-    pauses = chain((1.0, 2.0, 4.0), repeat(5.0))
+def _await_silence(storage: Storage, written: float) -> None:
+    """Return when the copy of a ledger is older than a living driver would let it become.
+
+    Ages go by the storage's own clock: that of the driver may differ from ours.
+
+    Args:
+        storage: of the search.
+        written: when the copy was written that was read.
+
+    Raises:
+        LeaseHeld: it was written anew.
+    """
+    probe = f".{uuid.uuid4().hex[:8]}.now"
+    while True:
+        storage.write(probe, b"")
+        try:
+            silent_s = storage.modified(probe) - written
+        finally:
+            storage.delete(probe)
+        if storage.modified(LEDGER_FILE) != written:
+            raise LeaseHeld(
+                f"{storage.uri} is in use: a driver has just written a copy of its ledger there; "
+                "end that one first, by `synrep-search stop` on its machine"
+            )
+        if silent_s > SILENT_S:
+            return
+        time.sleep(LOOK_S)
+
+
+def when_back(ledger: Ledger, say: Callable[[str], None]) -> Ledger:
+    """A search whose database failed, read anew as soon as it works; its lease is given back.
+
+    Args:
+        ledger: the search, as it was.
+        say: told why the database does not work, if that changes.
+
+    Raises:
+        NoSearch: the database works, and the search is not in it any more.
+    """
+    pauses, told = chain((1.0, 2.0, 4.0), repeat(5.0)), ""
     while True:
         try:
             ledger.lease.release()
             ledger.close()
             return Ledger.open(ledger.url, ledger.name)
-        except (LedgerError, *UNREACHABLE):
-            time.sleep(next(pauses))
+        except NoSearch:
+            raise
+        except LedgerError as error:
+            if str(error) != told:
+                say(told := str(error))
+        except UNREACHABLE:
+            pass
+        time.sleep(next(pauses))
 
 
 def changed_spec(

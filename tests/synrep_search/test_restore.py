@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import threading
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from synrep_search import local
-from synrep_search.errors import LedgerError
+from synrep_search import local, restore
+from synrep_search.errors import LeaseHeld, LedgerError
 from synrep_search.ledger.ledger import Ledger
 from synrep_search.paths import LEDGER_FILE, SearchPaths, names
 from synrep_search.restore import changed_spec, restore_copy
@@ -50,6 +53,58 @@ def test_a_copy_is_enough(make_search, make_spec, make_report, tmp_path: Path) -
     values = [trial.params for trial in calm.ledger.index.trials()]
     assert [trial.params for trial in ledger.index.trials()] == values
     ledger.close()
+
+
+AWAY = "UPDATE synrep_lease SET owner = 'elsewhere.example:1:0-1', heartbeat = "
+
+
+@pytest.fixture
+def copied(make_search, make_spec, tmp_path: Path, monkeypatch) -> Path:
+    """Folder of a search whose ledger was copied while a driver on another machine held it."""
+    monkeypatch.setattr(restore, "SILENT_S", 3.0)
+    search = make_search(make_spec(storage=str(tmp_path / "bucket")))
+    search.ledger.lease.acquire()
+    folder = tmp_path / "bucket" / search.ledger.name
+    search.ledger.backup(folder / LEDGER_FILE)
+    with closing(sqlite3.connect(folder / LEDGER_FILE)) as database, database:
+        database.execute(f"{AWAY} {time.time()}")
+    return folder
+
+
+def test_a_search_that_goes_on_elsewhere_is_left_alone(copied: Path, tmp_path: Path) -> None:
+    """Its driver writes copies; whoever wants to take it over is refused, and has nothing of it."""
+    writing = threading.Event()
+
+    def write() -> None:
+        while not writing.wait(0.5):
+            (copied / LEDGER_FILE).touch()
+
+    driver = threading.Thread(target=write)
+    driver.start()
+    try:
+        with pytest.raises(LeaseHeld, match="is in use"):
+            restore_copy(str(copied), tmp_path / "new")
+    finally:
+        writing.set()
+        driver.join()
+    assert not (tmp_path / "new").exists()
+    assert [file.name for file in copied.iterdir() if file.is_file()] == [LEDGER_FILE]
+
+
+def test_a_search_whose_driver_is_silent_can_be_had(copied: Path, tmp_path: Path) -> None:
+    """Also when its last heartbeat is young: nobody is asked to try again later."""
+    paths = restore_copy(str(copied), tmp_path / "new")
+    with closing(Ledger.open(paths.ledger_url(), paths.name)) as ledger:
+        assert ledger.lease.is_free()
+        ledger.lease.acquire()
+
+
+def test_options_of_a_storage_stay(tmp_path: Path) -> None:
+    """They come after the folder, wherever that is."""
+    storage = Storage.at("s3://bucket/a?region=us-east-1&endpoint_override=http://127.0.0.1:1")
+    child = storage.child("b").child("c")
+    assert child.uri == "s3://bucket/a/b/c?region=us-east-1&endpoint_override=http://127.0.0.1:1"
+    assert Storage.at(child.uri)._root == child._root == "bucket/a/b/c"
 
 
 def test_reports_after_the_copy_come_back_from_the_checkpoints(
@@ -126,6 +181,7 @@ def test_a_ledger_on_a_server_is_found_by_its_note(
     old = SearchPaths(tmp_path / "old", spec.name)
     old.check_storage(spec)
     old.note_ledger(spec)
+    old.share_note(spec)
     ledgers_on(postgres_url).create(spec)
     paths = restore_copy(str(tmp_path / "bucket" / spec.name), tmp_path / "new")
     assert paths.ledger_url() == postgres_url

@@ -106,9 +106,9 @@ def launch(
 
         with paths.begun():
             paths.check_storage(spec)
-            Ledger.create(paths.ledger_url(spec), spec, origin).close()
-            if spec.ledger:
+            if spec.ledger:  # first: a search that is made can be found
                 paths.note_ledger(spec)
+            Ledger.create(paths.ledger_url(spec), spec, origin).close()
         _run(paths, cluster)
 
 
@@ -192,9 +192,7 @@ def _change(
     from synrep_search.provenance import data_fingerprint
     from synrep_search.restore import changed_spec
 
-    with closing(open_ledger(paths)) as ledger:
-        if ledger.lease.held():
-            ledger.lease.acquire()  # says who holds it
+    with closing(open_ledger(paths)) as ledger, ledger.lease:
         if file is not None:
             after = changed_spec(ledger.spec, file, overrides, accept=accept)
             if data_fingerprint(after) != ledger.provenance["data"]:
@@ -232,11 +230,12 @@ def _run(paths: SearchPaths, cluster: Cluster | None) -> None:
             search = run_search(ledger, paths, _runner(cluster), view)
             break
         except LedgerLost as lost:
-            if ledger.is_file:  # as with a full disk: it takes somebody to mend that
+            # What fails in a file, as a full disk, takes somebody to mend it.
+            if ledger.is_file or lost.stopping:
                 view.say(str(lost))
                 sys.exit(3)
             view.say(f"{lost}; waiting for it")
-        ledger = when_back(ledger)
+        ledger = when_back(ledger, view.say)
         view.say("the ledger is back")
     _conclusion(console, search, paths)
     if not search.ledger.target_met:

@@ -49,6 +49,14 @@ events = sa.Table(
 )
 """All reports and everything else that MLflow is told, in order; see `outbox`."""
 
+NOTICE_LOSS = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""So that a PostgreSQL whose machine vanishes without a word fails within half a minute or so."""
 UNREACHABLE = (SQLAlchemyError, StorageInternalError)
 """What a database that fails raises, ours and Optuna's."""
 SEARCH_ITSELF = -1
@@ -83,7 +91,7 @@ def open_storage(url: str, *, make: bool = True) -> RDBStorage:
         rule = "must be a URL as postgresql://user@host/database or sqlite:////folder/file"
         raise LedgerError(f"the ledger's address {rule}") from None
     sqlite = url.startswith("sqlite")
-    arguments: dict[str, Any] = {"connect_args": {"timeout": 30}} if sqlite else {}
+    arguments = {"connect_args": _connection(sa.make_url(url))}
     try:
         if not make:
             _require_tables(url, arguments)
@@ -95,6 +103,14 @@ def open_storage(url: str, *, make: bool = True) -> RDBStorage:
     except (SQLAlchemyError, RuntimeError, ImportError) as error:
         raise LedgerError(f"the ledger {masked(url)} can't be opened: {_cause(error)}") from None
     return storage
+
+
+def _connection(url: sa.URL) -> dict[str, Any]:
+    """Arguments of a connection; what the URL says itself stays."""
+    if url.get_backend_name() == "sqlite":
+        return {"timeout": 30}
+    wanted = NOTICE_LOSS if url.get_backend_name() == "postgresql" else {}
+    return {name: value for name, value in wanted.items() if name not in url.query}
 
 
 def _require_tables(url: str, arguments: dict[str, Any]) -> None:

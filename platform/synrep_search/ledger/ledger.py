@@ -124,7 +124,7 @@ class Ledger:
     @cached_property
     def _found(self) -> list[FrozenTrial]:
         """The study's trials as they were when this ledger was opened."""
-        return self._study.get_trials(deepcopy=False)
+        return self._rows.read()
 
     @cached_property
     def index(self) -> TrialIndex:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     import optuna
     from optuna.storages import RDBStorage
+    from optuna.trial import FrozenTrial
 
     from synrep_search.ledger.records import Record, Trial
     from synrep_search.ledger.sampling import Point
@@ -32,6 +33,10 @@ class TrialRows:
         self._rungs = rungs
         self._study_id = study._study_id  # noqa: SLF001 - Optuna has no public way
         self._ids: dict[int, int] = {}
+
+    def read(self) -> list[FrozenTrial]:
+        """All trials. Not by the study, which would keep them in memory for good."""
+        return self._storage.get_all_trials(self._study_id, deepcopy=False)
 
     def add(self, number: int, point: Point, record: Record) -> None:
         """A new trial in one write, so that a dying driver leaves all of it or nothing."""
