@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from synrep.storage import Storage
 
 SUFFIX = ".safetensors"
-_NAME = re.compile(r"[0-9]{8,}-[0-9a-f]{16}\.safetensors")
+_NAME = r"^[0-9]{8,}-[0-9a-f]{16}\.safetensors$"
 
 
 @dataclass(kw_only=True)
@@ -48,12 +48,13 @@ class CheckpointRef(Section):
     """Names one checkpoint and what it must contain.
 
     Attributes:
-        file: name within the trial's checkpoint folder.
+        file: name within the trial's checkpoint folder. No other name is taken: whoever has a
+            reference reads and deletes that file.
         iteration: generator updates done.
         sha256: checksum of the whole file.
     """
 
-    file: str
+    file: Annotated[str, Field(pattern=_NAME)]
     iteration: int
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -76,8 +77,6 @@ def load_checkpoint(storage: Storage, ref: CheckpointRef) -> State:
         DamagedError: the file is missing, altered or truncated.
     """
     place = f"{storage.uri}/{ref.file}"
-    if not _NAME.fullmatch(ref.file):
-        raise DamagedError(place, "this is no name of a checkpoint")
     try:
         content = storage.read(ref.file)
     except FileNotFoundError:
@@ -112,13 +111,15 @@ def identify_checkpoint(storage: Storage, name: str) -> tuple[CheckpointRef, Sta
         DamagedError: the file is missing, not a checkpoint, altered or truncated.
     """
     place = f"{storage.uri}/{name}"
+    if not re.fullmatch(_NAME, name):
+        raise DamagedError(place, "this is no name of a checkpoint")
     iteration, _, named = name.removesuffix(SUFFIX).partition("-")
     try:
         content = storage.read(name)
     except FileNotFoundError:
         raise DamagedError(place, "the checkpoint is missing") from None
     digest = hashlib.sha256(content).hexdigest()
-    if not iteration.isdigit() or not named or not digest.startswith(named):
+    if not digest.startswith(named):
         raise DamagedError(place, "the checkpoint does not match the checksum in its name")
     ref = CheckpointRef(file=name, iteration=int(iteration), sha256=digest)
     return ref, _parse(content, place)

@@ -7,6 +7,7 @@ it may make other trials in the place of those that it lost, and their runs must
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from typing import TYPE_CHECKING, Self
@@ -37,6 +38,7 @@ class Copies:
         self._paths = paths
         self._ended = threading.Event()
         self._failing = False
+        self._copying = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="copies", daemon=True)
 
     def __enter__(self) -> Self:
@@ -69,8 +71,9 @@ class Copies:
 
     def _try(self) -> None:
         try:
-            self._copy()
-        except (OSError, *UNREACHABLE) as error:
+            with self._copying:
+                self._copy()
+        except (OSError, sqlite3.Error, *UNREACHABLE) as error:
             if not self._failing:
                 self._search.view.say(
                     f"the ledger can't be copied to {self._search.checkpoints.uri} ({error}); "

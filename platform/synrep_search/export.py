@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from synrep.errors import InputError, SynrepError
 from synrep_search.errors import LedgerError
-from synrep_search.ledger.outbox import Event
+from synrep_search.ledger.outbox import Event, export_folder
 from synrep_search.paths import trial_folder
 
 if TYPE_CHECKING:
@@ -47,23 +47,54 @@ def export_best(ledger: Ledger, paths: SearchPaths, view: View) -> None:
     """Export the best generators, hand them to MLflow, and put the very best into `best/`.
 
     Trainers other than `synrep` have no generator: nothing happens. Repeating it makes only what
-    is missing.
+    is missing, which includes what a driver elsewhere told of and MLflow does not have.
     """
     if ledger.spec.trainer != "synrep":
         return
     put = ledger.outbox.put
     kept = ledger.index.best(ledger.spec.tracking.keep_best)
-    found = _export(ledger, paths, kept, view.say)
+    found = _export(ledger, paths, [*kept, *_owed(ledger, paths, kept)], view.say)
+    _forget_lost(ledger, paths, found, view.say)
     for rank, trial in enumerate(kept):
         if trial.number not in found:
             continue
         folder, number, ref = found[trial.number]
-        files = {"folder": str(folder), "to": "generator"}
+        files = {"folder": folder.name}
         put(Event(trial=number, kind="artifacts", step=ref.iteration, payload=files))
         if rank == 0:
-            champion = {"folder": str(folder), "checkpoint": ref.sha256}
+            champion = files | {"checkpoint": ref.sha256}
             put(Event(trial=number, kind="champion", step=ref.iteration, payload=champion))
             _replace(paths.best, folder)
+    ledger.outbox.exports = paths.exports
+
+
+def _owed(ledger: Ledger, paths: SearchPaths, kept: Sequence[Trial]) -> list[Trial]:
+    """Other trials whose generators MLflow was to get, and that can be exported again."""
+    numbers = {event.trial for event in ledger.outbox.files() if _is_target(ledger, paths, event)}
+    return [ledger.trial(number) for number in sorted(numbers - {trial.number for trial in kept})]
+
+
+def _forget_lost(
+    ledger: Ledger, paths: SearchPaths, found: dict[int, Exported], say: Callable[[str], None]
+) -> None:
+    """Forget what MLflow was to get, where it is not here and can't be made again."""
+    for event in ledger.outbox.files():
+        folder = export_folder(event, paths.exports)
+        if folder is not None and folder.is_dir():
+            continue
+        # Else its storage may only be away: then it waits for the next driver.
+        if event.trial in found or not _is_target(ledger, paths, event):
+            name = event.payload.get("folder")
+            say(f"{name!r} of trial {event.trial} can't be made again: MLflow does without it")
+            ledger.outbox.forget([event.id])
+
+
+def _is_target(ledger: Ledger, paths: SearchPaths, event: Event) -> bool:
+    """Whether an event names the export of a checkpoint that its trial has."""
+    if event.trial not in ledger.index:
+        return False
+    folder = export_folder(event, paths.exports)
+    return folder in [target.folder for target in _targets(ledger, paths, event.trial)]
 
 
 def export_trial(ledger: Ledger, paths: SearchPaths, number: int | None, to: Path) -> int:

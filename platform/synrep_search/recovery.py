@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+import logging
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter, ValidationError
 
 from synrep.checkpoint import identify_checkpoint, newest_checkpoints
-from synrep.errors import DamagedError
+from synrep.config import Section
+from synrep.errors import DamagedError, faults
 from synrep_search.ledger.outbox import now_ms
 from synrep_search.paths import trial_folder
 from synrep_search.trial import HISTORY, TrialReport
 
 if TYPE_CHECKING:
-    from synrep.checkpoint import CheckpointRef
+    from synrep.checkpoint import CheckpointRef, State
     from synrep.storage import Storage
     from synrep_search.ledger.ledger import Ledger
     from synrep_search.ledger.records import Trial
+
+logger = logging.getLogger(__name__)
+
+
+class _Row(Section):
+    """A report as a checkpoint tells of it."""
+
+    iteration: int
+    metrics: dict[str, float]
+
+
+_ROWS = TypeAdapter(list[_Row])
 
 
 def recover(ledger: Ledger, number: int, storage: Storage) -> Trial:
@@ -33,29 +48,49 @@ def recover(ledger: Ledger, number: int, storage: Storage) -> Trial:
     """
     trial = ledger.trial(number)
     checkpoints = storage.child(trial_folder(number, trial.record.key))
-    for report in _later_reports(trial, checkpoints):
+    for report in _later_reports(trial, checkpoints, ledger.spec.search.metric):
         if report.iteration < ledger.spec.train["iterations"]:
             trial = ledger.report(report, None, "")
     return trial
 
 
-def _later_reports(trial: Trial, checkpoints: Storage) -> list[TrialReport]:
+def _later_reports(trial: Trial, checkpoints: Storage, metric: str) -> list[TrialReport]:
     """Reports that a trial's newest good checkpoint tells of and the ledger does not."""
     refs: dict[int, CheckpointRef] = {}
-    history: list[dict[str, Any]] = []
+    history: list[_Row] = []
     for name in newest_checkpoints(checkpoints):
-        with suppress(DamagedError):
+        try:
             ref, state = identify_checkpoint(checkpoints, name)
-            refs[ref.iteration] = ref
-            history = history or state.meta.get(HISTORY, [])
+            rows = _rows(state, f"{checkpoints.uri}/{name}", metric)
+        except DamagedError as error:
+            logger.warning("trial %d: a checkpoint is passed over: %s", trial.number, error)
+            continue
+        refs[ref.iteration] = ref
+        history = history or rows
     return [
         TrialReport(
             number=trial.number,
             attempt=trial.attempt,
-            checkpoint=refs.get(row["iteration"]),
+            iteration=row.iteration,
+            metrics=row.metrics,
+            checkpoint=refs.get(row.iteration),
             time_ms=now_ms(),
-            **row,
         )
         for row in history
-        if row["iteration"] > trial.iteration
+        if row.iteration > trial.iteration
     ]
+
+
+def _rows(state: State, place: str, metric: str) -> list[_Row]:
+    """The reports that a checkpoint tells of.
+
+    Raises:
+        DamagedError: they are none, or none of this search.
+    """
+    try:
+        rows = _ROWS.validate_python(state.meta.get(HISTORY, []))
+    except ValidationError as error:
+        raise DamagedError(place, f"its reports are not ours: {faults(error, _Row)}") from None
+    if any(metric not in row.metrics for row in rows):
+        raise DamagedError(place, f"its reports lack {metric!r}")
+    return rows

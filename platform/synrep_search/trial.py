@@ -10,9 +10,15 @@ import math
 import resource
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
-from synrep.checkpoint import CheckpointRef, State, load_checkpoint, save_checkpoint
+from synrep.checkpoint import (
+    CheckpointRef,
+    State,
+    load_checkpoint,
+    newest_checkpoints,
+    save_checkpoint,
+)
 from synrep.config import Section
 from synrep.errors import DamagedError, Diverged
 from synrep.pause import never
@@ -21,7 +27,11 @@ from synrep_search.patience import StorageFailed, patiently
 from synrep_search.trainers import trainer_named
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from synrep.pause import Asked
+
+T = TypeVar("T")
 
 HISTORY = "reports"
 """Name in a checkpoint's state under which the newest reports of its trial stand: a ledger that
@@ -113,7 +123,7 @@ class Reporter:
 
     def __init__(self, job: TrialJob) -> None:
         self.job = job
-        self._checkpoints = Storage.at(job.checkpoints)
+        self._storage: Storage | None = None
         self._kept = list(job.resume_from)
         self._history: list[dict[str, Any]] = []
         self._note = ""
@@ -132,10 +142,12 @@ class Reporter:
         job, damaged = self.job, []
         for ref in [job.paused, *job.resume_from] if job.paused else job.resume_from:
             try:
-                state = patiently(partial(load_checkpoint, self._checkpoints, ref))
+                state = self._patiently(load_checkpoint, ref)
             except DamagedError as error:
                 damaged.append(str(error))
                 continue
+            if ref == job.paused:
+                self._drop_older_pauses(ref)
             self._history = state.meta.pop(HISTORY, [])
             self._tell(damaged, f"went on from {ref.iteration}")
             return state
@@ -160,7 +172,7 @@ class Reporter:
         self._kept, gone = [ref, *self._kept][:2], [*self._kept[1:], *paused]
         for old in gone:
             if old.file != ref.file:
-                patiently(partial(self._checkpoints.delete, old.file))
+                self._patiently(Storage.delete, old.file)
         ended: End = "completed" if finished else ""
         return self._report(iteration, metrics=metrics, checkpoint=ref, ended=ended)
 
@@ -186,8 +198,25 @@ class Reporter:
 
     def _save(self, state: State) -> CheckpointRef:
         state.meta[HISTORY] = self._history
-        iteration = state.meta["iteration"]
-        return patiently(partial(save_checkpoint, self._checkpoints, state, iteration))
+        return self._patiently(save_checkpoint, state, state.meta["iteration"])
+
+    def _drop_older_pauses(self, paused: CheckpointRef) -> None:
+        """Delete the files of pauses before the one that the ledger knows, and that is good.
+
+        There is nothing else between it and the newest report: only attempts that were given up
+        can have written there, and no ledger goes by their files.
+        """
+        reported = max((ref.iteration for ref in self._kept), default=0)
+        for name in self._patiently(newest_checkpoints):
+            iteration = name.partition("-")[0]
+            if iteration.isdecimal() and reported < int(iteration) < paused.iteration:
+                self._patiently(Storage.delete, name)
+
+    def _patiently(self, act: Callable[..., T], *rest: Any) -> T:
+        """What `act` gives for the storage, which is opened as late as this: that can fail, too."""
+        if self._storage is None:
+            self._storage = patiently(partial(Storage.at, self.job.checkpoints))
+        return patiently(partial(act, self._storage, *rest))
 
     def _tell(self, damaged: list[str], what: str) -> None:
         if damaged:

@@ -73,13 +73,20 @@ def findings(source: str) -> Iterator[tuple[int, str]]:
                 if {alias.name, alias.name.partition(".")[0]} & MODULES:
                     yield node.lineno, f"import {alias.name}"
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
-            if node.module.partition(".")[0] in MODULES:
-                yield node.lineno, f"import {node.module}"
-            for name in sorted(names & CALLS):
-                yield node.lineno, name
+            yield from _import_from(node, node.module)
         elif isinstance(node, ast.Call):
             yield from _call(node)
+
+
+def _import_from(node: ast.ImportFrom, module: str) -> Iterator[tuple[int, str]]:
+    names = [alias.name for alias in node.names]
+    # Some packages bring a copy along, which is imported from them by its name.
+    for name in (module.partition(".")[0], *names):
+        if name in MODULES:
+            yield node.lineno, f"import {name}"
+    for name in sorted({f"{module}.{name}" for name in names} | {module}):
+        if name in CALLS:
+            yield node.lineno, name
 
 
 def _call(node: ast.Call) -> Iterator[tuple[int, str]]:
@@ -126,6 +133,8 @@ def test_programs_beside_it_read_no_pickles() -> None:
     [
         "import pickle",
         "from cloudpickle import loads",
+        "from ray import cloudpickle",
+        "from mlflow.utils import yaml as settings",
         "import yaml.constructor",
         "from subprocess import run",
         "eval(text)",

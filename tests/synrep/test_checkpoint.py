@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from synrep.checkpoint import (
+    CheckpointRef,
     State,
+    identify_checkpoint,
     load_checkpoint,
     newest_checkpoints,
     prune_checkpoints,
@@ -96,6 +99,37 @@ def test_random_bytes_are_refused(content: bytes, tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(DamagedError):
         read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../secret.safetensors",
+        "/etc/passwd",
+        "x/../00000001-0123456789abcdef.safetensors",
+        "00000001-0123456789abcdef.safetensors\n",
+        "a\0b",
+        "..",
+        "",
+    ],
+)
+def test_only_a_checkpoints_name_refers_to_one(name: str) -> None:
+    """Whoever has a reference may read and delete its file: it never leads out of its folder."""
+    good = CheckpointRef(file="00000001-0123456789abcdef.safetensors", iteration=1, sha256="0" * 64)
+    with pytest.raises(ValidationError, match="file"):
+        CheckpointRef.model_validate(good.model_dump() | {"file": name})
+
+
+@pytest.mark.parametrize("name", ["²-{}.safetensors", "7-{}.safetensors", "x.safetensors"])
+def test_files_of_other_names_are_no_checkpoints(tmp_path: Path, name: str) -> None:
+    """Not even when they hold one: a superscript two is a digit, but no number."""
+    storage = Storage.at(tmp_path)
+    ref = save_checkpoint(storage, STATE, 7)
+    assert identify_checkpoint(storage, ref.file)[0] == ref
+    other = name.format(ref.sha256[:16])
+    (tmp_path / ref.file).rename(tmp_path / other)
+    with pytest.raises(DamagedError, match="no name of a checkpoint"):
+        identify_checkpoint(storage, other)
 
 
 def test_prune_keeps_the_newest(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from synrep_search import patience
 from synrep_search.slot import Orders, Slot
 from synrep_search.trial import Attempt, TrialJob, TrialReport
 
@@ -61,6 +62,22 @@ def test_a_pack_reports_as_each_trial_alone(make_job) -> None:
         assert fused.metrics.keys() == alone.metrics.keys()
         goal = "validation/mpjpe_mm"
         assert fused.metrics[goal] == pytest.approx(alone.metrics[goal], rel=1e-3)
+
+
+def test_a_trial_whose_storage_cannot_be_opened_is_parked(
+    make_job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told like any other end, and the others of its pack train."""
+    monkeypatch.setattr(patience, "PAUSES_S", (0.01,))
+    first = Attempt(make_job(0), "cpu", 1).advance()
+    away = {"checkpoints": "hdfs://127.0.0.1:1/x"}
+    bad = make_job(0, resume=first).model_copy(update=away)
+    slot = Slot(1, 0, most=2)
+    slot.follow(Orders(begin=(bad, make_job(1))))
+    parked, report = slot.advance()
+    assert (parked.number, parked.attempt, parked.ended) == (0, 2, "parked")
+    assert "the storage failed" in parked.cause
+    assert (report.number, report.iteration, report.ended) == (1, 6, "")
 
 
 def test_trials_come_and_go(make_job) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from synrep_search.search import Search
 
 HALVING = {"early_stopping": {"asha": {"grace": 0.3, "reduction": 2}}}  # rungs at 3 and 6 of 9
-REF = CheckpointRef(file="a", iteration=1, sha256="0" * 64)
+REF = CheckpointRef(file=f"00000001-{'0' * 16}.safetensors", iteration=1, sha256="0" * 64)
 
 
 def states(search: Search) -> list[str]:
@@ -42,7 +42,7 @@ def test_a_job_says_all(make_search, make_spec, make_report) -> None:
     assert job.config == {**spec.train, "x": 0.5, "y": -1.0, "seed": record.seed}
     assert job.checkpoints == f"/elsewhere/{spec.name}/trials/0000-{record.key[:8]}"
     assert job.resume_from == ()
-    newer = REF.model_copy(update={"file": "b", "iteration": 2})
+    newer = REF.model_copy(update={"file": f"00000002-{'0' * 16}.safetensors", "iteration": 2})
     search.on_reports([make_report(job, 1, 1.0, checkpoint=REF)])
     search.on_reports([make_report(job, 2, 1.0, checkpoint=newer)])
     search.on_lost(0, "x", preempted=True)
@@ -253,7 +253,9 @@ def test_a_full_storage_stops_the_search(make_search, make_spec, make_report) ->
 
 def ref(iteration: int) -> CheckpointRef:
     """A checkpoint."""
-    return CheckpointRef(file=f"{iteration}.safetensors", iteration=iteration, sha256="0" * 64)
+    return REF.model_copy(
+        update={"file": f"{iteration:08d}-{'0' * 16}.safetensors", "iteration": iteration}
+    )
 
 
 def test_abandon(make_search, make_spec, make_report) -> None:

@@ -235,6 +235,44 @@ def test_a_pause_saves_what_was_done(make_job) -> None:
     assert len(newest_checkpoints(Storage.at(job.checkpoints))) == 2
 
 
+def test_pauses_without_a_report_between_leave_one_file(make_job) -> None:
+    """Machines that are taken away again and again: an older pause goes when a newer is used."""
+    expected = run(make_job(0, reports=2))
+    job = make_job(1, seed=0, reports=2)
+    files = []
+    for attempt in range(2, 6):  # pauses at 1, 2, 3, 4; the first report is due at 5
+        asked = iter([False, True])
+        paused = Attempt(job, "cpu", 1, lambda asked=asked: next(asked)).advance()
+        assert (paused.iteration, paused.ended) == (attempt - 1, "paused")
+        files.append(newest_checkpoints(Storage.at(job.checkpoints)))
+        job = job.model_copy(update={"attempt": attempt, "paused": paused.checkpoint})
+    assert [len(names) for names in files] == [1, 2, 2, 2]
+    # What the ledger may still go by, should it never hear of the newest, is there.
+    assert [names[1][:8] for names in files[1:]] == ["00000001", "00000002", "00000003"]
+    rest = run(job)
+    assert [r.metrics for r in rest] == [r.metrics for r in expected]
+    assert [r.checkpoint for r in rest] == [r.checkpoint for r in expected]
+    assert len(newest_checkpoints(Storage.at(job.checkpoints))) == 2
+
+
+def test_only_older_pauses_go(make_job) -> None:
+    """The checkpoints of reports stay, and so does what is newer than the pause."""
+    job = make_job()
+    asked = iter([False] * 5 + [True])
+    first = Attempt(job, "cpu", 1, lambda: next(asked))
+    reports = [first.advance() for _ in range(3)]
+    storage = Storage.at(job.checkpoints)
+    strange = f"00000009-{'0' * 16}.safetensors"
+    storage.write(strange, b"of an attempt that was given up")
+    refs = (reports[1].checkpoint, reports[0].checkpoint)
+    update = {"attempt": 2, "resume_from": refs, "paused": reports[2].checkpoint}
+    again = job.model_copy(update=update)
+    assert Attempt(again, "cpu", 1, lambda: True).advance().iteration == 5
+    assert [name[:8] for name in newest_checkpoints(storage)] == [
+        "00000009", "00000005", "00000004", "00000002",
+    ]  # fmt: skip
+
+
 def test_a_pause_at_a_report_saves_nothing_anew(make_job) -> None:
     """What its last checkpoint holds needs no other."""
     job = make_job()
@@ -261,6 +299,29 @@ def test_files_of_others_are_left_alone(make_job) -> None:
 def impatient(monkeypatch) -> None:
     """A storage is given up after a moment."""
     monkeypatch.setattr(patience, "PAUSES_S", (0.01, 0.01))
+
+
+def test_a_trial_that_cannot_be_begun_ends_no_other(make_job) -> None:
+    """Neither where its storage is nonsense nor where it has no trainer: the slot goes on."""
+    bad = make_job(0).model_copy(update={"checkpoints": "ftp://host/folder"})
+    worse = make_job(1).model_copy(update={"trainer": "keras", "checkpoints": "ftp://host/folder"})
+    slot = Slot(1.0, 0.0, most=2)
+    slot.follow(Orders(begin=(bad, worse, make_job(2))))
+    reports = {report.number: report for report in slot.advance()}
+    assert [reports[number].ended for number in (0, 1, 2)] == ["died", "died", ""]
+    assert "ftp" in reports[0].cause
+    assert "keras" in reports[1].cause
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_storage_that_cannot_be_opened_parks_the_trial(make_job) -> None:
+    """Opening a bucket may ask a server where it is: no answer is no fault of the training."""
+    job = make_job().model_copy(update={"checkpoints": "hdfs://127.0.0.1:1/x"})
+    slot = Slot(1.0, 0.0)
+    slot.follow(Orders(begin=(job, make_job(1))))
+    reports = {report.number: report for report in slot.advance()}
+    assert [reports[number].ended for number in (0, 1)] == ["parked", ""]
+    assert "the storage failed" in reports[0].cause
 
 
 @pytest.mark.usefixtures("impatient")

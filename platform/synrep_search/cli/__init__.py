@@ -1,5 +1,7 @@
 """`synrep-search`: plan, launch, watch, resume, stop and use searches."""
 
+# ruff: noqa: D301 - in click's help \b is the backspace character: keep these lines as they are
+
 from __future__ import annotations
 
 import click
@@ -12,7 +14,14 @@ from synrep_search.cli import run, show
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="synrep-search")
 def main() -> None:
-    """Search configurations of 2D-to-3D pose GANs, on one machine or a cluster."""
+    """Search configurations of 2D-to-3D pose GANs, on one machine or a cluster.
+
+    \b
+    Examples:
+      synrep-search launch search_spaces/quickstart.yaml
+      synrep-search status quickstart
+      synrep-search ui quickstart
+    """
 
 
 for _command in (

@@ -7,22 +7,41 @@ An event is written in the driver and delivered by a thread, later or after a re
 from __future__ import annotations
 
 import json
+import re
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
+from pydantic import ConfigDict, ValidationError
 from sqlalchemy.dialects import postgresql, sqlite
 
+from synrep.checkpoint import CheckpointRef
+from synrep.config import Section
+from synrep_search.errors import LedgerError
 from synrep_search.ledger.database import events
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from sqlalchemy import Engine
 
 Kind = Literal["start", "report", "state", "artifacts", "champion"]
+
+FILES: tuple[Kind, ...] = ("artifacts", "champion")
+"""Kinds of events whose payload names a folder of exported files."""
+EXPORT = re.compile(r"[0-9]{4,}-[0-9a-f]{12}")
+"""What such a folder is called; see `paths`."""
+
+
+class _Reported(Section):
+    """The part of a report's payload that files are read and deleted by."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    checkpoint: CheckpointRef | None = None
 
 
 def now_ms() -> int:
@@ -53,6 +72,17 @@ class Event:
     id: int = 0
 
 
+def export_folder(event: Event, exports: Path) -> Path | None:
+    """The folder that an event names; None for any other name than that of an export.
+
+    Args:
+        event: of one of the kinds in `FILES`.
+        exports: folder of all exports of the search, on this machine.
+    """
+    name = event.payload.get("folder")
+    return exports / name if isinstance(name, str) and EXPORT.fullmatch(name) else None
+
+
 class Outbox:
     """The events of one search: put by the driver's main thread, marked by its delivery.
 
@@ -68,6 +98,9 @@ class Outbox:
         self._insert = dialect.insert(events).on_conflict_do_nothing()
         self._batch: list[Event] | None = None
         self._released: int | None = None
+        self.exports: Path | None = None
+        """Folder of the exports, once all that can be made are made: another machine, which told
+        of them, may have had others. Events with files are delivered from then on."""
 
     def hold(self) -> None:
         """Give out nothing until `release` says how far."""
@@ -114,6 +147,16 @@ class Outbox:
             which.append(events.c.id <= self._released)
         return self._select(sa.select(events).where(*which).order_by(events.c.id).limit(limit))
 
+    def files(self) -> list[Event]:
+        """The undelivered events with files, also those that are held back."""
+        which = (events.c.search == self._search, sa.not_(events.c.delivered))
+        return self._select(sa.select(events).where(*which, events.c.kind.in_(FILES)))
+
+    def forget(self, ids: Iterable[int]) -> None:
+        """Remove events that can't be delivered any more, so that others can take their place."""
+        with self._engine.begin() as connection:
+            connection.execute(events.delete().where(events.c.id.in_(list(ids))))
+
     def depth(self) -> int:
         """Number of undelivered events."""
         query = sa.select(sa.func.count()).where(
@@ -139,10 +182,22 @@ class Outbox:
             connection.execute(events.update().where(*which).values(delivered=False))
 
     def reports(self, trial: int, last: int | None = None) -> list[Event]:
-        """Reports of a trial, the newest first."""
+        """Reports of a trial, the newest first.
+
+        Raises:
+            LedgerError: one of them was not written by us.
+        """
         mine = (*self._of("report"), events.c.trial == trial)
         query = sa.select(events).where(*mine).order_by(events.c.step.desc())
-        return self._select(query.limit(last))
+        found = self._select(query.limit(last))
+        for event in found:
+            try:
+                _Reported.model_validate(event.payload)
+            except ValidationError:
+                which = f"the ledger's report of trial {trial} at {event.step}"
+                remedy = "restore the ledger from a copy, or launch the search anew"
+                raise LedgerError(f"{which} is damaged: {remedy}") from None
+        return found
 
     def values(self) -> dict[int, dict[int, float]]:
         """Best value so far at each report, by trial and iteration, in order."""

@@ -10,11 +10,13 @@ from __future__ import annotations
 import logging
 import random
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlflow.exceptions import MlflowException
 
 from synrep_search.ledger.database import SEARCH_ITSELF, UNREACHABLE
+from synrep_search.ledger.outbox import FILES, export_folder
 from synrep_search.tracking.address import masked
 from synrep_search.tracking.client import UNAVAILABLE, experiment_id, open_client, reason
 from synrep_search.tracking.runs import RunGone, Runs, named
@@ -99,7 +101,7 @@ class Delivery:
 
     def _round(self) -> bool:
         """Deliver up to one batch; whether there may be more."""
-        pending = self._outbox.pending()
+        pending = self._ready()
         if not pending:
             return False
         runs = self._runs = self._runs or self._open(pending)
@@ -126,8 +128,23 @@ class Delivery:
         if not len(runs) and ledger.mlflow:
             self._say(f"MLflow has nothing of {ledger.name!r} any more: all of it is sent again")
             self._outbox.redeliver()
-            pending[:] = self._outbox.pending()
+            pending[:] = self._ready()
         return runs
+
+    def _ready(self) -> list[Event]:
+        """The oldest undelivered events; those whose files are not there wait for them."""
+        found = map(self._with_files, self._outbox.pending())
+        return [event for event in found if event is not None]
+
+    def _with_files(self, event: Event) -> Event | None:
+        """An event with the path of its folder, on this machine, in the place of its name."""
+        if event.kind not in FILES:
+            return event
+        exports = self._outbox.exports
+        folder = None if exports is None else export_folder(event, exports)
+        if folder is None or not folder.is_dir():
+            return None
+        return replace(event, payload=event.payload | {"folder": str(folder)})
 
     def _note(self, runs: Runs) -> None:
         """Remember where MLflow has the search."""

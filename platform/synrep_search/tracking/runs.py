@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlflow.entities import Metric, Param, RunTag
@@ -235,10 +234,7 @@ class Runs:
 
     def _store(self, event: Event) -> None:
         """Store what an event holds as files of its run."""
-        trial, folder = event.trial, event.payload.get("folder")
-        if folder is not None and not Path(folder).is_dir():
-            self._say(f"{folder} was removed before it could be stored in MLflow")
-            return
+        trial = event.trial
         if trial not in self._ids:
             raise RunGone(trial)
         run = self._ids[trial]
@@ -247,7 +243,7 @@ class Runs:
                 case "champion":
                     register(self._client, self._search, run, event)
                 case "artifacts":
-                    self._client.log_artifacts(run, str(folder), event.payload["to"])
+                    self._client.log_artifacts(run, event.payload["folder"], "generator")
                 case "start":
                     self._client.log_dict(run, event.payload["spec"], "spec.json")
         except MlflowException as error:

@@ -114,7 +114,8 @@ def test_a_trial_from_begin_to_end(ledgers, make_spec, make_report) -> None:
     assert begun is not None
     assert (begun.number, begun.state, begun.attempt) == (0, "running", 1)
     assert begun.params == {name: begun.record.values[name] for name in ("x", "y")}
-    ref = CheckpointRef(file="a", iteration=3, sha256="0" * 64)
+    name = f"00000003-{'0' * 16}.safetensors"
+    ref = CheckpointRef(file=name, iteration=3, sha256="0" * 64)
     ledger.report(make_report(begun, 3, 2.0, checkpoint=ref), None, "")
     ledger.report(make_report(begun, 9, 4.0), "completed", "")
     ended = ledger.end(0, "completed")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
+from synrep_search.errors import LedgerError
 from synrep_search.ledger.database import SEARCH_ITSELF
 from synrep_search.ledger.outbox import Event, Outbox
 
@@ -169,3 +170,29 @@ def test_what_is_held_back_is_not_given_out(outbox) -> None:
     assert steps(outbox.pending()) == [(0, 1)]
     outbox.release(outbox.newest())
     assert steps(outbox.pending()) == [(0, 1), (0, 2)]
+
+
+def test_events_with_files_can_be_forgotten(outbox) -> None:
+    """Then another of the same key takes their place; what was delivered is not among them."""
+    for kind in ("artifacts", "champion", "state"):
+        outbox.put(event(3, kind=kind))
+    outbox.put(event(4, 1, "artifacts"))
+    outbox.mark([one.id for one in outbox.pending() if one.trial == 1])
+    outbox.hold()
+    assert [one.kind for one in outbox.files()] == ["artifacts", "champion"]
+    outbox.forget([outbox.files()[0].id])
+    outbox.put(Event(trial=0, kind="artifacts", step=3, payload={"folder": "new"}))
+    assert {one.kind: one.payload for one in outbox.files()} == {
+        "champion": {"step": 3},
+        "artifacts": {"folder": "new"},
+    }
+    assert outbox.depth() == 3
+
+
+@pytest.mark.parametrize("checkpoint", [{}, [], "a", {"file": "../a", "iteration": 1}])
+def test_a_report_that_is_not_ours(outbox, checkpoint) -> None:
+    """It is refused where it is read, since files are read and deleted by it."""
+    outbox.put(Event(trial=2, kind="report", step=1, payload={"checkpoint": None}))
+    outbox.put(Event(trial=2, kind="report", step=5, payload={"checkpoint": checkpoint}))
+    with pytest.raises(LedgerError, match="report of trial 2 at 5 is damaged: restore the ledger"):
+        outbox.reports(2)

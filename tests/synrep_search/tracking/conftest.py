@@ -85,6 +85,15 @@ class Tracked:
         """Put an event into the outbox."""
         self.ledger.outbox.put(Event(trial=trial, kind=kind, step=step, payload=payload))
 
+    def export(self, trial: int, **files: str) -> str:
+        """Make an export by hand; its name."""
+        name = f"{trial:04d}-{uuid.uuid4().hex[:12]}"
+        (self.paths.exports / name).mkdir(parents=True)
+        for stem, content in files.items():
+            (self.paths.exports / name / f"{stem}.json").write_text(content, encoding="utf-8")
+        self.ledger.outbox.exports = self.paths.exports
+        return name
+
     def use_experiment(self, name: str) -> None:
         """Deliver to another experiment."""
         spec = self.ledger.spec

@@ -151,11 +151,8 @@ def test_artifacts_of_a_sqlite_store_are_shown_by_its_server(
     """Written without a server, then seen through one, as `synrep-search ui` starts it."""
     tracked = make_tracked(tmp_path, server.store)
     tracked.use_experiment("without a server")
-    folder = tmp_path / "export"
-    folder.mkdir()
-    (folder / "config.json").write_text('{"a": 1}', encoding="utf-8")
     tracked.begin(0)
-    tracked.put(0, "artifacts", folder=str(folder), to="generator")
+    tracked.put(0, "artifacts", folder=tracked.export(0, config='{"a": 1}'))
     assert tracked.deliver() == 0
     run = tracked.runs()[0].info.run_id
     assert (server.folder / "mlartifacts" / run / "artifacts/generator/config.json").exists()

@@ -38,7 +38,7 @@ def test_the_last_state_counts_in_whatever_order_events_come() -> None:
         Event(id=1, trial=0, kind="start", step=0, payload={"params": {"x": 1}, "tags": {}}),
         Event(id=3, trial=0, kind="state", step=3, payload={"state": "waiting", "cause": "lost"}),
         Event(id=5, trial=0, kind="state", step=4, payload={"state": "running", "cause": ""}),
-        Event(id=9, trial=0, kind="artifacts", step=4, payload={"folder": "a", "to": "b"}),
+        Event(id=9, trial=0, kind="artifacts", step=4, payload={"folder": "a"}),
         Event(id=7, trial=SEARCH_ITSELF, kind="state", step=0, payload={"state": "running"}),
     ]
     found = by_run(reversed(states))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from synrep_search.ledger.database import SEARCH_ITSELF
 from synrep_search.ledger.ledger import Ledger
+from synrep_search.tracking.client import open_client
 from synrep_search.tracking.delivery import Delivery
 
 if TYPE_CHECKING:
@@ -136,14 +137,56 @@ def test_a_run_that_was_made_twice_becomes_one(tracked, client: MlflowClient) ->
     assert tracked.history(0, "loss") == [(1, 1.0), (2, 0.5)]
 
 
-def test_files_that_are_gone_hold_up_nothing(tracked, tmp_path: Path) -> None:
-    """Somebody may tidy up an export before it was stored."""
+def test_files_that_are_not_there_hold_up_nothing(tracked) -> None:
+    """They were exported on another machine, or somebody tidied up; they may be made again."""
     tracked.begin(0)
-    tracked.put(0, "artifacts", folder=str(tmp_path / "gone"), to="generator")
+    name = tracked.export(0, config="{}")
+    away = tracked.paths.folder / "away"
+    (tracked.paths.exports / name).rename(away)
+    tracked.put(0, "artifacts", folder=name)
     tracked.put(0, "report", 1, metrics={"loss": 1.0})
-    assert tracked.deliver() == 0
+    began = time.monotonic()
+    assert tracked.deliver() == 1
+    assert time.monotonic() - began < 20, "the end waited for files that are not there"
     assert tracked.history(0, "loss") == [(1, 1.0)]
-    assert "gone was removed before it could be stored" in tracked.said
+    away.rename(tracked.paths.exports / name)
+    assert tracked.deliver() == 0
+    assert stored(tracked, 0) == ["generator/config.json"]
+
+
+def stored(tracked, trial: int) -> list[str]:
+    """Files that MLflow has of a trial's generator."""
+    run = tracked.runs()[trial].info.run_id
+    return [file.path for file in open_client(tracked.uri).list_artifacts(run, "generator")]
+
+
+def test_files_wait_until_exports_are_made(tracked) -> None:
+    """Before that, nobody knows which of them can be made again."""
+    tracked.begin(0)
+    tracked.put(0, "artifacts", folder=tracked.export(0, config="{}"))
+    tracked.ledger.outbox.exports = None
+    assert tracked.deliver() == 1
+    assert stored(tracked, 0) == []
+    tracked.ledger.outbox.exports = tracked.paths.exports
+    assert tracked.deliver() == 0
+    assert stored(tracked, 0) == ["generator/config.json"]
+
+
+def test_no_folder_but_an_export_is_stored(tracked, tmp_path: Path) -> None:
+    """Whoever wrote the ledger does not say what leaves this machine."""
+    inside = tracked.export(0, config="{}")
+    outside = tmp_path / "0000-0123456789ab"
+    outside.mkdir()
+    (outside / "secret.json").write_text("{}", encoding="utf-8")
+    tracked.begin(0)
+    up = "/".join([".."] * 2)
+    for step, name in enumerate((str(outside), f"{up}/{outside.name}", f"{inside}/..", ".", 7)):
+        tracked.put(0, "artifacts", step, folder=name)
+        tracked.put(0, "champion", step, folder=name, checkpoint="0" * 64)
+    assert (tracked.paths.exports / up / outside.name).is_dir()
+    assert tracked.deliver() == 10
+    assert stored(tracked, 0) == []
+    assert not open_client(tracked.uri).search_model_versions(f"name = '{tracked.ledger.name}'")
 
 
 def test_a_store_of_artifacts_that_fails_holds_up_nothing_else(
@@ -154,10 +197,8 @@ def test_a_store_of_artifacts_that_fails_holds_up_nothing_else(
     blocked.write_text("a file where a folder should be", encoding="utf-8")
     tracked.use_experiment(f"blocked-{tracked.ledger.name}")
     client.create_experiment(f"blocked-{tracked.ledger.name}", blocked.as_uri())
-    (tmp_path / "export").mkdir()
-    (tmp_path / "export" / "config.json").write_text("{}", encoding="utf-8")
     tracked.begin(0)
-    tracked.put(0, "artifacts", folder=str(tmp_path / "export"), to="generator")
+    tracked.put(0, "artifacts", folder=tracked.export(0, config="{}"))
     tracked.put(0, "report", 1, metrics={"loss": 1.0})
     tracked.put(0, "state", 3, state="completed", cause="")
     assert tracked.deliver() == 2
