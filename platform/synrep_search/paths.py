@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 """What a search can be called."""
-LEDGER_URL = re.compile(r"(sqlite|postgresql)(\+[a-z0-9]+)?://\S*")
+LEDGER_URL = re.compile(r"(sqlite|postgresql)(\+[a-z0-9]+)?://[^\r\n]*")
 """Where its ledger can be."""
 LEDGER_FILE, NOTE_FILE = "ledger.sqlite", "search.json"
 

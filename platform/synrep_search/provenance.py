@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import time
 import uuid
@@ -14,6 +15,9 @@ from synrep_search import __version__
 
 if TYPE_CHECKING:
     from synrep_search.spec import SearchSpec
+
+CODE = ("synrep", "platform", "pyproject.toml", "requirements.lock")
+"""What a search runs on, as paths of the repository."""
 
 
 def provenance(spec: SearchSpec) -> dict[str, str]:
@@ -31,23 +35,27 @@ def provenance(spec: SearchSpec) -> dict[str, str]:
 
 
 def code_version() -> str:
-    """Git revision of the checkout, with a hash of uncommitted changes; else the package's."""
-    root = Path(__file__).resolve().parent
+    """Git revision that the code of this checkout last changed in; else the package's version.
 
-    def git(*words: str) -> str:
-        command = ["git", "-C", str(root), *words]
-        return subprocess.run(  # noqa: S603 - our own words, no shell
-            command, capture_output=True, text=True, check=True
-        ).stdout
+    Changes that are not committed, new modules among them, add a hash. Only `CODE` counts: notes,
+    documents and results may change while a search runs.
+    """
+    root = Path(__file__).resolve().parents[2]
+
+    def git(*words: str) -> bytes:
+        command = ["git", "-C", str(root), *words, "--", *CODE]
+        return subprocess.run(command, capture_output=True, check=True).stdout  # noqa: S603 - our own words, no shell
 
     try:
-        revision = git("rev-parse", "--short=12", "HEAD").strip()
+        revision = git("log", "-1", "--format=%h", "--abbrev=12").decode().strip()
         changes = git("diff", "HEAD")
+        for name in git("ls-files", "-z", "--others", "--exclude-standard").split(b"\0")[:-1]:
+            changes += name + (root / os.fsdecode(name)).read_bytes()
     except (OSError, subprocess.CalledProcessError):
         return __version__
-    if not changes:
-        return revision
-    return f"{revision}+dirty.{hashlib.sha256(changes.encode()).hexdigest()[:8]}"
+    if not revision or not changes:
+        return revision or __version__
+    return f"{revision}+dirty.{hashlib.sha256(changes).hexdigest()[:8]}"
 
 
 def data_fingerprint(spec: SearchSpec) -> str:

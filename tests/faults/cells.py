@@ -17,6 +17,7 @@ from synrep.errors import SynrepError
 
 from .checking import Found, check, end_of
 from .injecting import PROCEDURES
+from .matrix import FAULTS
 from .moments import TooLate
 from .run import Run
 from .scene import Scene, Stuck
@@ -75,11 +76,14 @@ class Cells:
         began = time.time()
         with self._scene(cell, plan) as scene:
             run = Run(cell, scene, random)
-            if cell.moment == "delivering" or (cell.moment == "ending" and "mlflow-" in cell.fault):
+            if cell.moment == "delivering" or (
+                cell.moment == "ending" and cell.fault.startswith(("mlflow-", "two-drivers"))
+            ):
                 self._world.mlflow_door.slow(SLOW_S)
             try:
                 PROCEDURES[cell.fault](run)
-                found = check(scene, alone, intervals=2 if "checkpoint-" in cell.fault else 1)
+                intervals = max(FAULTS[cell.fault].intervals, int(run.cut_short))
+                found = check(scene, alone, intervals=intervals)
             except FAILURES as error:
                 found = Found(trials_lost=plan.trials, end_equal=False, notes=[str(error)[:300]])
             finally:
@@ -101,11 +105,15 @@ class Cells:
             "interrupted_trials": found.interrupted_trials,
             "allowed_iterations": found.allowed_iterations,
             "over_allowed": found.over_allowed,
-            "kept": found.right and run.faults > 0 and not run.stuck,
+            "stuck": run.stuck,
+            "kept": found.right and run.faults > 0 and not run.stuck and not run.broken,
             "seed": self._seed,
             "seconds": round(time.time() - began),
-            "note": "; ".join([*found.notes, *run.notes]).replace(str(self._world.folder), "..."),
+            "note": self._note(*found.notes, *run.broken, *run.notes),
         }
+
+    def _note(self, *said: str) -> str:
+        return "; ".join(said).replace(str(self._world.folder), "...")
 
     def _left_alone(self, plan: Plan) -> End:
         """How a search ends that nobody disturbs; each is run once."""
@@ -130,7 +138,7 @@ class Cells:
         storage = ledger = None
         if cell.fault == "moved-from-folder":
             storage = str(world.folder / "storage")
-        elif cell.fault.startswith("s3-") or cell.fault == "moved-from-s3":
+        elif cell.fault.startswith("s3-") or cell.fault in ("moved-from-s3", "two-drivers-by-uri"):
             storage = f"{world.objects.uri()}/searches"
         elif cell.fault == "postgres-restarted":
             ledger = world.postgres.create_database(f"cell{self._count}")

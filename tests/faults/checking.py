@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlflow import MlflowClient
@@ -76,6 +77,7 @@ def check(scene: Scene, alone: End, *, intervals: int = 1) -> Found:
     with closing(Ledger.open(scene.ledger_url, scene.name)) as ledger:
         trials = ledger.index.trials()
         target = ledger.target
+        kept = ledger.index.best(ledger.spec.tracking.keep_best)
     numbers = {trial.number for trial in trials}
     lost = set(range(target)) - {trial.number for trial in trials if trial.ended}
     keys = Counter(trial.record.key for trial in trials)
@@ -89,7 +91,7 @@ def check(scene: Scene, alone: End, *, intervals: int = 1) -> Found:
     different = [number for number in alone if end.get(number) != alone[number]]
     found.end_equal = not different and end.keys() == alone.keys()
     found.notes += [f"trial {number}: {_difference(end, alone, number)}" for number in different]
-    _check_runs(scene, trials, end, found)
+    _check_runs(scene, trials, end, {trial.number for trial in kept}, found)
     return found
 
 
@@ -128,8 +130,11 @@ def _difference(end: End, alone: End, number: int) -> str:
     return f"other metrics from iteration {first} on"
 
 
-def _check_runs(scene: Scene, trials: list[Trial], end: End, found: Found) -> None:
-    """One run a trial, with its state and each step of each report once, below one parent."""
+def _check_runs(scene: Scene, trials: list[Trial], end: End, kept: set[int], found: Found) -> None:
+    """One run a trial, with its state and each step of each report once, below one parent.
+
+    The runs of the trials whose generators are kept have these.
+    """
     client = MlflowClient(scene.world.mlflow.uri)
     places = [found.experiment_id for found in client.search_experiments()]
     wanted = f"tags.`synrep.search` = '{scene.name}'"
@@ -145,7 +150,10 @@ def _check_runs(scene: Scene, trials: list[Trial], end: End, found: Found) -> No
         found.runs_wrong += 1
         found.notes.append(f"parent runs: {[run.info.status for run in parents]}")
     for number in sorted(by_trial.keys() | {trial.number for trial in trials}):
-        wrong = _wrong_run(client, by_trial.get(number, []), end.get(number))
+        runs = by_trial.get(number, [])
+        wrong = _wrong_run(client, runs, end.get(number))
+        if not wrong and number in kept:
+            wrong = _wrong_generator(client, runs[0], scene.paths.best)
         if wrong:
             found.runs_wrong += 1
             found.notes.append(f"run of trial {number}: {wrong}")
@@ -165,3 +173,10 @@ def _wrong_run(client: Any, runs: list[Run], end: Any) -> str:
         if sorted(rows) != sorted((step, metrics[name]) for step, metrics in reports.items()):
             return f"{name} has other rows than the ledger"
     return ""
+
+
+def _wrong_generator(client: MlflowClient, run: Run, best: Path) -> str:
+    """What is wrong with the generator of a run; it has the files of the search's best one."""
+    files = {Path(file.path).name for file in client.list_artifacts(run.info.run_id, "generator")}
+    wanted = {path.name for path in best.iterdir()} if best.exists() else {"a best generator"}
+    return f"files of its generator: {sorted(files)}" if files != wanted else ""

@@ -14,7 +14,7 @@ import psutil  # type: ignore[import-untyped]
 from tests.services import Proxy
 
 from .moments import TooLate
-from .scene import Stuck
+from .scene import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.services.cluster import RayNode
 
     from .run import Run
-    from .scene import Line
+    from .scene import Driver, Line
 
 SLOW_S = 1.0
 """Delay of each answer of a slow server."""
@@ -31,6 +31,8 @@ OUTAGE_S = (2.0, 5.0)
 STOPPED_S = 40.0
 """Longer than a lease lives without a heartbeat."""
 HOUR_S = 3600.0
+REFUSED = 2
+"""Exit code of a command that says why it does not do what it was told."""
 
 
 Strike: TypeAlias = "Callable[[Run, Line | None, int], None]"
@@ -82,27 +84,28 @@ def kill_driver(run: Run) -> None:
 
 
 def terminate_driver(run: Run) -> None:
-    """SIGTERM; it is to end with 3, or with 0 if the end was reached before."""
+    """SIGTERM; it is to end with 3, or with 0 if the end was reached before.
+
+    Or by the signal, or by Ray's handler, which aborts, if it was not yet listening.
+    """
     run.there.send(signal.SIGTERM)
-    run.ended({0, 3, -signal.SIGTERM})
+    run.ended({0, 3, -signal.SIGTERM, -signal.SIGABRT})
 
 
 def interrupt_driver(run: Run) -> None:
-    """Ctrl-C, and again."""
+    """Ctrl-C, and again; the second may come before all trials have been saved."""
     run.there.send(signal.SIGINT)
     time.sleep(run.random.uniform(0.1, 1))
     with suppress(ProcessLookupError):
         run.there.send(signal.SIGINT)
     run.ended({0, 1, 3, -signal.SIGINT, 130})
+    run.cut_short |= "stopped at once" in run.there.said
 
 
 def kill_head(run: Run) -> None:
-    """The head node is lost, and with it the cluster; a driver that stays is killed."""
+    """The head node is lost, and with it the cluster: the driver is to end."""
     run.world.ray.kill_head()
-    try:
-        run.ended({1, 3}, 90)
-    except Stuck as error:  # it was killed
-        run.notes.append(str(error))
+    run.ended({1, 3}, 90)
     run.world.ray.restart()
 
 
@@ -148,18 +151,39 @@ def kill_node(run: Run, line: Line | None, index: int) -> None:
     run.world.add_node()
 
 
-def outage(begin: Callable[[Run], None], end: Callable[[Run], None]) -> Strike:
-    """A server is away for a while; recovery is measured from its return."""
+def outage(
+    begin: Callable[[Run], None],
+    end: Callable[[Run], None],
+    last: Callable[[Run], None] = lambda _: None,
+) -> Strike:
+    """A server is away for a while; recovery is measured from its return.
+
+    Args:
+        begin: takes the server away.
+        end: brings it back.
+        last: returns when the server may soon be back.
+    """
 
     def strike(run: Run, line: Line | None, index: int) -> None:
         del line, index
         begin(run)
         run.inject(recovers=False)
+        last(run)
         time.sleep(run.random.uniform(*OUTAGE_S))
         end(run)
         run.recovers(time.time())
 
     return strike
+
+
+def await_parking(run: Run) -> None:
+    """A slot has waited for its storage as long as it does, and given its trial back."""
+    give_up = time.monotonic() + PATIENCE_S
+    while " is parked for " not in run.there.said:
+        if not run.there.alive or time.monotonic() > give_up:
+            run.broken.append("no trial was parked")
+            return
+        time.sleep(0.2)
 
 
 def jump(run: Run, line: Line | None, index: int) -> None:
@@ -183,7 +207,7 @@ def damage(how: Callable[[bytes], bytes] | None) -> Callable[[Run, int], str]:
             if files and not files[-1].name.startswith(ended)
         ]
         if not able:
-            run.notes.append("no trial had a checkpoint")
+            run.broken.append("no trial had a checkpoint to harm")
             return ""
         victim = run.random.choice(able)[-1]
         if how is None:
@@ -214,11 +238,30 @@ def vanish(run: Run, index: int) -> str:
 def second_drivers(run: Run, line: Line | None, index: int) -> None:
     """`resume` and `launch` of a search that runs."""
     del line
-    other = run.scene.resume() if index % 2 == 0 else run.scene.launch()
-    code = other.wait()
+    _refused(run, run.scene.resume if index % 2 == 0 else run.scene.launch)
+
+
+def second_by_uri(run: Run, line: Line | None, index: int) -> None:
+    """`resume` of a search that runs by its storage, in another home, as if on another machine."""
+    del line
+    home = run.scene.folder / f"other-{index}"
+    _refused(run, lambda: run.scene.resume(run.scene.stored(), home))
+    if home.exists() and any(home.iterdir()):
+        run.broken.append("a driver that was refused has left something in its home")
+
+
+def _refused(run: Run, start: Callable[[], Driver]) -> None:
+    """Start a second driver, which is to be refused while the first one lives.
+
+    Raises:
+        TooLate: the first one has ended meanwhile.
+    """
+    code = start().wait()
+    if not run.there.alive and run.there.wait() == 0 and code == 0:
+        raise TooLate
     run.inject(recovers=False)
-    if code == 0:
-        run.notes.append("a second driver was not refused")
+    if code != REFUSED:
+        run.broken.append(f"a second driver was not refused: it ended with {code}")
 
 
 def wake_up(run: Run) -> None:
@@ -235,20 +278,23 @@ def wake_up(run: Run) -> None:
         time.sleep(run.random.uniform(0, 3))  # the sleeper's slots still have the cluster's CPUs
         sleeper.send(signal.SIGCONT)
         if sleeper.wait() == 0:
-            run.notes.append("the driver that slept did not notice")
+            run.broken.append("the driver that slept did not notice")
     finally:
         sleeper.kill()
     run.finish()
 
 
 def fill_disk(run: Run) -> None:
-    """The disk of home and checkpoints fills up; the driver is to end with 3; there is room."""
+    """The disk of home and checkpoints fills up; the driver is to end; there is room again.
+
+    With 3 if a checkpoint told of it, with an error if it was the ledger.
+    """
     filler = run.scene.home / "filler"
     try:
         with filler.open("wb", buffering=0) as file, suppress(OSError):
             while True:
                 file.write(bytes(4096))
-        run.ended({0, 3})
+        run.ended({0, REFUSED, 3})
     finally:
         filler.unlink()
 
@@ -283,9 +329,13 @@ def _s3(run: Run) -> Proxy:
     return run.world.objects_door
 
 
-def _behind(door: Callable[[Run], Proxy], shut: Callable[[Proxy], None]) -> Strike:
+def _behind(
+    door: Callable[[Run], Proxy],
+    shut: Callable[[Proxy], None],
+    last: Callable[[Run], None] = lambda _: None,
+) -> Strike:
     """An outage that is made at a door."""
-    return outage(lambda run: shut(door(run)), lambda run: door(run).pass_())
+    return outage(lambda run: shut(door(run)), lambda run: door(run).pass_(), last)
 
 
 OUTAGES: dict[str, Strike] = {
@@ -298,6 +348,7 @@ OUTAGES: dict[str, Strike] = {
         lambda run: run.world.postgres.kill(), lambda run: run.world.postgres.start()
     ),
     "s3-down": _behind(_s3, Proxy.refuse),
+    "s3-away": _behind(_s3, Proxy.refuse, await_parking),
     "s3-slow": _behind(_s3, lambda door: door.slow(SLOW_S)),
     "s3-errors": _behind(_s3, Proxy.errors),
 }
@@ -324,6 +375,7 @@ PROCEDURES: dict[str, Callable[[Run], None]] = {
     "moved-from-s3": between_drivers(kill_driver, vanish),
     "moved-from-folder": between_drivers(kill_driver, vanish),
     "two-drivers": inside(second_drivers),
+    "two-drivers-by-uri": inside(second_by_uri),
     "stale-lease": wake_up,
 }
 """What each fault of the matrix does."""

@@ -34,6 +34,7 @@ class Fault:
         gan: the same for the GAN.
         left_out: moments without a meaning, and why.
         gan_left_out: why the GAN's moments are fewer, where they are.
+        intervals: checkpoint intervals that an interruption may cost a trial.
     """
 
     what: str
@@ -41,6 +42,7 @@ class Fault:
     gan: dict[str, int]
     left_out: dict[str, str] = field(default_factory=dict)
     gan_left_out: str = ""
+    intervals: int = 1
 
 
 def _all(count: int) -> dict[str, int]:
@@ -72,13 +74,17 @@ _OF_STORAGE = {
 FAULTS: dict[str, Fault] = {
     "driver-kill-9": Fault(what="the driver gets SIGKILL; `resume`", moments=_all(3), gan=_all(2)),
     "driver-sigterm": Fault(
-        what="the driver gets SIGTERM and ends; `resume`", moments=_all(2), gan=_all(2)
+        what="the driver gets SIGTERM and ends; `resume`",
+        moments=_all(2),
+        gan=_all(2),
+        intervals=0,
     ),
     "driver-sigint-twice": Fault(
         what="the driver gets SIGINT twice within a second; `resume`",
         moments=_all(2),
         gan=_some(2, "mid-trial", "checkpointing", "ending"),
         gan_left_out="the first signal is as SIGTERM, the second does not touch the slots",
+        intervals=0,
     ),
     "trial-killed": Fault(
         what="the process of a slot with one trial gets SIGKILL",
@@ -167,6 +173,13 @@ FAULTS: dict[str, Fault] = {
         left_out=_OF_STORAGE,
         gan_left_out="checkpoints of both trainers take one way",
     ),
+    "s3-away": Fault(
+        what="the S3 store refuses connections for so long that trials are parked",
+        moments=_some(1, "mid-trial"),
+        gan={},
+        left_out={m: "trials wait at their next checkpoint" for m in MOMENTS if m != "mid-trial"},
+        gan_left_out="checkpoints of both trainers take one way",
+    ),
     "disk-full": Fault(
         what="the disk of home and checkpoints fills up; the driver ends; room; `resume`",
         moments=_some(2, "mid-trial", "checkpointing", "ending"),
@@ -193,18 +206,21 @@ FAULTS: dict[str, Fault] = {
         moments=_some(2, "mid-trial"),
         gan=_some(1, "mid-trial"),
         left_out=_RESUMED,
+        intervals=2,
     ),
     "checkpoint-flipped": Fault(
         what="SIGKILL for the driver; one bit of a newest checkpoint flips; `resume`",
         moments=_some(2, "mid-trial"),
         gan=_some(1, "mid-trial"),
         left_out=_RESUMED,
+        intervals=2,
     ),
     "checkpoint-missing": Fault(
         what="SIGKILL for the driver; a newest checkpoint vanishes; `resume`",
         moments=_some(2, "mid-trial"),
         gan=_some(1, "mid-trial"),
         left_out=_RESUMED,
+        intervals=2,
     ),
     "moved-from-s3": Fault(
         what="SIGKILL for the driver; its home vanishes; `resume s3://.../NAME` in another home",
@@ -224,6 +240,13 @@ FAULTS: dict[str, Fault] = {
         moments=_some(2, "starting", "mid-trial", "ending"),
         gan=_some(2, "mid-trial"),
         left_out=dict.fromkeys(("at-a-rung", "checkpointing", "delivering"), "as mid-trial"),
+        gan_left_out=SAME_GAN,
+    ),
+    "two-drivers-by-uri": Fault(
+        what="`resume s3://.../NAME`, in another home, of a search that runs: it is refused",
+        moments=_some(1, "mid-trial"),
+        gan={},
+        left_out={m: "see two-drivers" for m in MOMENTS if m != "mid-trial"},
         gan_left_out=SAME_GAN,
     ),
     "stale-lease": Fault(

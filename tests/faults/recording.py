@@ -79,8 +79,10 @@ class Record:
             rows.append(_row([fault, trainer, str(len(entries))], entries))
         if self.cells:
             rows.append(_row(["all", "", str(len(self.cells))], self.cells))
+        broken = [f"`{id_of(entry)}`" for entry in self.cells if not entry["kept"]]
+        told = f"Cells in which a promise was not kept: {', '.join(broken) or 'none'}."
         soak = self._content.get("soak")
-        return "\n".join(rows) + (f"\n\n{_soak(soak)}" if soak else "")
+        return "\n".join([*rows, "", told, *(["", _soak(soak)] if soak else [])])
 
 
 def id_of(entry: dict[str, Any]) -> str:
@@ -124,13 +126,23 @@ def _soak(soak: dict[str, Any]) -> str:
         f"{soak['trials_lost']} trials lost, {soak['trials_doubled']} doubled, "
         f"{soak['runs_wrong']} runs wrong, ends {'' if soak['end_equal'] else 'not '}equal. "
         f"{soak['work_repeated_iterations']} iterations were repeated "
-        f"({soak['allowed_iterations']} allowed). The driver had at most {max(soak['files'])} open "
-        f"files, and the outbox was at most {soak['outbox_deepest']} events deep."
+        f"({soak['allowed_iterations']} allowed{_over(soak)}). The driver had at most "
+        f"{max(soak['files'])} open files, and the outbox was at most {soak['outbox_deepest']} "
+        "events deep."
     )
-    if soak["memory_settled_mb"] is None:
+    if not soak["memory_settled_mb"]:
         return told
-    least, most = soak["memory_settled_mb"]
+    least, most = zip(*soak["memory_settled_mb"], strict=True)
+    grown = max(high / low - 1 for low, high in soak["memory_settled_mb"])
     return (
-        f"{told} Drivers older than {SETTLED_S:.0f} s took {least} to {most} MB once there were "
-        f"{SETTLED_TRIALS} trials: {most / least - 1:.0%} apart."
+        f"{told} Once they were {SETTLED_S:.0f} s old and there were {SETTLED_TRIALS} trials, "
+        f"drivers took {min(least)} to {max(most)} MB, and none grew by more than {grown:.0%}."
     )
+
+
+def _over(soak: dict[str, Any]) -> str:
+    """By how many trials; older entries do not say it."""
+    if "over_allowed" not in soak:
+        return ""
+    count = soak["over_allowed"]
+    return f"; {count or 'no'} trial{'' if count == 1 else 's'} repeated more than that"

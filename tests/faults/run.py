@@ -6,7 +6,7 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from .moments import Moments
+from .moments import Moments, TooLate
 from .scene import PATIENCE_S, Driver, Stuck
 
 if TYPE_CHECKING:
@@ -33,8 +33,10 @@ class Run:
         driver: the newest one.
         faults: injected so far.
         stuck: whether a driver had to be killed, since it did not come to an end.
+        cut_short: whether a second signal ended a driver before its trials had been saved.
         recoveries: seconds from a fault, or from the `resume` after it, to the next new report.
-        notes: what is remarkable.
+        broken: promises that were seen not to be kept, in words.
+        notes: what else is remarkable.
     """
 
     def __init__(self, cell: Cell, scene: Scene, random: Random) -> None:
@@ -44,7 +46,9 @@ class Run:
         self.driver: Driver | None = None
         self.faults = 0
         self.stuck = False
+        self.cut_short = False
         self.recoveries: list[float] = []
+        self.broken: list[str] = []
         self.notes: list[str] = []
         self._moments = Moments(scene, random)
         self._waiting: list[tuple[float, set[int]]] = []
@@ -70,11 +74,19 @@ class Run:
         return self.driver
 
     def reach(self, index: int) -> Line | None:
-        """Wait for the moment of an injection, the first of which has the index 0."""
+        """Wait for the moment of an injection, the first of which has the index 0.
+
+        Raises:
+            TooLate: the driver has ended before.
+            Stuck: the moment does not come.
+        """
         share = (index + self.random.uniform(0, 0.6)) / (self.cell.count + 0.4)
         in_slots = "killed" in self.cell.fault
         part = 0.1 + 0.7 * share
-        return self._moments.reach(self.cell.moment, part, self.there, in_slots=in_slots)
+        line = self._moments.reach(self.cell.moment, part, self.there, in_slots=in_slots)
+        if not self.there.alive:  # what it has left may look like the moment for ever
+            raise TooLate
+        return line
 
     def inject(self, after: Iterable[Line | None] = (), *, recovers: bool = True) -> None:
         """Count a fault that was done just now.
@@ -110,22 +122,26 @@ class Run:
                 code = -signal.SIGKILL
             if code == 0 and not self.scene.seen().pending:
                 break
-            self._note_end(code)
+            self.notes.append(self._told(code))
             self.start()
         else:
             raise Stuck("the search does not come to its end")
         self._measure()
 
     def ended(self, wanted: set[int], seconds: float = PATIENCE_S) -> None:
-        """Wait for the driver's end, and note an exit code that is not wanted."""
-        code = self.there.wait(seconds)
+        """Wait for the driver's end, which is to be in time and with a wanted exit code."""
+        try:
+            code = self.there.wait(seconds)
+        except Stuck as error:  # it was killed
+            self.broken.append(str(error))
+            return
         if code not in wanted:
-            self._note_end(code)
+            self.broken.append(self._told(code))
 
-    def _note_end(self, code: int) -> None:
+    def _told(self, code: int) -> str:
         last = self.there.said.strip().splitlines()[-1:] or [""]
         what = last[0][:160] if code else "events for MLflow were left"
-        self.notes.append(f"a driver ended with {code}: {what}")
+        return f"a driver ended with {code}: {what}"
 
     def _measure(self) -> None:
         """Recovery, by the journal: the first state that was saved anew after each fault."""

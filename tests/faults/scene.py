@@ -199,14 +199,14 @@ class Scene:
         """Start the search."""
         return self.command("launch", str(self.file), "--yes", local=local)
 
-    def resume(self, name: str = "") -> Driver:
-        """Go on with the search, by its name or by where it is stored."""
-        return self.command("resume", name or self.name)
+    def resume(self, name: str = "", home: Path | None = None) -> Driver:
+        """Go on with the search, by its name or by where it is stored; perhaps in another home."""
+        return self.command("resume", name or self.name, home=home)
 
-    def command(self, *words: str, local: bool = False) -> Driver:
+    def command(self, *words: str, home: Path | None = None, local: bool = False) -> Driver:
         """A driver of this search, on the shared cluster or without any."""
         where = ("--local",) if local else ("--address", self.world.ray.address)
-        return Driver([*words, "--home", str(self.home), *where], self)
+        return Driver([*words, "--home", str(home or self.home), *where], self)
 
 
 class Driver:

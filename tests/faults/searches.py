@@ -122,6 +122,8 @@ def plan_of(fault: str, moment: str, trainer: str) -> Plan:
         plan = plan.with_(train={"state_size": LARGE, "save_s": 0.05})
     if scripted and fault.startswith(("node-", "mlflow-", "postgres-", "s3-")):
         plan = plan.with_(train={"sleep_s": 0.7})  # so that it outlasts what it waits for
+    if fault == "two-drivers-by-uri":
+        plan = plan.with_(train={"sleep_s": 4.0})  # so that it outlasts a look at its lease
     if moment == "at-a-rung":
         plan = plan.with_(search=HALVING, resources={"slots": 1})
         plan = plan.with_(train={"sleep_s": 0.25}) if scripted else plan

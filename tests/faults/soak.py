@@ -51,6 +51,7 @@ def plan_for(trials: int) -> Plan:
 class Sample(NamedTuple):
     """How the driver of a moment is: memory in MB, open files, and events that MLflow waits for."""
 
+    driver: int
     seconds: float
     age_s: float
     trials: int
@@ -135,16 +136,16 @@ class Soak:
             memory = process.memory_info().rss / 2**20
             age = time.time() - run.there.started
             counts = seen.made, memory, process.num_fds(), seen.pending
-            self._samples.append(Sample(seconds, age, *counts))
+            self._samples.append(Sample(self._drivers, seconds, age, *counts))
 
     def _entry(self, minutes: float, found: Found) -> dict[str, Any]:
         step = -(-len(self._samples) // MOST_SAMPLES)
         kept = [*self._samples[:-1:step], self._samples[-1]]
-        settled = [
-            one.memory_mb
-            for one in self._samples
-            if one.age_s >= SETTLED_S and one.trials >= SETTLED_TRIALS
-        ]
+        settled: dict[int, list[float]] = {}
+        for one in self._samples:
+            if one.age_s >= SETTLED_S and one.trials >= SETTLED_TRIALS:
+                settled.setdefault(one.driver, []).append(one.memory_mb)
+        ranges = sorted([round(min(seen)), round(max(seen))] for seen in settled.values())
         return {
             "trials": self._plan.trials,
             "nodes": NODES,
@@ -158,13 +159,15 @@ class Soak:
             "runs_wrong": found.runs_wrong,
             "work_repeated_iterations": found.work_repeated_iterations,
             "allowed_iterations": found.allowed_iterations,
+            "over_allowed": found.over_allowed,
             "end_equal": found.end_equal,
+            "kept": found.right,
             "seconds": [round(one.seconds) for one in kept],
             "trials_made": [one.trials for one in kept],
             "memory_mb": [round(one.memory_mb) for one in kept],
             "files": [one.files for one in kept],
             "outbox": [one.outbox for one in kept],
             "outbox_deepest": max(one.outbox for one in self._samples),
-            "memory_settled_mb": [round(min(settled)), round(max(settled))] if settled else None,
+            "memory_settled_mb": ranges,
             "note": "; ".join(found.notes[:10]),
         }

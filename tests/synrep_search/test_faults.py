@@ -43,8 +43,9 @@ def test_nothing_is_lost(running: Cells, cell: Cell) -> None:
     assert entry["faults"] > 0, entry["note"]
     assert (entry["trials_lost"], entry["trials_doubled"]) == (0, 0), entry["note"]
     assert entry["runs_wrong"] == 0, entry["note"]
-    assert entry["work_repeated_iterations"] <= entry["allowed_iterations"], entry["note"]
+    assert (entry["over_allowed"], entry["stuck"]) == (0, False), entry["note"]
     assert entry["end_equal"], entry["note"]
+    assert entry["kept"], entry["note"]
 
 
 def test_every_combination_is_run_or_has_a_reason() -> None:
@@ -62,7 +63,13 @@ def entry_of(cell: Cell, **changes: object) -> dict[str, object]:
     """What a cell that went well gives."""
     numbers = ("trials_lost", "trials_doubled", "runs_wrong", "work_repeated_iterations")
     names = {"fault": cell.fault, "moment": cell.moment, "trainer": cell.trainer, "code": "a"}
-    rest = {"faults": 2, "recovery_s": 1.5, "end_equal": True, "allowed_iterations": 8}
+    rest = {
+        "faults": 2,
+        "recovery_s": 1.5,
+        "end_equal": True,
+        "allowed_iterations": 8,
+        "kept": True,
+    }
     return names | dict.fromkeys(numbers, 0) | rest | changes
 
 
@@ -74,7 +81,7 @@ def test_results_are_kept_and_shown(tmp_path: Path) -> None:
     path = tmp_path / "reliability.json"
     Record(path).put(entry_of(second, work_repeated_iterations=3))
     Record(path).put(entry_of(first))
-    Record(path).put(entry_of(first, trials_lost=1))
+    Record(path).put(entry_of(first, trials_lost=1, kept=False))
     record = Record(path)
     assert [entry["moment"] for entry in record.cells] == ["starting", "mid-trial"]
     assert record.has(first.id, "a")
@@ -84,6 +91,27 @@ def test_results_are_kept_and_shown(tmp_path: Path) -> None:
     assert text.startswith("# Title\n")
     assert "old" not in text
     assert "| driver-kill-9 | scripted | 2 | 4 | 1 | 0 | 0 | 3 (16) | 2 | all |" in text
+    assert f"Cells in which a promise was not kept: `{first.id}`." in text
+
+
+@pytest.mark.parametrize(
+    ("over", "said"),
+    [
+        ({"over_allowed": 0}, "(8 allowed; no trials repeated more than that)"),
+        ({"over_allowed": 2}, "(8 allowed; 2 trials repeated more than that)"),
+        ({}, "(8 allowed)"),
+    ],
+)
+def test_the_soak_tells_of_trials_that_repeated_too_much(
+    over: dict[str, int], said: str, tmp_path: Path
+) -> None:
+    """A sum within the allowance can hide them; entries of before they were counted say nothing."""
+    counts = ("trials_lost", "trials_doubled", "runs_wrong", "work_repeated_iterations")
+    told = {"trials": 9, "nodes": 3, "minutes": 1.0, "faults": 2, "drivers": 1, "end_equal": True}
+    rest = {"allowed_iterations": 8, "files": [4], "outbox_deepest": 0, "memory_settled_mb": None}
+    record = Record(tmp_path / "reliability.json")
+    record.put_soak(dict.fromkeys(counts, 0) | told | rest | over)
+    assert said in record.table()
 
 
 SCRIPT = """

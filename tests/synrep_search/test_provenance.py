@@ -13,6 +13,8 @@ from synrep_search import provenance as module
 from synrep_search.provenance import code_version, data_fingerprint, provenance
 
 from synrep.errors import InputError
+from tests.faults.matrix import cells
+from tests.faults.recording import Record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,14 +22,16 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch) -> Path:
-    """A file of a repository of its own, taken for the package's."""
-    file = tmp_path / "code" / "provenance.py"
-    file.parent.mkdir()
+    """A module in a repository of its own, taken for the package's."""
+    file = tmp_path / "code" / "platform" / "synrep_search" / "provenance.py"
+    file.parent.mkdir(parents=True)
     file.write_text("x = 1\n", encoding="utf-8")
     monkeypatch.setattr(module, "__file__", str(file))
-    git(file.parent, "init", "-q")
-    git(file.parent, "add", ".")
-    git(file.parent, "commit", "-q", "-m", "one")
+    root = file.parents[2]
+    (root / "notes.md").write_text("one\n", encoding="utf-8")
+    (root / ".gitignore").write_text("__pycache__/\n", encoding="utf-8")
+    git(root, "init", "-q")
+    commit(root)
     return file
 
 
@@ -38,6 +42,12 @@ def git(folder: Path, *words: str) -> str:
         ["git", "-C", str(folder), *who, *words], check=True, capture_output=True, text=True
     )
     return done.stdout
+
+
+def commit(root: Path) -> None:
+    """Commit all that there is."""
+    git(root, "add", ".")
+    git(root, "commit", "-q", "-m", "words")
 
 
 def test_a_clean_checkout_is_its_revision(checkout) -> None:
@@ -55,6 +65,55 @@ def test_changes_are_told_apart(checkout) -> None:
     assert found[1] == found[3]
     assert len(set(found)) == 3
     assert re.fullmatch(rf"{found[0]}\+dirty\.[0-9a-f]{{8}}", found[1])
+
+
+def test_a_new_module_is_a_change(checkout) -> None:
+    """Also before git is told of it; what git ignores is none."""
+    found = [code_version()]
+    for name, text in (("new.py", "y = 1\n"), ("new.py", "y = 2\n"), ("newer.py", "y = 2\n")):
+        checkout.with_name(name).write_text(text, encoding="utf-8")
+        found.append(code_version())
+    assert len(set(found)) == 4
+    cache = checkout.with_name("__pycache__")
+    cache.mkdir()
+    (cache / "new.pyc").write_bytes(b"new")
+    assert code_version() == found[-1]
+
+
+def test_documents_are_no_code(checkout) -> None:
+    """Neither an edit of a document nor its commit gives another version; a commit of code does."""
+    before, root = code_version(), checkout.parents[2]
+    for name in ("notes.md", "new.md"):
+        (root / name).write_text("two\n", encoding="utf-8")
+        assert code_version() == before
+    commit(root)
+    assert code_version() == before
+    checkout.write_text("x = 2\n", encoding="utf-8")
+    commit(root)
+    assert code_version() == git(root, "rev-parse", "HEAD")[:12] != before
+
+
+def test_results_are_gone_on_with_after_a_restart(checkout) -> None:
+    """That they are written into the checkout itself, where git knows them, changes no version."""
+    path = checkout.parents[2] / "docs" / "reliability.json"
+    path.parent.mkdir()
+    first, second = cells("driver-kill-9")[:2]
+    for cell in (first, second):
+        record, code = Record(path), code_version()
+        assert not record.has(cell.id, code)
+        entry = {"fault": cell.fault, "moment": cell.moment, "trainer": cell.trainer}
+        record.put({**entry, "code": code})
+        assert Record(path).has(cell.id, code_version())
+        commit(path.parent)
+    assert Record(path).has(first.id, code_version())
+
+
+def test_another_repository_is_not_its_checkout(checkout, monkeypatch) -> None:
+    """A package that is installed somewhere in a repository is not named by that one's revision."""
+    place = checkout.parents[2] / "lib" / "site-packages" / "synrep_search"
+    place.mkdir(parents=True)
+    monkeypatch.setattr(module, "__file__", str(place / checkout.name))
+    assert code_version() == synrep_search.__version__
 
 
 def test_without_a_checkout_it_is_the_package(tmp_path: Path, monkeypatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from typing import Annotated, Any, Literal, cast
@@ -150,11 +149,3 @@ class SearchSpec(Section):
     ledger: str | None = None
     """SQLAlchemy URL without a password; None is SQLite in the search's own folder."""
     tracking: Tracking = Tracking()
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the specification as canonical JSON, in hex."""
-        text = json.dumps(
-            self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), allow_nan=False
-        )
-        return hashlib.sha256(text.encode()).hexdigest()

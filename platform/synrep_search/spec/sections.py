@@ -178,14 +178,10 @@ def _absolute(value: str, path: str, node: Node, problems: Problems) -> str:
             return value
         before, file, after = found.groups()
     try:
-        absolute = f"{before}{found_near(node, file)}{after}"
+        return f"{before}{found_near(node, file)}{after}"
     except OSError as error:
         problems.add(node.where, path, f"can't be used: {error.strerror}")
         return value
-    if path == "ledger" and not LEDGER_URL.fullmatch(absolute):
-        rule = f"must be in a folder without spaces in its name, got {shown(absolute)}"
-        problems.add(node.where, path, rule)
-    return absolute
 
 
 def found_near(node: Node, path: str) -> Path:

@@ -85,20 +85,10 @@ def test_the_caller_may_name_the_search(write) -> None:
 
 
 def test_the_specification_survives_json(write) -> None:
-    """What the ledger stores as JSON comes back equal, with the same digest."""
+    """What the ledger stores as JSON comes back equal."""
     spec = load_spec(write(FULL))
     again = SearchSpec.model_validate_json(spec.model_dump_json())
     assert again == spec
-    assert again.digest == spec.digest
-    assert again.digest != load_spec(write(FULL), ["search.trials=13"]).digest
-
-
-def test_order_of_keys_does_not_change_the_digest(write) -> None:
-    """The digest is that of the content, not of the way it was written down."""
-    one = load_spec(write("space: {critic.steps: {int: [1, 3]}, batch_size: {int: [2, 9]}}"))
-    two = load_spec(write("space: {batch_size: {int: [2, 9]}, critic.steps: {int: [1, 3]}}"))
-    assert one.digest == two.digest
-    assert list(one.space.names) != list(two.space.names)
 
 
 def test_trial_config_holds_values_and_seed(write, draw) -> None:
