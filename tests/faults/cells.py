@@ -35,7 +35,9 @@ DISK_MB = 300
 FAILURES = (Stuck, TooLate, SynrepError, SQLAlchemyError, OSError, AssertionError)
 """What a cell can end with; the last one is of a server that does not start."""
 SLOW_S = 0.1
-"""Delay of MLflow's answers where something is to happen while it is told, be it of the end."""
+"""Delay of MLflow's answers where something is to happen while it is told."""
+SLOW_ENDS = ("mlflow-", "two-drivers")
+"""Faults for which the end is to last, too."""
 
 
 def possible(cell: Cell) -> bool:
@@ -76,9 +78,8 @@ class Cells:
         began = time.time()
         with self._scene(cell, plan) as scene:
             run = Run(cell, scene, random)
-            if cell.moment == "delivering" or (
-                cell.moment == "ending" and cell.fault.startswith(("mlflow-", "two-drivers"))
-            ):
+            slow_end = cell.moment == "ending" and cell.fault.startswith(SLOW_ENDS)
+            if cell.moment == "delivering" or slow_end:
                 self._world.mlflow_door.slow(SLOW_S)
             try:
                 PROCEDURES[cell.fault](run)

@@ -68,6 +68,22 @@ def make_poses(person: NDArray[np.float32]) -> Callable[..., Poses]:
     return make
 
 
+def split_table(joints: NDArray[np.float32], subject: str, columns: dict[str, Any]) -> pa.Table:
+    """A split of a store, with some columns replaced or, if None, left out."""
+    count = len(joints)
+    flat = pa.array(joints.astype(np.float32).reshape(-1))
+    content = {
+        "subject": pa.array([subject] * count),
+        "action": pa.array(["stand"] * count),
+        "clip": pa.array([f"{subject}_1"] * count),
+        "frame": pa.array(range(count), pa.int32()),
+        "fps": pa.array([25.0] * count, pa.float32()),
+        "joints_world_mm": pa.FixedSizeListArray.from_arrays(flat, joints[0].size),
+    }
+    content |= columns
+    return pa.table({name: value for name, value in content.items() if value is not None})
+
+
 @pytest.fixture
 def raw_store(tmp_path: Path, person: NDArray[np.float32]) -> Callable[..., Path]:
     """Function that writes a store with pyarrow and json alone, with any fault wanted.
@@ -75,20 +91,6 @@ def raw_store(tmp_path: Path, person: NDArray[np.float32]) -> Callable[..., Path
     Args of the function: `header` replaces header fields (None removes one), `columns` replaces
     columns of the train split, `joints` (N, J, 3) its joints, `subject` its subject.
     """
-
-    def table(joints: NDArray[np.float32], subject: str, columns: dict[str, Any]) -> pa.Table:
-        count = len(joints)
-        flat = pa.array(joints.astype(np.float32).reshape(-1))
-        content = {
-            "subject": pa.array([subject] * count),
-            "action": pa.array(["stand"] * count),
-            "clip": pa.array([f"{subject}_1"] * count),
-            "frame": pa.array(range(count), pa.int32()),
-            "fps": pa.array([25.0] * count, pa.float32()),
-            "joints_world_mm": pa.FixedSizeListArray.from_arrays(flat, joints[0].size),
-        }
-        content |= columns
-        return pa.table({name: value for name, value in content.items() if value is not None})
 
     def write(
         header: dict[str, Any] | None = None,
@@ -100,9 +102,9 @@ def raw_store(tmp_path: Path, person: NDArray[np.float32]) -> Callable[..., Path
         folder.mkdir()
         standing = np.repeat(person[None], 12, axis=0)
         tables = {
-            "train": table(standing if joints is None else joints, subject, columns or {}),
-            "validation": table(standing, "bert", {}),
-            "test": table(standing, "cleo", {}),
+            "train": split_table(standing if joints is None else joints, subject, columns or {}),
+            "validation": split_table(standing, "bert", {}),
+            "test": split_table(standing, "cleo", {}),
         }
         sums = {}
         for split, content in tables.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from synrep_search.ledger.ledger import Ledger
@@ -56,16 +56,20 @@ def test_another_cluster_goes_on_from_the_storage(place, alone, tmp_path: Path) 
             time.sleep(0.2)
         search.finish(driver)
 
-    ledger = Ledger.open(SearchPaths(elsewhere, search.name).ledger_url(), search.name)
-    with closing(ledger):
+    assert_ends_as(alone, SearchPaths(elsewhere, search.name))
+    assert not made_again
+    assert {run.info.status for run in search.runs().values()} == {"FINISHED"}
+
+
+def assert_ends_as(alone: dict[int, dict[int, Any]], paths: SearchPaths) -> None:
+    """All trials are completed, with the reports that they have in an undisturbed search."""
+    with closing(Ledger.open(paths.ledger_url(), paths.name)) as ledger:
         trials = ledger.index.trials()
         found = all_reports(ledger)
+    assert [trial.state for trial in trials] == ["completed"] * TRIALS
     for number, steps in alone.items():
         for step, (metrics, checkpoint) in steps.items():
             again, ref = found[number][step]
             assert again == metrics, (number, step)
             # A report that came back from a later checkpoint names none: its own was replaced.
             assert ref == checkpoint or (ref is None and step < LENGTH), (number, step)
-    assert [trial.state for trial in trials] == ["completed"] * TRIALS
-    assert not made_again
-    assert {run.info.status for run in search.runs().values()} == {"FINISHED"}

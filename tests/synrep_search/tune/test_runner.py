@@ -41,6 +41,20 @@ class Quiet:
 Run = tuple[Ledger, SearchPaths]
 
 
+def points(home: Path) -> list[dict[str, Any]]:
+    """What the trials start from, and what goes wrong in them; once, as files in a folder tell."""
+    return [
+        {"x": 0.9},
+        {"x": 0.3, "nan_at": 3},
+        {"x": 0.7, "exit_at": 3, "once": str(home / "exit")},
+        {"x": 0.3, "fail_at": 3},
+        {"x": 0.3, "fail_at": 5, "once": str(home / "raise")},
+        {"x": -1},
+        {"x": 0.5, "hang_at": 5, "once": str(home / "hang")},
+        {"x": 0.6, "stop_at": 5, "once": str(home / "stop")},
+    ]
+
+
 @pytest.fixture(scope="module")
 def run(make_spec, tmp_path_factory) -> Iterator[Callable[..., Run]]:
     """Function: (runner, whether trials go wrong) -> the search's ledger, opened afterwards."""
@@ -48,17 +62,7 @@ def run(make_spec, tmp_path_factory) -> Iterator[Callable[..., Run]]:
 
     def run(runner: Runner, *, wrong: bool) -> Run:
         home: Path = tmp_path_factory.mktemp("home")
-        files = ["exit", "raise", "hang", "stop"]
-        start: list[dict[str, Any]] = [
-            {"x": 0.9},
-            {"x": 0.3, "nan_at": 3},
-            {"x": 0.7, "exit_at": 3, "once": str(home / files[0])},
-            {"x": 0.3, "fail_at": 3},
-            {"x": 0.3, "fail_at": 5, "once": str(home / files[1])},
-            {"x": -1},
-            {"x": 0.5, "hang_at": 5, "once": str(home / files[2])},
-            {"x": 0.6, "stop_at": 5, "once": str(home / files[3])},
-        ]
+        start = points(home)
         if not wrong:
             start = [{"x": point["x"]} for point in start]
         spec = make_spec(
@@ -70,7 +74,9 @@ def run(make_spec, tmp_path_factory) -> Iterator[Callable[..., Run]]:
                 "fail_at": {"choice": [0, 3, 5]},
                 "hang_at": {"choice": [0, 5]},
                 "stop_at": {"choice": [0, 5]},
-                "once": {"choice": ["", *(str(home / file) for file in files)]},
+                "once": {
+                    "choice": ["", *(point["once"] for point in points(home) if "once" in point)]
+                },
             },
             start_from=start,
             search={"trials": len(start)},
