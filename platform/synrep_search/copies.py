@@ -12,6 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
+from synrep_search.errors import LedgerError
 from synrep_search.ledger.database import UNREACHABLE
 from synrep_search.paths import LEDGER_FILE
 
@@ -38,6 +39,7 @@ class Copies:
         self._paths = paths
         self._ended = threading.Event()
         self._failing = False
+        self._written: float | None = None
         self._copying = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="copies", daemon=True)
 
@@ -73,6 +75,8 @@ class Copies:
         try:
             with self._copying:
                 self._copy()
+        except LedgerError as error:
+            self._search.stop(str(error))
         except (OSError, sqlite3.Error, *UNREACHABLE) as error:
             if not self._failing:
                 self._search.view.say(
@@ -90,7 +94,26 @@ class Copies:
         newest = ledger.outbox.newest()
         ledger.backup(local)
         try:
-            self._search.checkpoints.write(LEDGER_FILE, local.read_bytes())
+            self._put(local.read_bytes())
         finally:
             local.unlink(missing_ok=True)
         ledger.outbox.release(newest)
+
+    def _put(self, content: bytes) -> None:
+        storage = self._search.checkpoints
+        if self._is_taken():
+            raise LedgerError(
+                f"another driver has taken the search over, from its copy in {storage.uri}"
+            )
+        self._written = None  # unknown, should the writing fail half-way
+        storage.write(LEDGER_FILE, content)
+        self._written = storage.modified(LEDGER_FILE)
+
+    def _is_taken(self) -> bool:
+        """Whether somebody else has written the copy since we did."""
+        if self._written is None:
+            return False
+        try:
+            return self._search.checkpoints.modified(LEDGER_FILE) != self._written
+        except FileNotFoundError:
+            return False

@@ -70,8 +70,16 @@ def _begun(ledger: Ledger, paths: SearchPaths, view: SearchView) -> Search:
     lost = ledger.reconcile()
     if lost:
         view.say(f"going on with {len(lost)} interrupted trials: {_listed(lost)}")
-    paths.share_note(ledger.spec)
+    if not ledger.is_file:  # a file means nothing to other machines; they find its copy
+        _share_note(ledger, paths, view)
     return Search(ledger, paths, view)
+
+
+def _share_note(ledger: Ledger, paths: SearchPaths, view: SearchView) -> None:
+    try:
+        paths.share_note(ledger.spec)
+    except OSError as error:
+        view.say(f"the storage can't be told yet where the ledger is ({error})")
 
 
 def _run_search(search: Search, paths: SearchPaths, runner: Runner, view: SearchView) -> None:

@@ -109,19 +109,23 @@ class SearchPaths:
             LedgerError: it holds a search of that name.
             InputError: it can't be used.
         """
-        if not spec.storage:
+        storage = self.storage(spec)
+        if self.is_here(storage):
             return
         try:
-            storage = self.storage(spec)
             taken = storage.exists(LEDGER_FILE) or storage.exists(NOTE_FILE)
         except OSError as error:
-            rule = f"can't be used: {str(error).strip() or type(error).__name__}"
-            raise InputError(f"storage {spec.storage}", rule, "see to it, then launch") from None
+            raise unusable(storage.uri, error) from None
         if taken:
             raise LedgerError(
                 f"{storage.uri} holds a search already: go on with it by `synrep-search resume "
                 f"{storage.uri}`, or launch under another name with --name"
             )
+
+    def is_here(self, storage: Storage) -> bool:
+        """Whether a storage is this folder, by whatever links it is reached."""
+        place = storage.local_path
+        return place is not None and place.resolve() == self.folder.resolve()
 
     def note_ledger(self, spec: SearchSpec) -> None:
         """Remember a ledger that is not in this folder."""
@@ -134,14 +138,27 @@ class SearchPaths:
             storage.write(NOTE_FILE, here.read(NOTE_FILE))
 
     def storage(self, spec: SearchSpec) -> Storage:
-        """Where checkpoints go."""
-        return (
-            Storage.at(spec.storage).child(self.name) if spec.storage else Storage.at(self.folder)
-        )
+        """Where checkpoints go.
+
+        Raises:
+            InputError: it can't be reached.
+        """
+        if not spec.storage:
+            return Storage.at(self.folder)
+        try:
+            return Storage.at(spec.storage).child(self.name)
+        except OSError as error:
+            raise unusable(spec.storage, error) from None
 
     def tracking_uri(self, spec: SearchSpec) -> str:
         """MLflow's store: as the specification says, or the home's own."""
         return spec.tracking.uri or f"sqlite:///{self.home / 'mlflow.db'}"
+
+
+def unusable(uri: str, error: OSError) -> InputError:
+    """The error of a storage that can't be reached, or does not do what it should."""
+    rule = f"can't be used: {str(error).strip() or type(error).__name__}"
+    return InputError(f"storage {uri}", rule, "see to it, then try again")
 
 
 def _noted(note: Path) -> str:

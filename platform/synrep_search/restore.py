@@ -6,6 +6,8 @@ import time
 import uuid
 from contextlib import closing
 from itertools import chain, repeat
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from synrep.storage import Storage
@@ -13,19 +15,19 @@ from synrep_search.copies import COPY_S
 from synrep_search.errors import LeaseHeld, LedgerError, NoSearch
 from synrep_search.ledger.database import UNREACHABLE
 from synrep_search.ledger.ledger import Ledger
-from synrep_search.paths import LEDGER_FILE, NOTE_FILE, SearchPaths, names
+from synrep_search.paths import LEDGER_FILE, NOTE_FILE, SearchPaths, names, unusable
 from synrep_search.recovery import recover
 from synrep_search.spec import diff, load_spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from synrep_search.spec import SearchSpec
 
 
-SILENT_S = COPY_S + 15.0
-"""A driver that lives has copied its ledger by then, with some time for the copying."""
+SILENT_S = 2 * COPY_S + 15.0
+"""A driver that lives has copied its ledger by then. A store may date a copy by its beginning: one
+that takes long looks twice as old when the next appears."""
 LOOK_S = 1.0
 
 
@@ -39,9 +41,15 @@ def restore_copy(uri: str, home: Path) -> SearchPaths:
     Raises:
         LedgerError: there is no copy, it is of another name, or the home has such a search.
         LeaseHeld: a driver writes copies still.
-        OSError: the storage can't be reached.
+        InputError: the storage can't be reached.
     """
-    storage = Storage.at(uri.rstrip("/"))
+    try:
+        return _restored(Storage.at(uri.rstrip("/")), home)
+    except OSError as error:
+        raise unusable(uri, error) from None
+
+
+def _restored(storage: Storage, home: Path) -> SearchPaths:
     place, mark, options = storage.uri.partition("?")
     folder, _, name = place.rpartition("/")
     paths = SearchPaths(home, name)
@@ -54,20 +62,38 @@ def restore_copy(uri: str, home: Path) -> SearchPaths:
             Storage.at(paths.folder).write(NOTE_FILE, storage.read(NOTE_FILE))
             Ledger.open(paths.ledger_url(), name).close()
         elif storage.exists(LEDGER_FILE):
-            written = storage.modified(LEDGER_FILE)
-            Storage.at(paths.folder).write(LEDGER_FILE, storage.read(LEDGER_FILE))
-            with closing(Ledger.open(paths.ledger_url(), name)) as ledger:
-                if not ledger.lease.is_free():
-                    _await_silence(storage, written)
-                    ledger.lease.free()
-                found = f"{folder}{mark}{options}"
-                ledger.replace_spec(ledger.spec.model_copy(update={"storage": found}))
+            _take_over(storage, f"{folder}{mark}{options}", paths)
+        else:
+            rule = f"holds neither a ledger ({LEDGER_FILE}) nor {NOTE_FILE}"
+            raise LedgerError(f"{storage.uri} {rule}")
+    return paths
+
+
+def _take_over(storage: Storage, place: str, paths: SearchPaths) -> None:
+    """Bring a copied ledger into a home; it gets its name there when all of that is done.
+
+    Args:
+        storage: of the search.
+        place: where that lies.
+        paths: of the search, on this machine.
+    """
+    written = storage.modified(LEDGER_FILE)
+    with TemporaryDirectory(prefix=".restored-", dir=paths.folder) as staging:
+        file, claimed = Path(staging, LEDGER_FILE), Path(staging, "claimed")
+        file.write_bytes(storage.read(LEDGER_FILE))
+        with closing(Ledger.open(f"sqlite:///{file}", paths.name)) as ledger:
+            if not ledger.lease.is_free():
+                _await_silence(storage, written)
+                ledger.lease.free()
+            with ledger.lease:
+                ledger.replace_spec(ledger.spec.model_copy(update={"storage": place}))
                 for trial in ledger.index.trials():
                     if not trial.ended:
                         recover(ledger, trial.number, storage)
-        else:
-            raise LedgerError(f"{uri} holds neither a ledger ({LEDGER_FILE}) nor {NOTE_FILE}")
-    return paths
+                # Whoever else wants it, or wakes up and had it, sees that it is taken.
+                ledger.backup(claimed)
+                storage.write(LEDGER_FILE, claimed.read_bytes())
+            ledger.backup(paths.ledger_file)
 
 
 def _await_silence(storage: Storage, written: float) -> None:

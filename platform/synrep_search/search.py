@@ -73,7 +73,7 @@ class Search:
         self.spec = ledger.spec
         self.view = view
         self.checkpoints = paths.storage(self.spec)
-        self.copied = ledger.is_file and self.checkpoints.local_path != paths.folder
+        self.copied = ledger.is_file and not paths.is_here(self.checkpoints)
         """Whether the ledger is a file that is to be copied to a storage elsewhere."""
         self.running: dict[int, TrialReport | None] = {}
         """Trials that run now, with their newest report."""

@@ -56,6 +56,27 @@ def test_a_copy_follows_every_beginning_and_end(
     assert not list(tmp_path.glob(f"{search.ledger.name}/*.copy"))
 
 
+def test_a_driver_that_was_replaced_ends(make_search, make_spec, wait_for, tmp_path: Path) -> None:
+    """It slept, and another one went on from its copy, which it leaves alone from then on."""
+    search = make_search(make_spec(storage=str(tmp_path / "bucket")))
+    copy = tmp_path / "bucket" / search.ledger.name / LEDGER_FILE
+    with Copies(search, SearchPaths(tmp_path, search.ledger.name)) as copies:
+        wait_for(copy.exists)
+        copies.last()
+        copy.write_bytes(b"another's")
+        wait_for(lambda: search.stopping)
+        copies.last()
+    assert "another driver has taken the search over" in search.stopping
+    assert copy.read_bytes() == b"another's"
+
+
+def test_a_storage_that_is_the_home_needs_no_copies(make_search, make_spec, tmp_path: Path) -> None:
+    """Also if a link leads there: a copy would replace the ledger while it is open."""
+    (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
+    assert not make_search(make_spec(storage=str(tmp_path / "link"))).copied
+    assert make_search(make_spec(storage=str(tmp_path / "bucket"))).copied
+
+
 def test_mlflow_waits_while_no_copy_can_be_made(
     make_search, make_spec, wait_for, tmp_path: Path
 ) -> None:

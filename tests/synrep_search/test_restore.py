@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from contextlib import closing
@@ -20,6 +22,7 @@ from synrep_search.spec import trial_config
 from synrep_search.trial import HISTORY, Attempt
 
 from synrep.checkpoint import State, save_checkpoint
+from synrep.errors import InputError
 from synrep.storage import Storage
 
 if TYPE_CHECKING:
@@ -92,11 +95,48 @@ def test_a_search_that_goes_on_elsewhere_is_left_alone(copied: Path, tmp_path: P
 
 
 def test_a_search_whose_driver_is_silent_can_be_had(copied: Path, tmp_path: Path) -> None:
-    """Also when its last heartbeat is young: nobody is asked to try again later."""
+    """Also when its last heartbeat is young. Its copy tells others that it is taken."""
     paths = restore_copy(str(copied), tmp_path / "new")
     with closing(Ledger.open(paths.ledger_url(), paths.name)) as ledger:
         assert ledger.lease.is_free()
         ledger.lease.acquire()
+    assert [path.name for path in paths.folder.iterdir()] == [LEDGER_FILE]
+    with closing(Ledger.open(f"sqlite:///{copied / LEDGER_FILE}", paths.name)) as ledger:
+        assert ledger.lease.held()
+
+
+WATCHER = """
+import sys
+from pathlib import Path
+from synrep_search import restore
+restore.SILENT_S = 1000
+print("begins", flush=True)
+restore.restore_copy(sys.argv[1], Path(sys.argv[2]))
+"""
+
+
+def test_a_takeover_that_is_cut_off_leaves_no_ledger(copied: Path, tmp_path: Path) -> None:
+    """Whoever is killed while it watches has taken nothing over: it can be tried again."""
+    command = [sys.executable, "-c", WATCHER, str(copied), str(tmp_path / "new")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watcher:
+        assert watcher.stdout is not None
+        assert watcher.stdout.readline() == "begins\n"
+        while not list((tmp_path / "new").glob(f"*/.restored-*/{LEDGER_FILE}")):
+            assert watcher.poll() is None
+            time.sleep(0.05)
+        watcher.kill()
+    assert names(tmp_path / "new") == []
+    assert restore_copy(str(copied), tmp_path / "new").ledger_file.exists()
+
+
+def test_a_storage_that_is_away_is_told(tmp_path: Path, monkeypatch) -> None:
+    """One message, and nothing is left."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "none")
+    away = "s3://bucket/searches/a?region=x&endpoint_override=http://127.0.0.1:1"
+    with pytest.raises(InputError, match="can't be used"):
+        restore_copy(away, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_options_of_a_storage_stay(tmp_path: Path) -> None:

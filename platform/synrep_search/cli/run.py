@@ -189,10 +189,11 @@ def _change(
 ) -> bool:
     """Change a search as `resume` was asked to; whether nothing is left to be trained."""
     from synrep_search.errors import LedgerError
+    from synrep_search.ledger.database import lost_as_error
     from synrep_search.provenance import data_fingerprint
     from synrep_search.restore import changed_spec
 
-    with closing(open_ledger(paths)) as ledger, ledger.lease:
+    with lost_as_error(paths.typed), closing(open_ledger(paths)) as ledger, ledger.lease:
         if file is not None:
             after = changed_spec(ledger.spec, file, overrides, accept=accept)
             if data_fingerprint(after) != ledger.provenance["data"]:
@@ -235,7 +236,10 @@ def _run(paths: SearchPaths, cluster: Cluster | None) -> None:
                 view.say(str(lost))
                 sys.exit(3)
             view.say(f"{lost}; waiting for it")
-        ledger = when_back(ledger, view.say)
+        try:
+            ledger = when_back(ledger, view.say)
+        except KeyboardInterrupt:
+            sys.exit(3)
         view.say("the ledger is back")
     _conclusion(console, search, paths)
     if not search.ledger.target_met:

@@ -230,7 +230,7 @@ class Checks:
             return poses
         remedy = "make one with `synrep data`, or say `synthetic`"
         try:
-            folder = found_near(node, poses)
+            folder = found_near(node, poses).resolve()
         except OSError as error:
             self.problems.add(node.where, "data.poses", f"{error.strerror}: {remedy}")
             return poses

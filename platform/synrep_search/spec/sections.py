@@ -178,17 +178,18 @@ def _absolute(value: str, path: str, node: Node, problems: Problems) -> str:
             return value
         before, file, after = found.groups()
     try:
-        return f"{before}{found_near(node, file)}{after}"
+        # Links stay: other machines may know the place by the link alone.
+        return f"{before}{found_near(node, file).absolute()}{after}"
     except OSError as error:
         problems.add(node.where, path, f"can't be used: {error.strerror}")
         return value
 
 
 def found_near(node: Node, path: str) -> Path:
-    """An absolute path: beside the file that names it if it is there, else in the working folder.
+    """A path: beside the file that names it if it is there, else in the working folder.
 
     Raises:
         OSError: too long a name, or a circle of links.
     """
     near = node.folder / path if node.folder is not None else Path(path)
-    return (near if near.exists() else Path(path)).resolve()
+    return near if near.exists() else Path(path)
