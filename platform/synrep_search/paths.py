@@ -77,11 +77,15 @@ class SearchPaths:
     @contextmanager
     def begun(self) -> Iterator[None]:
         """Make the folder of a new search; if its launch fails inside, nothing is left of it."""
+        note = self.folder / NOTE_FILE
         made = [path for path in (self.folder, self.home) if not path.exists()]
+        noted = note.exists()
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             yield
         except BaseException:
+            if not noted:
+                note.unlink(missing_ok=True)
             for path in made:
                 shutil.rmtree(path, ignore_errors=True)
             raise

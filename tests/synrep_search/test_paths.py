@@ -77,6 +77,16 @@ def test_an_unknown_search_is_refused(tmp_path: Path, make_spec) -> None:
     assert not (tmp_path / "a").exists()
 
 
+def test_a_launch_that_fails_leaves_no_note(tmp_path: Path, make_spec) -> None:
+    """It could lead to somebody else's search of the same name."""
+    paths = SearchPaths(tmp_path, "a")
+    paths.folder.mkdir()
+    with pytest.raises(LedgerError), paths.begun():
+        paths.note_ledger(make_spec(ledger="postgresql://db/synrep"))
+        raise LedgerError("exists")
+    assert list(paths.folder.iterdir()) == []
+
+
 def test_a_launch_that_fails_leaves_nothing(tmp_path: Path) -> None:
     """Neither its folder nor a home that was made for it; what was there before stays."""
     paths = SearchPaths(tmp_path / "home", "a")
