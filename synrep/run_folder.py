@@ -122,10 +122,12 @@ class RunFolder:
         Raises:
             Diverged: the training can't recover.
         """
+        if training.finished:  # there is no report to write it
+            self._keep(training.config)
         log = [row for row in self._log() if row["iteration"] <= training.iteration]
 
         def store(metrics: dict[str, float], state: Callable[[], State]) -> None:
-            self.storage.write(CONFIG, training.config.model_dump_json(indent=2).encode())
+            self._keep(training.config)
             log.append({"iteration": training.iteration, **metrics})
             save_checkpoint(self.checkpoints, state(), training.iteration)
             self.storage.write(LOG, "".join(json.dumps(row) + "\n" for row in log).encode())
@@ -133,6 +135,9 @@ class RunFolder:
             on_report(training.iteration, metrics)
 
         run(training, store)
+
+    def _keep(self, config: TrainConfig) -> None:
+        self.storage.write(CONFIG, config.model_dump_json(indent=2).encode())
 
     def _log(self) -> list[dict[str, Any]]:
         if not self.storage.exists(LOG):

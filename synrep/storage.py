@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,11 +20,14 @@ SCHEMES = ("file", "s3", "gs", "gcs", "abfs", "abfss", "hdfs")
 
 _SECRET = re.compile(r"passw|pwd|secret|token|(?<!ssl)key", re.IGNORECASE)  # sslkey names a file
 _OPTION = re.compile(r"""(?<![\w.%/-])([\w.%-]+=)((?:\\.|[^&\s"\\])*)""")
-_DATABASE = re.compile(r"(?:postgresql|mysql|mssql)(?:\+\w+)?$")
+_NAMED = re.compile(r"(?:(?:postgresql|mysql|mssql)(?:\+\w+)?|abfss?|hdfs)$")
+"""Schemes whose addresses name a user, or a container of Azure, which is no secret."""
+_PORT = re.compile(r"(?:[^/?#:@]*@)?[^/?#:@]*:\d+/")
+"""A host and its port, where another colon would stand before a password."""
 
 
 def carries_credentials(uri: str) -> bool:
-    """Whether a URI holds a password, a key or a token; or a user, unless it is a database's."""
+    """Whether a URI holds a password, a key or a token; or a user, but for those of `_NAMED`."""
     return masked(uri) != uri
 
 
@@ -37,13 +41,13 @@ def masked(text: str) -> str:
 
 def _without_user(word: str) -> str:
     scheme, mark, rest = word.partition("://")
-    # Up to the last @: a password may itself hold `/`, `?` or `@`.
     before, at, host = rest.rpartition("@")
     user, colon, _ = before.partition(":")
-    if at and colon:
+    # Up to the last @: a password may itself hold `/`, `?` or `@`.
+    if at and colon and not _PORT.match(rest):
         return f"{scheme}{mark}{user}:***@{host}"
     user, at, host = re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")
-    if at and not _DATABASE.search(scheme):
+    if at and not _NAMED.search(scheme):
         return f"{scheme}{mark}***{rest[len(user) :]}"
     return word
 
@@ -92,7 +96,8 @@ class Storage:
             raise InputError(
                 f"storage {text}", f"can't be opened: {error}", "use a path, s3://..., gs://..."
             ) from None
-        return cls(filesystem, root, text.rstrip("/"))
+        place, mark, options = text.partition("?")
+        return cls(filesystem, root.rstrip("/"), f"{place.rstrip('/')}{mark}{options}")
 
     def child(self, name: str) -> Storage:
         """A folder inside this one."""
@@ -164,4 +169,5 @@ class Storage:
     def delete(self, path: str) -> None:
         """Remove a file; nothing happens if it is not there."""
         if self.exists(path):
-            self._filesystem.delete_file(f"{self._root}/{path}")
+            with suppress(FileNotFoundError):  # gone since
+                self._filesystem.delete_file(f"{self._root}/{path}")

@@ -131,13 +131,14 @@ class Material:
             progress: of the training.
             generator: to score.
             sums: of the losses over the last iterations.
-            iterations: how many those were.
+            iterations: how many those were; none if the training went on beyond its end.
 
         Raises:
             Diverged: the training can't recover.
         """
         config, iteration = progress.config, progress.iteration
-        metrics = {f"train/{name}": total / iterations for name, total in sums.items()}
+        done = sums if iterations else {}
+        metrics = {f"train/{name}": total / iterations for name, total in done.items()}
         guard.check_losses(metrics, iteration, config.guard)
         predicted = predict(generator, self.validation)
         spread = float(predicted[..., 2].std()) / self.spread
@@ -163,10 +164,14 @@ def settle_memory() -> None:
 
 
 def next_report(config: TrainConfig, iteration: int) -> int:
-    """The iteration of the next report: they are evenly spaced, the last one at the end."""
+    """The iteration of the next report: they are evenly spaced, the last one at the end.
+
+    A training whose length was reduced can be beyond its end: then it trains no more, and its next
+    report is made where it is.
+    """
     total, reports = config.iterations, min(config.reports, config.iterations)
     done = iteration * reports // total
-    return -(-(done + 1) * total // reports)
+    return min(total, -(-(done + 1) * total // reports))
 
 
 class Training:

@@ -55,13 +55,10 @@ def export_best(ledger: Ledger, paths: SearchPaths, view: View) -> None:
     kept = ledger.index.best(ledger.spec.tracking.keep_best)
     found = _export(ledger, paths, [*kept, *_owed(ledger, paths, kept)], view.say)
     _forget_lost(ledger, paths, found, view.say)
-    for rank, trial in enumerate(kept):
-        if trial.number not in found:
-            continue
-        folder, number, ref = found[trial.number]
+    for folder, number, ref in found.values():
         files = {"folder": folder.name}
         put(Event(trial=number, kind="artifacts", step=ref.iteration, payload=files))
-        if rank == 0:
+        if kept and number == kept[0].number:
             champion = files | {"checkpoint": ref.sha256}
             put(Event(trial=number, kind="champion", step=ref.iteration, payload=champion))
             _replace(paths.best, folder)
@@ -82,11 +79,25 @@ def _forget_lost(
         folder = export_folder(event, paths.exports)
         if folder is not None and folder.is_dir():
             continue
+        made_of_another = event.trial in found or not _is_target(ledger, paths, event)
         # Else its storage may only be away: then it waits for the next driver.
-        if event.trial in found or not _is_target(ledger, paths, event):
+        if made_of_another or _are_gone(ledger, paths, event.trial):
             name = event.payload.get("folder")
             say(f"{name!r} of trial {event.trial} can't be made again: MLflow does without it")
             ledger.outbox.forget([event.id])
+
+
+def _are_gone(ledger: Ledger, paths: SearchPaths, number: int) -> bool:
+    """Whether a trial's checkpoints were deleted: their storage answers, and has none of them."""
+    folder = trial_folder(number, ledger.trial(number).record.key)
+    try:
+        storage = paths.storage(ledger.spec)
+        local = storage.local_path
+        if local is not None and not any((local / folder).parent.glob("*")):
+            return False  # no trial's folder is there: a disk that is not mounted looks like this
+        return not any(storage.exists(f"{folder}/{ref.file}") for ref in ledger.checkpoints(number))
+    except OSError:
+        return False
 
 
 def _is_target(ledger: Ledger, paths: SearchPaths, event: Event) -> bool:

@@ -50,12 +50,20 @@ def code_version() -> str:
         revision = git("log", "-1", "--format=%h", "--abbrev=12").decode().strip()
         changes = git("diff", "HEAD")
         for name in git("ls-files", "-z", "--others", "--exclude-standard").split(b"\0")[:-1]:
-            changes += name + (root / os.fsdecode(name)).read_bytes()
+            changes += name + _content(root / os.fsdecode(name))
     except (OSError, subprocess.CalledProcessError):
         return __version__
     if not revision or not changes:
         return revision or __version__
     return f"{revision}+dirty.{hashlib.sha256(changes).hexdigest()[:8]}"
+
+
+def _content(path: Path) -> bytes:
+    """Of a new file. A link to nothing (an editor's lock) has its aim, another repository none."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return os.fsencode(path.readlink()) if path.is_symlink() else b""
 
 
 def data_fingerprint(spec: SearchSpec) -> str:

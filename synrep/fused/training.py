@@ -103,7 +103,6 @@ class FusedTraining:
         gan = self._fitting(config)
         member = gan.add(config, saved)
         self._slots[free[0]] = member
-        self._park_finished()
         return free[0]
 
     def leave(self, slot: int) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import scipy.io
+import torch
 from safetensors.numpy import save
 
 from synrep.config import GeneratorConfig, TrainConfig
@@ -193,9 +194,11 @@ def mat() -> list[bytes]:
 
 @functools.cache
 def generator() -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a checkpoint tells of a small generator, and its weights."""
+    """What a checkpoint tells of a small generator, and its weights: the same in any process."""
     config = TrainConfig(generator=GeneratorConfig(width=2, blocks=1))
-    weights = Generator(config.generator, 17).state_dict()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        weights = Generator(config.generator, 17).state_dict()
     meta = {
         "config": config.model_dump(mode="json"),
         "best": None,

@@ -66,7 +66,7 @@ def _file(folder: Path, name: str, content: bytes) -> Path:
 
 def _spec(content: bytes, folder: Path) -> None:
     spec = load_spec(_file(folder, "search.yaml", content))
-    assert spec.digest
+    assert spec.model_dump_json()
     assert spec.space.describe() is not None
 
 

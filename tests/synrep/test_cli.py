@@ -111,6 +111,19 @@ def test_resume_makes_a_training_longer(tmp_path: Path) -> None:
     assert (out / "config.json").read_text() == (whole / "config.json").read_text()
 
 
+def test_a_length_that_is_reached_is_kept(tmp_path: Path) -> None:
+    """A training that was stopped on its way ends there, also for the next plain --resume."""
+    assert synrep("train", "--out", tmp_path, "--threads", 1, *SMALL).exit_code == 0
+    config = RunFolder(tmp_path).config().model_copy(update={"iterations": 24})
+    (tmp_path / "config.json").write_text(config.model_dump_json(), encoding="utf-8")
+    log = (tmp_path / "log.jsonl").read_text()
+    for options in (["-o", "iterations=12"], []):
+        result = synrep("train", "--out", tmp_path, "--resume", "--threads", 1, *options)
+        assert result.exit_code == 0, result.output
+        assert RunFolder(tmp_path).config().iterations == 12
+    assert (tmp_path / "log.jsonl").read_text() == log
+
+
 def test_a_longer_training_decays_over_its_new_length(tmp_path: Path) -> None:
     """The learning rate of an iteration is that of the new configuration, larger than it was."""
     decay = ("-o", "optim.decay=linear", "-o", "optim.decay_to=0.1")

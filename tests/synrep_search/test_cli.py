@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -260,10 +261,12 @@ def test_what_to_type_after_a_stop_has_the_home(run) -> None:
     ledger.lease.acquire()
     result = run("stop", "small", "--home", "mine", "--no-wait")
     assert result.output == "search 'small' was asked to stop\n"
-    driver = threading.Timer(1, ledger.lease.release)
-    driver.start()
-    output = run("stop", "small", "--home", "mine").output
-    driver.join()
+    words = (sys.executable, "-m", "synrep_search.cli", "stop", "small", "--home", "mine")
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as waiting:
+        assert waiting.stdout is not None
+        assert waiting.stdout.readline() == result.output
+        ledger.lease.release()
+        output = waiting.stdout.read()
     ledger.close()
     assert f"synrep-search resume small --home {Path('mine').absolute()}\n" in output
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from synrep_search.errors import LedgerError
 from synrep_search.export import export_best, export_trial
 from synrep_search.ledger.ledger import Ledger
+from synrep_search.ledger.outbox import Event
 from synrep_search.local import run
 from synrep_search.paths import SearchPaths, trial_folder
 from synrep_search.search import Search
@@ -62,17 +63,22 @@ def said(view: SearchView) -> str:
     return view.console.file.getvalue()
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A search of three trials: a sound one, one with a damaged checkpoint, one with none."""
-    ledger, paths, view = trained(tmp_path_factory.mktemp("home"), SMALL)
-    sound, damaged, lost = (trial.number for trial in ledger.index.best(3))
+def spoil(ledger: Ledger, paths: SearchPaths, damaged: int, lost: int) -> None:
+    """Damage the newest checkpoint of one trial, and delete those of another."""
     keys = {number: ledger.trial(number).record.key for number in (damaged, lost)}
     folder = {number: paths.folder / trial_folder(number, key) for number, key in keys.items()}
     newest = folder[damaged] / ledger.checkpoints(damaged)[0].file
     newest.write_bytes(newest.read_bytes()[:-1] + b"\1")
     for ref in ledger.checkpoints(lost):
         (folder[lost] / ref.file).unlink()
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A search of three trials: a sound one, one with a damaged checkpoint, one with none."""
+    ledger, paths, view = trained(tmp_path_factory.mktemp("home"), SMALL)
+    sound, damaged, lost = (trial.number for trial in ledger.index.best(3))
+    spoil(ledger, paths, damaged, lost)
     export_best(ledger, paths, view)
     return ledger, paths, view, (sound, damaged, lost)
 
@@ -136,6 +142,24 @@ def test_a_process_that_dies_is_said(
     monkeypatch.setattr(paths, "exports", tmp_path / "exports")
     with pytest.raises(LedgerError, match="the export broke off: exit code 1"):
         export_trial(ledger, paths, damaged, tmp_path / "new")
+
+
+def test_what_mlflow_is_owed_is_made_of_what_is_left(tmp_path: Path) -> None:
+    """An older checkpoint serves where the newest is damaged; where none is left, none is owed."""
+    ledger, paths, view = trained(tmp_path, SMALL.replace("keep_best: 3", "keep_best: 1"))
+    sound, damaged, lost = (trial.number for trial in ledger.index.best(3))
+    for number in (damaged, lost):
+        newest = ledger.checkpoints(number)[0]
+        files = {"folder": f"{number:04d}-{newest.sha256[:12]}"}
+        ledger.outbox.put(Event(trial=number, kind="artifacts", step=4, payload=files))
+    spoil(ledger, paths, damaged, lost)
+    export_best(ledger, paths, view)
+    assert [(event.trial, event.kind, event.step) for event in ledger.outbox.files()] == [
+        (sound, "artifacts", 4),
+        (sound, "champion", 4),
+        (damaged, "artifacts", 2),
+    ]
+    assert f"of trial {lost} can't be made again" in said(view)
 
 
 def test_other_trainers_have_nothing_to_export(tmp_path: Path) -> None:

@@ -80,6 +80,24 @@ def test_a_new_module_is_a_change(checkout) -> None:
     assert code_version() == found[-1]
 
 
+def test_what_cannot_be_read_is_a_change(checkout) -> None:
+    """An editor's lock is a link to nothing, and a repository in this one is no file."""
+    found = [code_version()]
+    lock = checkout.with_name(".#new.py")
+    for aim in ("me@host.1", "me@host.2"):
+        lock.unlink(missing_ok=True)
+        lock.symlink_to(aim)
+        found.append(code_version())
+    nested = checkout.with_name("nested")
+    nested.mkdir()
+    git(nested, "init", "-q")
+    (nested / "x").write_text("x", encoding="utf-8")
+    commit(nested)
+    found.append(code_version())
+    assert len(set(found)) == 4
+    assert all(version.startswith(f"{found[0]}+dirty.") for version in found[1:])
+
+
 def test_documents_are_no_code(checkout) -> None:
     """Neither an edit of a document nor its commit gives another version; a commit of code does."""
     before, root = code_version(), checkout.parents[2]

@@ -57,6 +57,8 @@ NOTICE_LOSS = {
     "tcp_user_timeout": 30_000,
 }
 """So that a PostgreSQL whose machine vanishes without a word fails within half a minute or so."""
+LIBPQ = {"psycopg", "psycopg2"}
+"""Drivers of PostgreSQL that know these arguments; others would refuse them."""
 UNREACHABLE = (SQLAlchemyError, StorageInternalError)
 """What a database that fails raises, ours and Optuna's."""
 SEARCH_ITSELF = -1
@@ -109,7 +111,8 @@ def _connection(url: sa.URL) -> dict[str, Any]:
     """Arguments of a connection; what the URL says itself stays."""
     if url.get_backend_name() == "sqlite":
         return {"timeout": 30}
-    wanted = NOTICE_LOSS if url.get_backend_name() == "postgresql" else {}
+    postgresql = url.get_backend_name() == "postgresql"
+    wanted = NOTICE_LOSS if postgresql and url.get_driver_name() in LIBPQ else {}
     return {name: value for name, value in wanted.items() if name not in url.query}
 
 

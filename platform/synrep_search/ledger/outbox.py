@@ -140,9 +140,11 @@ class Outbox:
         with self._engine.connect() as connection:
             return int(connection.execute(query).scalar_one())
 
-    def pending(self, limit: int = 2000) -> list[Event]:
-        """The oldest undelivered events that are not held back."""
+    def pending(self, limit: int = 2000, *, files: bool = True) -> list[Event]:
+        """The oldest undelivered events that are not held back; also those with files or not."""
         which = [events.c.search == self._search, sa.not_(events.c.delivered)]
+        if not files:
+            which.append(events.c.kind.not_in(FILES))
         if self._released is not None:
             which.append(events.c.id <= self._released)
         return self._select(sa.select(events).where(*which).order_by(events.c.id).limit(limit))

@@ -79,6 +79,19 @@ class Point:
     distributions: dict[str, BaseDistribution]
 
 
+class _Mirror(optuna.storages.InMemoryStorage):
+    """Keeps of a trial that runs no more than the ledger does.
+
+    The estimator also notes what it drew for the branches that a trial did not take, to keep
+    other trials away from there. A resumed search does not know that.
+    """
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Note an attribute, unless it is what was drawn."""
+        if not key.startswith("tpe:relative_params"):
+            super().set_trial_system_attr(trial_id, key, value)
+
+
 class Proposer:
     """Proposes points, and learns from the trials that ran them.
 
@@ -128,7 +141,8 @@ class Proposer:
             running: values of the trials that have not ended, by number; they are told when they
                 end, and keep new points away from theirs until then.
         """
-        self._study = optuna.create_study(direction=self._spec.search.direction)
+        direction = self._spec.search.direction
+        self._study = optuna.create_study(storage=_Mirror(), direction=direction)
         self._asked: dict[int, optuna.Trial] = {}
         ended = {trial.number: trial for trial in self._learnt}
         for number in sorted(ended.keys() | running.keys()):

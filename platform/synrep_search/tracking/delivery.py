@@ -133,7 +133,8 @@ class Delivery:
 
     def _ready(self) -> list[Event]:
         """The oldest undelivered events; those whose files are not there wait for them."""
-        found = map(self._with_files, self._outbox.pending())
+        pending = self._outbox.pending(files=self._outbox.exports is not None)
+        found = map(self._with_files, pending)
         return [event for event in found if event is not None]
 
     def _with_files(self, event: Event) -> Event | None:

@@ -86,9 +86,10 @@ def test_proposals_are_those_of_a_search_that_never_stopped(make_spec, sampler) 
     assert len(keys) == 12
 
 
-def test_open_trials_are_known_again(make_spec) -> None:
+@pytest.mark.parametrize("search", [{"space": SPACE, "search": FEW}, {"space": FAMILIES, **SYNREP}])
+def test_open_trials_are_known_again(make_spec, search) -> None:
     """A proposer built anew keeps away from trials that run or wait, and takes in their ends."""
-    spec = make_spec(space=SPACE, search=FEW)
+    spec = make_spec(**search)
     proposer = Proposer(spec, [])
     trials = run(proposer, range(8))
     live = [trial_of(proposer, number, "running", None) for number in (8, 9, 10)]

@@ -172,6 +172,17 @@ def test_files_wait_until_exports_are_made(tracked) -> None:
     assert stored(tracked, 0) == ["generator/config.json"]
 
 
+def test_many_files_that_wait_hold_up_nothing(tracked) -> None:
+    """However long they wait, and before whatever else."""
+    with tracked.ledger.outbox.together():
+        for step in range(2000):
+            tracked.put(0, "artifacts", step, folder="0000-0123456789ab")
+    tracked.begin(0)
+    tracked.put(0, "report", 1, metrics={"loss": 1.0})
+    assert tracked.deliver() == 2000
+    assert tracked.history(0, "loss") == [(1, 1.0)]
+
+
 def test_no_folder_but_an_export_is_stored(tracked, tmp_path: Path) -> None:
     """Whoever wrote the ledger does not say what leaves this machine."""
     inside = tracked.export(0, config="{}")
