@@ -97,7 +97,7 @@ class Storage:
                 f"storage {text}", f"can't be opened: {error}", "use a path, s3://..., gs://..."
             ) from None
         place, mark, options = text.partition("?")
-        return cls(filesystem, root.rstrip("/"), f"{place.rstrip('/')}{mark}{options}")
+        return cls(filesystem, root, f"{place.rstrip('/')}{mark}{options}")
 
     def child(self, name: str) -> Storage:
         """A folder inside this one."""

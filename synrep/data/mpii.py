@@ -148,6 +148,7 @@ def _from_matlab(path: Path) -> Iterator[tuple[str, NDArray[np.float64]]]:
         )
     for number, image in enumerate(_structs(content["RELEASE"].annolist)):
         name = getattr(getattr(image, "image", None), "name", None)
+        name = name if isinstance(name, str) and name else str(number + 1)
         for rectangle in _structs(getattr(image, "annorect", None)):
             marked = [
                 point
@@ -156,7 +157,7 @@ def _from_matlab(path: Path) -> Iterator[tuple[str, NDArray[np.float64]]]:
             ]
             if marked:
                 place = f"{path}, image {number + 1}"
-                yield str(name or number + 1), _matlab_points(marked, place)
+                yield name, _matlab_points(marked, place)
 
 
 def _structs(value: Any) -> list[Any]:
@@ -170,7 +171,7 @@ def _matlab_points(marked: list[Any], place: str) -> NDArray[np.float64]:
     for point in marked:
         try:
             number, x, y = int(point.id), float(point.x), float(point.y)
-        except (AttributeError, TypeError, ValueError):
+        except (AttributeError, OverflowError, TypeError, ValueError):
             raise InputError(place, "a point has no id, x and y that are numbers") from None
         if not 0 <= number < JOINTS:
             raise InputError(

@@ -92,3 +92,10 @@ def test_a_file_that_another_removes_is_no_error(tmp_path: Path) -> None:
     storage.write("x", b"1")
     storage.delete("x")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_root_of_a_machine_is_itself() -> None:
+    """Not the working folder."""
+    place = Storage.at("file:///").local_path
+    assert place is not None
+    assert place.is_absolute()

@@ -107,6 +107,14 @@ def test_a_single_struct_is_no_array(tmp_path: Path) -> None:
     assert int(np.isfinite(people.points_px).sum()) == 2
 
 
+def test_an_image_without_a_name_goes_by_its_number(tmp_path: Path) -> None:
+    """Whatever stands in the place of the name."""
+    path = tmp_path / "nameless.mat"
+    images: list[Any] = [("a.jpg", [points(person(), [6])]), (np.ones(3), [points(person(), [6])])]
+    write_mat(path, images)
+    assert read_mpii(path)[0].image.tolist() == ["a.jpg", "2"]
+
+
 def write_json(path: Path, people: list[NDArray[np.float64]], **changes: Any) -> None:
     """A file in HRNet's form; `changes` replace fields of the last person."""
     entries: list[dict[str, Any]] = [
@@ -214,6 +222,12 @@ def _id_16(folder: Path) -> Path:
     return folder / "x.mat"
 
 
+def _endless_id(folder: Path) -> Path:
+    marked = structs([{"point": structs([{"x": 1.0, "y": 1.0, "id": np.inf}])}])
+    write_mat(folder / "x.mat", [("a.jpg", [marked])])
+    return folder / "x.mat"
+
+
 def _absent(folder: Path) -> Path:
     return folder / "x.mat"
 
@@ -235,6 +249,7 @@ def _other_kind(folder: Path) -> Path:
         (_mat({"RELEASE": 1.0}), InputError, "no RELEASE.annolist in it"),
         (_cut, DamagedError, "not readable as MATLAB"),
         (_id_16, InputError, "image 1: a joint has the id 16"),
+        (_endless_id, InputError, "no id, x and y that are numbers"),
         (_absent, InputError, "x.mat: can't be opened: No such file"),
         (_other_kind, InputError, "unknown kind of file '.h5'"),
     ],
