@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Between tries, each of which S3's client itself repeats for some 6 s; an outage that is longer
+"""Between tries, each of which S3's client itself repeats for a while; an outage that is longer
 parks the trial."""
 FULL = {errno.ENOSPC, errno.EDQUOT}
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from click.testing import CliRunner, Result
-from synrep_search.cli import main
 from synrep_search.trainers import TRAINERS
 from synrep_search.trial import Attempt, TrialJob, TrialReport
 
@@ -26,6 +24,8 @@ from synrep.views import open_views
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from click.testing import Result
+
 TRAINED = {
     "repnet": {"width": 16, "pose_width": 8, "kcs_width": 8},
     "kudo": {"width": 16},
@@ -39,18 +39,6 @@ space: {{learning_rate: {{log: [1.0e-4, 1.0e-3]}}, slope: {{float: [0, 0.3]}}}}
 search: {{minimize: validation/mpjpe_mm, trials: 2}}
 """
 both = pytest.mark.parametrize("name", TRAINED)
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """Calls the program in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("SYNREP_HOME", raising=False)
-
-    def call(*words: str) -> Result:
-        return CliRunner().invoke(main, words, catch_exceptions=False)
-
-    return call
 
 
 def attempt(name: str, folder: Path, report: TrialReport | None = None) -> list[TrialReport]:

@@ -13,12 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner, Result
-from synrep_search.cli import main
 from synrep_search.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from click.testing import Result
 
 SCRIPTED = """\
 name: small
@@ -62,18 +60,6 @@ BAD = {
         ["bad.yaml:1", "PGPASSWORD"],
     ),
 }
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """Calls the program in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("SYNREP_HOME", raising=False)
-
-    def call(*words: str) -> Result:
-        return CliRunner().invoke(main, words, catch_exceptions=False)
-
-    return call
 
 
 def launch(run, text: str, *words: str) -> Result:

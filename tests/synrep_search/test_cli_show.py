@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from click.testing import CliRunner, Result
-from synrep_search.cli import main
 from synrep_search.ledger.ledger import Ledger
 from synrep_search.paths import SearchPaths
 
@@ -18,18 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PROVENANCE = {"id": "0", "code": "c0de", "data": "", "created": "2026-01-01T00:00:00Z"}
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """Calls the program in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("SYNREP_HOME", raising=False)
-
-    def call(*words: str) -> Result:
-        return CliRunner().invoke(main, words, catch_exceptions=False)
-
-    return call
 
 
 @pytest.fixture

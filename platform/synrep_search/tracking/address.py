@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from synrep.storage import masked
-
-__all__ = ["SQLITE", "artifact_folder", "masked", "sqlite_file"]
-
 SQLITE = "sqlite:///"
 
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from mlflow.exceptions import MlflowException
 
+from synrep.storage import masked
 from synrep_search.ledger.database import SEARCH_ITSELF, UNREACHABLE
 from synrep_search.ledger.outbox import FILES, export_folder
-from synrep_search.tracking.address import masked
 from synrep_search.tracking.client import UNAVAILABLE, experiment_id, open_client, reason
 from synrep_search.tracking.runs import RunGone, Runs, named
 
