@@ -182,12 +182,10 @@ def _sources(
     """Fetch a trial's checkpoints from the storage, and say which goes where."""
     for target in targets:
         file = target.ref.file
-        storage = paths.storage(ledger.spec).child(
-            trial_folder(target.trial, ledger.trial(target.trial).record.key)
-        )
+        folder = trial_folder(target.trial, ledger.trial(target.trial).record.key)
         local = temporary / f"{target.trial:04d}-{file}"
         try:
-            local.write_bytes(storage.read(file))
+            local.write_bytes(paths.storage(ledger.spec).child(folder).read(file))
         except FileNotFoundError:
             problems[target.trial] = f"checkpoint {file} is missing"
         except OSError as error:

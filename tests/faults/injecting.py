@@ -86,10 +86,10 @@ def kill_driver(run: Run) -> None:
 def terminate_driver(run: Run) -> None:
     """SIGTERM; it is to end with 3, or with 0 if the end was reached before.
 
-    Or by the signal, or by Ray's handler, which aborts, if it was not yet listening.
+    Or by the signal, if it was not yet listening.
     """
     run.there.send(signal.SIGTERM)
-    run.ended({0, 3, -signal.SIGTERM, -signal.SIGABRT})
+    run.ended({0, 3, -signal.SIGTERM})
 
 
 def interrupt_driver(run: Run) -> None:

@@ -1,9 +1,13 @@
-"""How a driver ends: what it tells of a search whose database fails."""
+"""How a driver ends: told to, or because its database fails."""
 
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
+import time
 from contextlib import closing
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,3 +43,29 @@ def test_a_stop_outlives_the_database(make_spec, tmp_path: Path, why: str) -> No
             run_search(ledger, paths, fail, SearchView(Console(file=io.StringIO())))
         assert lost.value.stopping == why
         assert ledger.lease.is_free()
+
+
+@pytest.mark.parametrize("pause_s", [0.3, 1.2])
+def test_a_driver_told_to_end_while_its_slots_start(tmp_path: Path, pause_s: float) -> None:
+    """It ends as at any other time: resumable, and without a word from Ray."""
+    file = tmp_path / "brief.yaml"
+    file.write_text(
+        "trainer: scripted\nspace: {x: {float: [-1, 1]}}\n"
+        "search: {minimize: loss, trials: 20}\ntrain: {sleep_s: 0.5}\n"
+    )
+    words = [sys.executable, "-m", "synrep_search.cli", "launch", str(file)]
+    with subprocess.Popen(
+        [*words, "--home", str(tmp_path / "home")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as driver:
+        assert driver.stdout is not None
+        said = list(takewhile(lambda line: "slots on" not in line, driver.stdout))
+        time.sleep(pause_s)
+        driver.terminate()
+        said += driver.stdout
+    assert driver.returncode == 3, "".join(said)
+    assert "resume brief" in "".join(said)
+    assert "core_worker" not in "".join(said)
+    assert "***" not in "".join(said)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
+import signal
 import socket
 import threading
 from concurrent.futures import Future
@@ -57,17 +59,24 @@ class Cluster:
             self.wait()  # nothing is begun on a cluster that is not there
 
     def wait(self) -> None:
-        """Return when Ray is there; raise what kept it from starting."""
+        """Return when Ray is there; raise what kept it from starting. For the main thread."""
         self._started.result()
+        # Ray has put its own handler first: it prints a stack trace, and aborts seconds later.
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
 
     def close(self) -> None:
         """Let go of the cluster; end it if it was started here. Can be repeated.
 
-        In the thread that used it, not beside it: Ray ends a process that touches one of its
-        objects (the collection of a handle is enough) while another thread shuts it down.
+        In the thread that used it, and while nothing else collects garbage: Ray ends a process in
+        which a handle is collected by another thread than the one that shuts it down.
         """
         self._started.exception()
-        ray.shutdown()
+        gc.collect()
+        gc.disable()
+        try:
+            ray.shutdown()
+        finally:
+            gc.enable()
         self._ended.set()
 
     def _start(self, address: str | None) -> None:
