@@ -37,6 +37,9 @@ HISTORY = "reports"
 """Name in a checkpoint's state under which the newest reports of its trial stand: a ledger that
 was lost with them gets them back (`synrep_search.recovery`)."""
 LONGEST_HISTORY = 50
+KEPT = 3
+"""Checkpoints of a trial that are kept: two that the ledger knows of, whatever happens to it while
+it is told of a third. Should the newer of the two be damaged, the other serves."""
 
 
 class TrialJob(Section):
@@ -166,10 +169,10 @@ class Reporter:
         row = {"iteration": iteration, "metrics": metrics}
         self._history = [*self._history[1 - LONGEST_HISTORY :], row]
         ref = self._save(state)
-        # Two are kept: should the newest be damaged, the one before it serves. Only files that
-        # this attempt knows are deleted: one that was given up may still be writing here.
+        # Only files that this attempt knows are deleted: one that was given up may still be
+        # writing here.
         paused = [self.job.paused] if self.job.paused else []
-        self._kept, gone = [ref, *self._kept][:2], [*self._kept[1:], *paused]
+        self._kept, gone = [ref, *self._kept][:KEPT], [*self._kept[KEPT - 1 :], *paused]
         for old in gone:
             if old.file != ref.file:
                 self._patiently(Storage.delete, old.file)

@@ -82,8 +82,8 @@ def test_what_a_report_says(make_job) -> None:
     assert times[0] > 1.7e12
 
 
-def test_two_checkpoints_are_kept(make_job) -> None:
-    """The newest two stay, whatever came before."""
+def test_three_checkpoints_are_kept(make_job) -> None:
+    """The newest three stay: a ledger that never hears of the last one still has two."""
     job = make_job()
     attempt = Attempt(job, "cpu", 1)
     counts, last = [], []
@@ -92,8 +92,8 @@ def test_two_checkpoints_are_kept(make_job) -> None:
         assert report.checkpoint is not None
         last.append(report.checkpoint.file)
         counts.append(len(newest_checkpoints(Storage.at(job.checkpoints))))
-    assert counts == [1, 2, 2, 2, 2]
-    assert newest_checkpoints(Storage.at(job.checkpoints)) == last[:-3:-1]
+    assert counts == [1, 2, 3, 3, 3]
+    assert newest_checkpoints(Storage.at(job.checkpoints)) == last[:-4:-1]
 
 
 @pytest.mark.parametrize("after", [1, 2, 4])
@@ -232,7 +232,8 @@ def test_a_pause_saves_what_was_done(make_job) -> None:
     rest = run(job.model_copy(update={"paused": reports[2].checkpoint}))
     assert [r.metrics for r in rest] == [r.metrics for r in expected[2:]]
     assert [r.checkpoint for r in rest] == [r.checkpoint for r in expected[2:]]
-    assert len(newest_checkpoints(Storage.at(job.checkpoints))) == 2
+    names = newest_checkpoints(Storage.at(job.checkpoints))
+    assert names == [r.checkpoint.file for r in reversed(expected[-3:])]
 
 
 def test_pauses_without_a_report_between_leave_one_file(make_job) -> None:
@@ -292,7 +293,7 @@ def test_files_of_others_are_left_alone(make_job) -> None:
     other = Storage.at(job.checkpoints)
     other.write("00000009-0123456789abcdef.safetensors", b"another's")
     run(job)
-    assert len(newest_checkpoints(other)) == 3
+    assert len(newest_checkpoints(other)) == 4
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from synrep_search.ledger.outbox import Event, Outbox
 from synrep_search.ledger.records import TO_OPTUNA, Attempt, Record, Trial
 from synrep_search.ledger.rows import TrialRows
 from synrep_search.ledger.sampling import Proposer, derived, key_of
+from synrep_search.trial import KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -154,8 +155,8 @@ class Ledger:
         return self.index[number]
 
     def checkpoints(self, number: int) -> tuple[CheckpointRef, ...]:
-        """The last two checkpoints of a trial, the newest first."""
-        stored = [event.payload["checkpoint"] for event in self.outbox.reports(number, last=2)]
+        """The last checkpoints of a trial that are kept, the newest first."""
+        stored = [event.payload["checkpoint"] for event in self.outbox.reports(number, last=KEPT)]
         return tuple(CheckpointRef.model_validate(ref) for ref in stored if ref)
 
     def reconcile(self) -> list[int]:

@@ -150,13 +150,13 @@ def test_interrupted_trials_end_as_those_left_alone(on_ray, calm) -> None:
 
 
 def test_checkpoints_are_where_the_ledger_says(on_ray) -> None:
-    """Two for each trial that came so far, the newest known to the ledger."""
+    """Three for each trial that came so far, all known to the ledger."""
     ledger, paths = on_ray
     for trial in ledger.index.trials():
         folder = paths.storage(ledger.spec).child(trial_folder(trial.number, trial.record.key))
         known = [ref.file for ref in ledger.checkpoints(trial.number)]
         assert newest_checkpoints(folder) == known
-        assert len(known) == (2 if trial.state == "completed" else 1)
+        assert len(known) == (3 if trial.state == "completed" else 1)
 
 
 def test_the_contract_of_status(on_ray) -> None:
