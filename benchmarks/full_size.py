@@ -25,14 +25,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from _steps import configuration
 
-from synrep.data.header import Description, Intrinsics
-from synrep.data.poses import Poses
-from synrep.data.store import write_store
-from synrep.data.synthetic import generate
+from synrep.datasets.store.header import Description, Intrinsics
+from synrep.datasets.store.poses import Poses
+from synrep.datasets.store.store import write_store
+from synrep.datasets.synthetic.generate import generate
+from synrep.datasets.views import Views, open_views
+from synrep.random_streams import Streams
 from synrep.skeleton import HUMAN36M_17
-from synrep.streams import Streams
-from synrep.training import Training
-from synrep.views import Views, open_views
+from synrep.training.loop import Training
 
 if TYPE_CHECKING:
     from synrep.config import TrainConfig

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from _steps import arguments, configuration, interleaved
 
-from synrep.fused.gan import FusedGan
-from synrep.training import Training
+from synrep.training.fused.step import FusedGan
+from synrep.training.loop import Training
 
 SIZES = (
     (64, 64, 64, (16,)),

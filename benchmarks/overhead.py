@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from synrep_search.ledger.ledger import Ledger
+from synrep_search.durability.ledger import Ledger
 from synrep_search.paths import SearchPaths
 
 REPORTS = 10

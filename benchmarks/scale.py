@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from synrep_search.ledger.ledger import Ledger
+from synrep_search.durability.ledger import Ledger
 from synrep_search.paths import SearchPaths
 
 SEARCH = """\

@@ -20,7 +20,7 @@ import torch
 from _steps import Products, arguments, configuration, interleaved
 from torch.profiler import ProfilerActivity, profile
 
-from synrep.training import Training
+from synrep.training.loop import Training
 
 SIZES = ((1024, 100, 256), (256, 100, 256), (256, 64, 64), (128, 64, 64))
 """Width, width of the critic's branches, batch; the first is the paper's."""

@@ -30,7 +30,7 @@ PEERS = Path(__file__).parent / "peers"
 sys.path.insert(0, str(PEERS))
 
 from gan import GOAL, REPORTS, SPACE, VARIABLE, fixed, logged
-from synrep_search.ledger.ledger import Ledger
+from synrep_search.durability.ledger import Ledger
 from synrep_search.paths import SearchPaths
 
 NEEDS = {"optuna_processes.py": "optuna_integration", "syne.py": "syne_tune"}

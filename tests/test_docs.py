@@ -126,7 +126,7 @@ def check_command(program: str, main: click.Command, line: str) -> None:
 
 def test_shown_synrep_commands_exist() -> None:
     """Commands and options of `synrep` in any document."""
-    from synrep.cli import main  # noqa: PLC0415 - a broken command line fails its own test
+    from synrep.cli.main import main  # noqa: PLC0415 - a broken command line fails its own test
 
     shown = commands("synrep")
     assert len(shown) > 3

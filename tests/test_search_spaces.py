@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from synrep_search.spec import load_spec
+from synrep_search.search_file import load_spec
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "search_spaces").glob("*.yaml"))

@@ -59,7 +59,7 @@ def train(
         The last error on validation subjects.
     """
     from synrep.config_file import configure  # noqa: PLC0415 - contestants time their own start
-    from synrep.training import Training  # noqa: PLC0415
+    from synrep.training.loop import Training  # noqa: PLC0415
 
     settings = {**fixed(), **values, "seed": seed}
     options = tuple(f"{name}={json.dumps(value)}" for name, value in settings.items())

@@ -28,7 +28,7 @@ from synrep_search.errors import LedgerError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from synrep_search.spec import SearchSpec
+    from synrep_search.search_file import SearchSpec
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 """What a search can be called."""

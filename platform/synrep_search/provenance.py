@@ -14,7 +14,7 @@ from synrep.errors import InputError
 from synrep_search import __version__
 
 if TYPE_CHECKING:
-    from synrep_search.spec import SearchSpec
+    from synrep_search.search_file import SearchSpec
 
 CODE = ("synrep", "platform", "pyproject.toml", "requirements.lock")
 """What a search runs on, as paths of the repository."""
@@ -75,7 +75,9 @@ def data_fingerprint(spec: SearchSpec) -> str:
     poses = spec.train.get("data", {}).get("poses")
     if poses is None:
         return ""
-    from synrep.data import open_poses  # noqa: PLC0415 - loads pyarrow, which other trainers spare
+    from synrep.datasets import (  # noqa: PLC0415 - loads pyarrow, which other trainers spare
+        open_poses,
+    )
 
     store = open_poses(poses)
     validation = _needs_validation(spec, held_out="validation" in store.splits)

@@ -92,7 +92,7 @@ TRAINERS = {
         Trainer(
             name="synrep",
             config="synrep.config:TrainConfig",
-            training="synrep.training:Training",
+            training="synrep.training.loop:Training",
             unsearchable={
                 "seed": _SEED,
                 "iterations": _LENGTH,
@@ -102,7 +102,7 @@ TRAINERS = {
                 "evaluation": _MEASURE,
             },
             goals=_GOALS,
-            fused="synrep.fused",
+            fused="synrep.training.fused",
         ),
         Trainer(
             name="repnet",
@@ -127,8 +127,8 @@ TRAINERS = {
         ),
         Trainer(
             name="scripted",
-            config="synrep_search.testing:ScriptConfig",
-            training="synrep_search.testing:ScriptedTraining",
+            config="synrep_search.workers.scripted:ScriptConfig",
+            training="synrep_search.workers.scripted:ScriptedTraining",
             unsearchable={"seed": _SEED, "iterations": _LENGTH, "reports": _LENGTH},
             goals=("loss",),
         ),

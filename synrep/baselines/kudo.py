@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from synrep.baselines.training import Adversaries, BaselineTraining, Block, Dense
-from synrep.losses import angle_loss
-from synrep.networks import place
+from synrep.model.losses import angle_loss
+from synrep.model.networks import place
 
 if TYPE_CHECKING:
     from synrep.baselines.config import KudoConfig
-    from synrep.views import Views
+    from synrep.datasets.views import Views
 
 
 def seen_from(poses: Tensor, angle_rad: Tensor) -> Tensor:

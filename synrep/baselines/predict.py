@@ -1,4 +1,4 @@
-"""Poses that a trained baseline makes of any views, ready for `synrep.evaluation.score`.
+"""Poses that a trained baseline makes of any views, ready for `synrep.evaluation.tables.score`.
 
 Axes: V views, J joints.
 """
@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from synrep.baselines.config import AnyBaseline, KudoConfig, RepNetConfig, SupervisedConfig
 from synrep.baselines.kudo import KudoGenerator
 from synrep.baselines.repnet import RepNetGenerator
-from synrep.checkpoint import State
 from synrep.errors import InputError
-from synrep.evaluation import predict
-from synrep.networks import Generator
+from synrep.evaluation.tables import predict
+from synrep.model.networks import Generator
+from synrep.training.checkpoint import State
 
 if TYPE_CHECKING:
-    from synrep.training import Training
-    from synrep.views import Views
+    from synrep.datasets.views import Views
+    from synrep.training.loop import Training
 
 CONFIGS: dict[str, type[AnyBaseline]] = {
     "repnet": RepNetConfig,

@@ -18,13 +18,13 @@ from torch.nn import functional
 
 from synrep.baselines.training import Adversaries, BaselineTraining, Block, Dense
 from synrep.config import KcsConfig, Uniform
-from synrep.kcs import WeightedKcs
-from synrep.losses import norm_penalty
+from synrep.model.kcs import WeightedKcs
+from synrep.model.losses import norm_penalty
 
 if TYPE_CHECKING:
     from synrep.baselines.config import RepNetConfig
+    from synrep.datasets.views import Views
     from synrep.skeleton import Skeleton
-    from synrep.views import Views
 
 
 def to_body_frame(poses: Tensor, skeleton: Skeleton) -> Tensor:

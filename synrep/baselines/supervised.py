@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from torch.nn import functional
 
 from synrep.baselines.training import Adversaries, BaselineTraining
-from synrep.networks import Dropout, Generator
+from synrep.model.networks import Dropout, Generator
 
 if TYPE_CHECKING:
     from torch import nn
 
     from synrep.baselines.config import SupervisedConfig
-    from synrep.views import Views
+    from synrep.datasets.views import Views
 
 
 class Supervised(Adversaries):

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from synrep.streams import Streams, seed_of
-from synrep.training import Training
+from synrep.random_streams import Streams, seed_of
+from synrep.training.loop import Training
 
 if TYPE_CHECKING:
     from synrep.baselines.config import AnyBaseline
     from synrep.config import TrainConfig
-    from synrep.gan import Gan
-    from synrep.views import Views
+    from synrep.datasets.views import Views
+    from synrep.training.step import Gan
 
 
 class Dense(nn.Module):
@@ -55,14 +55,14 @@ class Block(nn.Module):
 
 
 class Lifter(Protocol):
-    """A network that is scored: as much of `synrep.networks.Generator` as that needs."""
+    """A network that is scored: as much of `synrep.model.networks.Generator` as that needs."""
 
     def lift(self, keypoints: Tensor, ray: Tensor | None = None) -> Tensor:
         """3D poses (B, J, 3) in the camera frame, in radii, from 2D poses (B, J, 2) in radii."""
 
 
 class Adversaries:
-    """Generator and critic of a baseline with their optimisers, in the place of `synrep.gan.Gan`.
+    """Generator and critic of a baseline with their optimisers, in the place of `synrep.training.step.Gan`.
 
     Args:
         config: of the training.

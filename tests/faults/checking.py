@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlflow import MlflowClient
-from synrep_search.ledger.ledger import Ledger
+from synrep_search.durability.ledger import Ledger
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
-    from synrep_search.ledger.records import Trial
+    from synrep_search.durability.records import Trial
 
     from .scene import Line, Scene
 

@@ -28,7 +28,7 @@ POLL_S = 0.005
 
 
 class Line(NamedTuple):
-    """A line of a journal; see `synrep_search.testing.Journal`."""
+    """A line of a journal; see `synrep_search.workers.scripted.Journal`."""
 
     seed: int
     iteration: int

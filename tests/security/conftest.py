@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from synrep_search.cli import main as search_main
 
-from synrep.cli import main as synrep_main
+from synrep.cli.main import main as synrep_main
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,10 +19,10 @@ import torch
 from safetensors.numpy import save
 
 from synrep.config import GeneratorConfig, TrainConfig
-from synrep.data.joint_maps import JOINT_MAPS
-from synrep.data.store import write_store
-from synrep.data.synthetic import description, generate
-from synrep.networks import Generator
+from synrep.datasets.mocap.joint_maps import JOINT_MAPS
+from synrep.datasets.store.store import write_store
+from synrep.datasets.synthetic.generate import description, generate
+from synrep.model.networks import Generator
 from synrep.skeleton import COCO_17
 
 ASF = b""":version 1.10

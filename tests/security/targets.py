@@ -14,20 +14,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from synrep_search.spec import load_spec
+from synrep_search.search_file import load_spec
 
-from synrep.checkpoint import read_checkpoint
-from synrep.data.asf_amc import read_amc, read_asf
-from synrep.data.bvh import read_bvh
-from synrep.data.header import read_header
-from synrep.data.human36m.h5 import read_datasets
-from synrep.data.joint_maps import load_joint_map, require_joints
-from synrep.data.mpii import read_mpii
-from synrep.data.npz import read_npz
-from synrep.data.store import PoseStore
+from synrep.datasets.mocap.asf_amc import read_amc, read_asf
+from synrep.datasets.mocap.bvh import read_bvh
+from synrep.datasets.mocap.joint_maps import load_joint_map, require_joints
+from synrep.datasets.mpii import read_mpii
+from synrep.datasets.store.header import read_header
+from synrep.datasets.store.store import PoseStore
+from synrep.datasets.untrusted.hdf5 import read_datasets
+from synrep.datasets.untrusted.npz import read_npz
 from synrep.errors import SynrepError
-from synrep.keypoints import read_keypoints, skip_missing
-from synrep.trained import Trained
+from synrep.inference.keypoints.joints import read_keypoints, skip_missing
+from synrep.inference.lifter import Trained
+from synrep.training.checkpoint import read_checkpoint
 from tests.security import seeds
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 from synrep_search.cli import main
-from synrep_search.ledger.ledger import Ledger
+from synrep_search.durability.ledger import Ledger
 from synrep_search.paths import SearchPaths
-from synrep_search.search import Search
-from synrep_search.spec import load_spec
-from synrep_search.trial import Attempt
+from synrep_search.search.loop import Search
+from synrep_search.search_file import load_spec
+from synrep_search.workers.attempt import Attempt
 
 if TYPE_CHECKING:
     from pathlib import Path

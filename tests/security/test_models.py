@@ -13,9 +13,9 @@ import pytest
 import torch
 from safetensors.numpy import save
 
-from synrep.checkpoint import CheckpointRef, load_checkpoint
 from synrep.errors import DamagedError
 from synrep.storage import Storage
+from synrep.training.checkpoint import CheckpointRef, load_checkpoint
 from tests.security import seeds
 from tests.security.conftest import Evil
 

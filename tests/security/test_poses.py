@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from synrep.animation import page
-from synrep.cli import main
-from synrep.keypoints import read_keypoints
-from synrep.plots import Scene, draw
+from synrep.cli.main import main
+from synrep.inference.keypoints.joints import read_keypoints
 from synrep.skeleton import HUMAN36M_17
+from synrep.viz.animation import page
+from synrep.viz.plots import Scene, draw
 from tests.security import seeds
 
 if TYPE_CHECKING:

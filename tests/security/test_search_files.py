@@ -10,12 +10,12 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 from synrep_search.cli import main
+from synrep_search.durability.ledger import Ledger
 from synrep_search.errors import SpecError
-from synrep_search.ledger.ledger import Ledger
 from synrep_search.paths import SearchPaths
-from synrep_search.spec import load_spec
-from synrep_search.trial import TrialReport
-from synrep_search.view import SearchView, TrialTable
+from synrep_search.search_file import load_spec
+from synrep_search.terminal.progress import SearchView, TrialTable
+from synrep_search.workers.attempt import TrialReport
 
 from synrep.errors import InputError
 from synrep.storage import Storage

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from synrep.errors import InputError
-from synrep.kcs import incidence
+from synrep.model.kcs import incidence
 from synrep.skeleton import HUMAN36M_16, HUMAN36M_17, SKELETONS, Skeleton, skeleton_by_name
 
 

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
-from synrep_search.ledger.database import open_storage
-from synrep_search.ledger.ledger import Ledger
+from synrep_search.durability.database import open_storage
+from synrep_search.durability.ledger import Ledger
 from synrep_search.paths import SearchPaths
-from synrep_search.search import Search
-from synrep_search.spec import SearchSpec, load_spec
-from synrep_search.trial import TrialReport
+from synrep_search.search.loop import Search
+from synrep_search.search_file import SearchSpec, load_spec
+from synrep_search.workers.attempt import TrialReport
 
 from tests.services import Postgres
 
 if TYPE_CHECKING:
-    from synrep_search.ledger.records import Trial
+    from synrep_search.durability.records import Trial
 
 MakeSpec = Callable[..., SearchSpec]
 MakeReport = Callable[..., TrialReport]

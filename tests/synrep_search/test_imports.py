@@ -85,7 +85,7 @@ def test_a_search_file_is_read_without_heavy_packages(tmp_path: Path) -> None:
         "    with contextlib.redirect_stdout(io.StringIO()):\n"
         "        main([*command, '--help'], standalone_mode=False)\n"
         "main(['plan', sys.argv[1]], standalone_mode=False)\n"
-        "from synrep_search.spec import load_spec\n"
+        "from synrep_search.search_file import load_spec\n"
         "assert load_spec(sys.argv[1]).name == 'a'"
     )
     assert loaded_by(code, str(path)) == {"synrep_search"}

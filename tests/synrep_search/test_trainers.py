@@ -7,7 +7,7 @@ from synrep_search.trainers import TRAINERS, trainer_named
 
 from synrep.config import TrainConfig
 from synrep.errors import InputError
-from synrep.training import Training
+from synrep.training.loop import Training
 
 
 def test_synrep_is_resolved_by_name() -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import click
 
-from synrep.commands import Commands
+from synrep.cli.commands import Commands
 from synrep_search import __version__
 from synrep_search.cli import run, show
 

@@ -12,7 +12,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from synrep_search.ledger.ledger import Ledger
+    from synrep_search.durability.ledger import Ledger
     from synrep_search.paths import SearchPaths
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -38,7 +38,7 @@ def open_ledger(paths: SearchPaths) -> Ledger:
         LedgerError: there is no such search, or its database can't be used.
     """
     url = paths.ledger_url()
-    from synrep_search.ledger.ledger import Ledger
+    from synrep_search.durability.ledger import Ledger
 
     return Ledger.open(url, paths.name)
 

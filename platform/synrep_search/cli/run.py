@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from synrep_search.paths import SearchPaths
-    from synrep_search.search import Runner, Search
-    from synrep_search.tune.cluster import Cluster
+    from synrep_search.search.loop import Runner, Search
+    from synrep_search.workers.on_ray.cluster import Cluster
 
 set_option = click.option(
     "-o", "overrides", multiple=True, metavar="KEY=VALUE", help="Override the file; repeatable."
@@ -54,8 +54,8 @@ def plan(file: Path, name: str | None, overrides: tuple[str, ...]) -> None:
       synrep-search plan search_spaces/paper.yaml
       synrep-search plan search_spaces/paper.yaml -o search.trials=24
     """
-    from synrep_search.plan import plan_table
-    from synrep_search.spec import load_spec
+    from synrep_search.search_file import load_spec
+    from synrep_search.terminal.plan import plan_table
 
     make_console().print(plan_table(load_spec(file, overrides, name)))
 
@@ -88,13 +88,13 @@ def launch(
       synrep-search launch search_spaces/paper.yaml -o data.poses=poses/cmu -o search.trials=24
       synrep-search launch mine.yaml --name second --address auto
     """
-    from synrep_search.spec import load_spec
+    from synrep_search.search_file import load_spec
 
     spec = load_spec(file, overrides, name)
     paths = search_paths(spec.name, home)
     _refuse_existing(paths)
     if not yes and sys.stdin.isatty():
-        from synrep_search.plan import plan_table
+        from synrep_search.terminal.plan import plan_table
 
         make_console().print(plan_table(spec))
         click.confirm("Start?", default=True, abort=True)
@@ -102,7 +102,7 @@ def launch(
         from synrep_search.provenance import provenance
 
         origin = provenance(spec)
-        from synrep_search.ledger.ledger import Ledger
+        from synrep_search.durability.ledger import Ledger
 
         with paths.begun():
             paths.check_storage(spec)
@@ -146,8 +146,8 @@ def resume(
     """
     if file is None and (overrides or accept_changes):
         raise click.UsageError("-o and --accept-changes go with --file")
+    from synrep_search.durability.restore import restore_copy
     from synrep_search.paths import SearchPaths, home_dir
-    from synrep_search.restore import restore_copy
 
     known = home_dir(home)
     paths = restore_copy(name, known) if "/" in name else SearchPaths(known, name)
@@ -188,10 +188,10 @@ def _change(
     accept: bool,
 ) -> bool:
     """Change a search as `resume` was asked to; whether nothing is left to be trained."""
+    from synrep_search.durability.database import lost_as_error
+    from synrep_search.durability.restore import changed_spec
     from synrep_search.errors import LedgerError
-    from synrep_search.ledger.database import lost_as_error
     from synrep_search.provenance import data_fingerprint
-    from synrep_search.restore import changed_spec
 
     with lost_as_error(paths.typed), closing(open_ledger(paths)) as ledger, ledger.lease:
         if file is not None:
@@ -210,7 +210,7 @@ def _cluster(address: str | None, *, local: bool) -> Iterator[Cluster | None]:
     if local:
         yield None
         return
-    from synrep_search.tune.cluster import Cluster
+    from synrep_search.workers.on_ray.cluster import Cluster
 
     with closing(Cluster(address)) as cluster:
         yield cluster
@@ -218,10 +218,10 @@ def _cluster(address: str | None, *, local: bool) -> Iterator[Cluster | None]:
 
 def _run(paths: SearchPaths, cluster: Cluster | None) -> None:
     """Run a search, say how it ended, and exit accordingly."""
-    from synrep_search.driver import run_search
+    from synrep_search.durability.restore import when_back
     from synrep_search.errors import LedgerLost
-    from synrep_search.restore import when_back
-    from synrep_search.view import SearchView
+    from synrep_search.search.driver import run_search
+    from synrep_search.terminal.progress import SearchView
 
     console = make_console()
     view = SearchView(console)
@@ -250,10 +250,10 @@ def _run(paths: SearchPaths, cluster: Cluster | None) -> None:
 
 def _runner(cluster: Cluster | None) -> Runner:
     if cluster is None:
-        from synrep_search.local import run
+        from synrep_search.workers.local import run
 
         return run
-    from synrep_search.tune.runner import RayRunner
+    from synrep_search.workers.on_ray.runner import RayRunner
 
     return RayRunner(cluster)
 
@@ -262,7 +262,7 @@ def _conclusion(console: Console, search: Search, paths: SearchPaths) -> None:
     """The table of trials, what was exported, memory, and what to type next."""
     import resource
 
-    from synrep_search.view import TrialTable, summary
+    from synrep_search.terminal.progress import TrialTable, summary
 
     console.print(TrialTable(search.ledger))
     console.print(summary(search), highlight=False, soft_wrap=True)
@@ -287,7 +287,7 @@ def _refuse_existing(paths: SearchPaths) -> None:
 
     if paths.name not in names(paths.home):
         return
-    from synrep_search.ledger.ledger import EXISTS
+    from synrep_search.durability.ledger import EXISTS
 
     try:
         open_ledger(paths).close()

@@ -42,8 +42,8 @@ def status(name: str, home: Path | None, every: bool, as_json: bool, watch: bool
       synrep-search status paper --trials
       synrep-search status paper --trials --json
     """
-    from synrep_search.status import shown, trials
-    from synrep_search.status import status as status_of
+    from synrep_search.terminal.status import shown, trials
+    from synrep_search.terminal.status import status as status_of
 
     paths = search_paths(name, home)
     while True:
@@ -70,11 +70,11 @@ def list_searches(home: Path | None, as_json: bool) -> None:
       synrep-search list
       synrep-search list --home /data/searches --json
     """
+    from synrep_search.durability.database import lost_as_error
     from synrep_search.errors import LedgerError
-    from synrep_search.ledger.database import lost_as_error
     from synrep_search.paths import home_dir, names
-    from synrep_search.status import list_table
-    from synrep_search.status import status as status_of
+    from synrep_search.terminal.status import list_table
+    from synrep_search.terminal.status import status as status_of
 
     found = []
     for name in names(home_dir(home)):
@@ -105,7 +105,7 @@ def export(name: str, folder: Path, trial: int | None, home: Path | None) -> Non
       synrep-search export paper --to exports/best
       synrep-search export paper --trial 0 --to exports/paper-settings
     """
-    from synrep_search.export import export_trial
+    from synrep_search.tracking.exports import export_trial
 
     paths = search_paths(name, home)
     ledger = open_ledger(paths)

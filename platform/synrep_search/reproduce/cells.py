@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from synrep.data import open_poses
+from synrep.datasets import open_poses
 from synrep.errors import InputError
 from synrep_search.cli.common import open_ledger, search_paths
 from synrep_search.cli.run import launch, resume
 from synrep_search.paths import names
-from synrep_search.spec.fields import leaves
+from synrep_search.search_file.fields import leaves
 from synrep_search.trainers import trainer_named
 
 if TYPE_CHECKING:

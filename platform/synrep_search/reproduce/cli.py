@@ -148,7 +148,7 @@ def _write(
     config: TrainConfig,
     out: Path,
 ) -> None:
-    from synrep.data import open_poses
+    from synrep.datasets import open_poses
     from synrep.storage import Storage
     from synrep_search.reproduce import render
     from synrep_search.reproduce.models import Models, untrained

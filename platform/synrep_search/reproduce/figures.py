@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from synrep.datasets.views import open_views
 from synrep.errors import InputError
-from synrep.evaluation import predict, to_mm
-from synrep.keypoints import read_keypoints
-from synrep.lift import lift
-from synrep.plots import ROWS, Scene, draw
+from synrep.evaluation.tables import predict, to_mm
+from synrep.inference.keypoints.joints import read_keypoints
+from synrep.inference.lift import lift
 from synrep.show import SCALES
 from synrep.storage import Storage
-from synrep.views import open_views
+from synrep.viz.plots import ROWS, Scene, draw
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from synrep.trained import Trained
+    from synrep.inference.lifter import Trained
 
 
 @torch.no_grad()

@@ -6,26 +6,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from synrep.baselines.predict import predict_poses
-from synrep.checkpoint import load_checkpoint
+from synrep.baselines.references import mean_depth, perfect_depth
 from synrep.config import DataConfig, EvaluationConfig
-from synrep.evaluation import Body, predict
-from synrep.references import mean_depth, perfect_depth
-from synrep.trained import Trained
-from synrep.views import open_views
+from synrep.datasets.views import open_views
+from synrep.evaluation.tables import Body, predict
+from synrep.inference.lifter import Trained
+from synrep.training.checkpoint import load_checkpoint
 from synrep_search.cli.common import open_ledger
 from synrep_search.errors import LedgerError
 from synrep_search.paths import trial_folder
 from synrep_search.reproduce.tables import MEAN_DEPTH, PLAIN
-from synrep_search.spec import trial_config
+from synrep_search.search_file import trial_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from torch import Tensor
 
-    from synrep.checkpoint import State
-    from synrep.views import Views
-    from synrep_search.ledger.records import Trial
+    from synrep.datasets.views import Views
+    from synrep.training.checkpoint import State
+    from synrep_search.durability.records import Trial
     from synrep_search.paths import SearchPaths
     from synrep_search.reproduce.tables import Row
 

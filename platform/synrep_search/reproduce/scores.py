@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from synrep import pck
-from synrep.evaluation import damaged, errors, table, to_mm
-from synrep.views import open_views
+from synrep.datasets.views import open_views
+from synrep.evaluation import pck
+from synrep.evaluation.tables import damaged, errors, table, to_mm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING
 from mlflow.exceptions import MlflowException
 
 from synrep.storage import masked
-from synrep_search.ledger.database import SEARCH_ITSELF, UNREACHABLE
-from synrep_search.ledger.outbox import FILES, export_folder
+from synrep_search.durability.database import SEARCH_ITSELF, UNREACHABLE
+from synrep_search.durability.outbox import FILES, export_folder
 from synrep_search.tracking.client import UNAVAILABLE, experiment_id, open_client, reason
 from synrep_search.tracking.runs import RunGone, Runs, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from synrep_search.ledger.ledger import Ledger
-    from synrep_search.ledger.outbox import Event
+    from synrep_search.durability.ledger import Ledger
+    from synrep_search.durability.outbox import Event
 
 PERIOD_S = 2.0
 LONGEST_WAIT_S = 30.0

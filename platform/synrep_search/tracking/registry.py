@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-    from synrep_search.ledger.outbox import Event
+    from synrep_search.durability.outbox import Event
 
 ALIAS = "champion"
 CHECKPOINT_TAG, TIME_TAG = "synrep.checkpoint", "synrep.time_ms"

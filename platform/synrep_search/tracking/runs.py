@@ -8,8 +8,8 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
-from synrep_search.ledger.database import SEARCH_ITSELF
-from synrep_search.tracking.changes import by_run
+from synrep_search.durability.database import SEARCH_ITSELF
+from synrep_search.tracking.batches import by_run
 from synrep_search.tracking.client import is_refusal, reason
 from synrep_search.tracking.registry import register
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-    from synrep_search.ledger.outbox import Event
-    from synrep_search.tracking.changes import Changes
+    from synrep_search.durability.outbox import Event
+    from synrep_search.tracking.batches import Changes
 
     Item = Metric | Param | RunTag
 

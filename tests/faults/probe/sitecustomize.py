@@ -35,8 +35,10 @@ def shift_clock(path: Path) -> None:
 
 
 def journal(path: str, seed: int, iteration: int, word: str) -> None:
-    """Add a line, as `synrep_search.testing.Journal` does."""
-    from synrep_search.testing import Journal  # noqa: PLC0415 - at the start it isn't wanted
+    """Add a line, as `synrep_search.workers.scripted.Journal` does."""
+    from synrep_search.workers.scripted import (  # noqa: PLC0415 - at the start it isn't wanted
+        Journal,
+    )
 
     Journal(path, seed).write(iteration, word)
 
@@ -76,9 +78,9 @@ def watch_state(module: Any, path: str) -> None:
 
 
 WATCHED: dict[str, Callable[[Any, str], None]] = {
-    "synrep.gan": watch_gan,
-    "synrep.fused.gan": watch_fused,
-    "synrep.state": watch_state,
+    "synrep.training.step": watch_gan,
+    "synrep.training.fused.step": watch_fused,
+    "synrep.training.state": watch_state,
 }
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from synrep_search.ledger.ledger import Ledger
+from synrep_search.durability.ledger import Ledger
 from synrep_search.paths import SearchPaths
 from synrep_search.tracking.client import open_client
 

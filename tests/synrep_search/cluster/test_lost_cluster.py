@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from synrep_search.ledger.ledger import Ledger
+from synrep_search.durability.ledger import Ledger
 from synrep_search.paths import SearchPaths
 
 from tests.services.process import wait_until

@@ -14,7 +14,7 @@ from .conftest import REPORTS, SEARCH, TRIALS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from synrep_search.ledger.records import Trial
+    from synrep_search.durability.records import Trial
 
 
 @dataclass(frozen=True, kw_only=True)

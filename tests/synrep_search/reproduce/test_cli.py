@@ -15,16 +15,16 @@ import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
+from synrep_search.durability.ledger import Ledger
 from synrep_search.errors import LedgerError
-from synrep_search.ledger.ledger import Ledger
 from synrep_search.paths import SearchPaths, trial_folder
 
-from synrep.cli import main
+from synrep.cli.main import main
 from synrep.config import DataConfig
-from synrep.data.store import write_store
-from synrep.data.synthetic import description, generate
-from synrep.trained import Trained
-from synrep.views import open_views
+from synrep.datasets.store.store import write_store
+from synrep.datasets.synthetic.generate import description, generate
+from synrep.datasets.views import open_views
+from synrep.inference.lifter import Trained
 
 if TYPE_CHECKING:
     from pathlib import Path

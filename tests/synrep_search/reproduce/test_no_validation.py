@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner
 from synrep_search.cli import main as search
 
-from synrep.checkpoint import read_checkpoint
-from synrep.cli import main
-from synrep.data.store import write_store
-from synrep.data.synthetic import description, generate
+from synrep.cli.main import main
+from synrep.datasets.store.store import write_store
+from synrep.datasets.synthetic.generate import description, generate
+from synrep.training.checkpoint import read_checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path

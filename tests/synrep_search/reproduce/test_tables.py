@@ -8,7 +8,7 @@ import pytest
 from synrep_search.reproduce import paper
 from synrep_search.reproduce.cells import search_content
 from synrep_search.reproduce.tables import TABLES
-from synrep_search.spec import load_spec
+from synrep_search.search_file import load_spec
 from synrep_search.trainers import TRAINERS
 
 PRINTED_AVERAGES = {

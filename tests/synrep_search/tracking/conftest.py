@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from rich.console import Console
-from synrep_search.driver import run_search
-from synrep_search.ledger.database import SEARCH_ITSELF
-from synrep_search.ledger.ledger import Ledger
-from synrep_search.ledger.outbox import Event
-from synrep_search.local import run as run_locally
+from synrep_search.durability.database import SEARCH_ITSELF
+from synrep_search.durability.ledger import Ledger
+from synrep_search.durability.outbox import Event
 from synrep_search.paths import SearchPaths
-from synrep_search.spec import load_spec
+from synrep_search.search.driver import run_search
+from synrep_search.search_file import load_spec
+from synrep_search.terminal.progress import SearchView
 from synrep_search.tracking.client import open_client
 from synrep_search.tracking.delivery import Delivery
 from synrep_search.tracking.ui import command, environment
-from synrep_search.view import SearchView
+from synrep_search.workers.local import run as run_locally
 
 from tests.services import MlflowServer
 from tests.services.process import LOCALHOST, answers, wait_until
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from mlflow import MlflowClient
     from mlflow.entities import Run
-    from synrep_search.search import Runner, Search
+    from synrep_search.search.loop import Runner, Search
 
 SCRIPT = """
 trainer: scripted

@@ -14,7 +14,7 @@ import mlflow
 import numpy as np
 import onnxruntime
 import pytest
-from synrep_search.ledger.outbox import Event
+from synrep_search.durability.outbox import Event
 from synrep_search.tracking.client import open_client
 from synrep_search.tracking.registry import register
 from synrep_search.tracking.ui import free_port

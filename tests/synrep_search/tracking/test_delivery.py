@@ -6,8 +6,8 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
-from synrep_search.ledger.database import SEARCH_ITSELF
-from synrep_search.ledger.ledger import Ledger
+from synrep_search.durability.database import SEARCH_ITSELF
+from synrep_search.durability.ledger import Ledger
 from synrep_search.tracking.client import open_client
 from synrep_search.tracking.delivery import Delivery
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from rich.console import Console
-from synrep_search.driver import run_search
-from synrep_search.ledger.ledger import Ledger
-from synrep_search.ledger.outbox import Event
-from synrep_search.local import run as run_locally
+from synrep_search.durability.ledger import Ledger
+from synrep_search.durability.outbox import Event
+from synrep_search.durability.restore import restore_copy
 from synrep_search.paths import LEDGER_FILE, SearchPaths, trial_folder
-from synrep_search.restore import restore_copy
+from synrep_search.search.driver import run_search
+from synrep_search.terminal.progress import SearchView
 from synrep_search.tracking.client import open_client
 from synrep_search.tracking.ui import free_port
-from synrep_search.view import SearchView
+from synrep_search.workers.local import run as run_locally
 
 if TYPE_CHECKING:
     from pathlib import Path

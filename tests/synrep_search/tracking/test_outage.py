@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from synrep_search.ledger.database import SEARCH_ITSELF
+from synrep_search.durability.database import SEARCH_ITSELF
 from synrep_search.tracking.ui import free_port
-from synrep_search.trial import Attempt
+from synrep_search.workers.attempt import Attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from synrep_search.search import Search
+    from synrep_search.search.loop import Search
 
 
 def run_with(act: Callable[[int], None]) -> Callable[[Search], None]:

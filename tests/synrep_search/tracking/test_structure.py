@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from synrep_search.ledger.database import SEARCH_ITSELF
-from synrep_search.trial import Attempt
+from synrep_search.durability.database import SEARCH_ITSELF
+from synrep_search.workers.attempt import Attempt
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -1,0 +1,85 @@
+"""The trials of a search in memory, with what is asked about all of them kept up to date."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from synrep_search.durability.records import STATES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
+
+    from synrep_search.durability.records import State, Trial
+
+
+class TrialIndex:
+    """Trials by number. Every question but `trials` and `best(count > 1)` takes constant time.
+
+    Args:
+        trials: those there are.
+        sign: 1 if smaller values are better, -1 if larger ones are.
+    """
+
+    def __init__(self, trials: Iterable[Trial], sign: int) -> None:
+        self._sign = sign
+        self._trials: dict[int, Trial] = {}
+        self._counts: dict[State, int] = dict.fromkeys(STATES, 0)
+        self._waiting: set[int] = set()
+        self._first: Trial | None = None
+        for trial in sorted(trials, key=lambda trial: trial.number):
+            self.put(trial)
+
+    def __len__(self) -> int:
+        return len(self._trials)
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._trials
+
+    def __getitem__(self, number: int) -> Trial:
+        return self._trials[number]
+
+    def put(self, trial: Trial) -> None:
+        """Add a trial, or replace what was known of it."""
+        before = self._trials.get(trial.number)
+        if before is not None:
+            self._counts[before.state] -= 1
+            self._waiting.discard(trial.number)
+        self._trials[trial.number] = trial
+        self._counts[trial.state] += 1
+        if trial.state == "waiting":
+            self._waiting.add(trial.number)
+        rank = self._rank(trial)
+        first = None if self._first is None else self._rank(self._first)
+        if first is None or (rank is not None and rank <= first):
+            self._first = self._first if rank is None else trial
+        elif first[1] == trial.number:  # the best one turned out to be less than it was
+            self._first = next(iter(self.best(1)), None)
+
+    def trials(self) -> list[Trial]:
+        """All trials in the order of their numbers."""
+        return [self._trials[number] for number in sorted(self._trials)]
+
+    def counts(self) -> dict[State, int]:
+        """Number of trials in each state."""
+        return dict(self._counts)
+
+    def first_waiting(self, but: AbstractSet[int] = frozenset()) -> Trial | None:
+        """The waiting trial of the lowest number that is not among `but`."""
+        waiting = self._waiting - but if but else self._waiting
+        return self._trials[min(waiting)] if waiting else None
+
+    def first(self) -> Trial | None:
+        """The best trial."""
+        return self._first
+
+    def best(self, count: int) -> list[Trial]:
+        """The best trials by their best value, the best first."""
+        ranked = [(rank, trial) for trial in self._trials.values() if (rank := self._rank(trial))]
+        return [trial for _, trial in sorted(ranked, key=lambda item: item[0])[:count]]
+
+    def _rank(self, trial: Trial) -> tuple[float, int] | None:
+        """Sorts trials; None for those that can't be the best."""
+        if trial.value is None or trial.state in ("diverged", "failed"):
+            return None
+        return self._sign * trial.value, trial.number

@@ -1,0 +1,300 @@
+"""The ledger: one durable truth about a search (an Optuna study in a SQL database).
+
+Only the driver that holds the lease writes; anyone may read. Everything else, from Ray's state to
+MLflow's runs, can be lost and made again from here and the checkpoints.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import optuna
+
+from synrep.storage import masked
+from synrep.training.checkpoint import CheckpointRef
+from synrep_search.durability.database import close, opened, read_spec, remove_stub
+from synrep_search.durability.index import TrialIndex
+from synrep_search.durability.lease import Lease
+from synrep_search.durability.outbox import Event, Outbox
+from synrep_search.durability.records import TO_OPTUNA, Attempt, Record, Trial
+from synrep_search.durability.rows import TrialRows
+from synrep_search.durability.sqlite_copy import copy_sqlite
+from synrep_search.errors import LedgerError, NoSearch
+from synrep_search.search.sampling import Proposer, derived, key_of
+from synrep_search.workers.attempt import KEPT
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+    from pathlib import Path
+
+    from optuna.storages import RDBStorage
+    from optuna.trial import FrozenTrial
+
+    from synrep_search.durability.records import State
+    from synrep_search.search_file import SearchSpec
+    from synrep_search.workers.attempt import TrialReport
+
+SPEC, PROVENANCE = "synrep.spec", "synrep.provenance"
+TARGET, MLFLOW = "synrep.target", "synrep.mlflow"
+EXISTS = (
+    "search {name!r} exists already: go on with it by `synrep-search resume {name}`, or launch "
+    "under another name with --name"
+)
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+class Ledger:
+    """One search. Made by `create` and `open`."""
+
+    def __init__(self, storage: RDBStorage, name: str) -> None:
+        self._storage = storage
+        self._study = optuna.load_study(study_name=name, storage=storage)
+        self.name, self.url = name, str(storage.url)
+        attributes = self._study.user_attrs
+        if SPEC not in attributes:
+            rule = "is not a search of ours, or its launch was cut off: launch it again"
+            raise NoSearch(f"{name!r} in {masked(self.url)} {rule}")
+        self.spec = read_spec(name, attributes[SPEC], attributes[PROVENANCE].get("code", "unknown"))
+        self.provenance: dict[str, str] = attributes[PROVENANCE]
+        """Code version, data fingerprint, time of creation, and an id of this search alone."""
+        self.target = int(attributes[TARGET])
+        """Number of trials to make in all."""
+        self.mlflow: dict[str, str] = attributes.get(MLFLOW, {})
+        """Ids of experiment and parent run, once MLflow has given them."""
+        self.lease = Lease(storage.engine, name)
+        self.outbox = Outbox(storage.engine, name)
+        self._sign = 1 if self.spec.search.direction == "minimize" else -1
+        halving = self.spec.search.early_stopping
+        rungs = halving.rungs(int(self.spec.train["iterations"])) if halving else []
+        self._rows = TrialRows(storage, self._study, rungs)
+
+    @classmethod
+    def create(cls, url: str, spec: SearchSpec, provenance: dict[str, str]) -> Ledger:
+        """Begin a search.
+
+        Raises:
+            LedgerError: it exists already, or the database can't be used.
+        """
+        with opened(url, make=True) as storage:
+            if not remove_stub(storage, spec.name, {PROVENANCE, TARGET}):
+                raise LedgerError(EXISTS.format(name=spec.name))
+            study = optuna.create_study(
+                study_name=spec.name, storage=storage, direction=spec.search.direction
+            )
+            study.set_user_attr(PROVENANCE, provenance)
+            study.set_user_attr(TARGET, spec.search.trials)
+            study.set_user_attr(SPEC, spec.model_dump_json())  # last: it makes the study a search
+            return cls(storage, spec.name)
+
+    @classmethod
+    def open(cls, url: str, name: str) -> Ledger:
+        """Open a search.
+
+        Raises:
+            LedgerError: there is none of that name or version, or the database can't be used.
+        """
+        with opened(url, make=False) as storage:
+            try:
+                return cls(storage, name)
+            except KeyError:
+                names = ", ".join(study.study_name for study in storage.get_all_studies())
+                raise NoSearch(
+                    f"no search {name!r} in {masked(url)} (there are: {names or 'none'})"
+                ) from None
+
+    def replace_spec(self, spec: SearchSpec) -> None:
+        """Put a changed specification in the place of the old one; its goal is the same."""
+        if spec.search.trials != self.spec.search.trials:
+            self.set_target(spec.search.trials)
+        self._study.set_user_attr(SPEC, spec.model_dump_json())
+        self.spec = spec
+
+    def set_target(self, trials: int) -> None:
+        """Change the number of trials to make in all."""
+        self._study.set_user_attr(TARGET, trials)
+        self.target = trials
+
+    def note_runs(self, experiment: str, parent: str) -> None:
+        """Remember where MLflow has the search; called from the delivery's thread."""
+        self.mlflow = {"experiment": experiment, "parent": parent}
+        self._study.set_user_attr(MLFLOW, self.mlflow)
+
+    @cached_property
+    def _found(self) -> list[FrozenTrial]:
+        """The study's trials as they were when this ledger was opened."""
+        return self._rows.read()
+
+    @cached_property
+    def index(self) -> TrialIndex:
+        """All trials, read once: the driver is the only writer, and a reader opens anew."""
+        values = self.outbox.values()
+        trials = (Trial.of(trial, values.get(trial.number, {})) for trial in self._found)
+        return TrialIndex(trials, self._sign)
+
+    @cached_property
+    def _proposer(self) -> Proposer:
+        return Proposer(self.spec, self.index.trials())
+
+    @property
+    def target_met(self) -> bool:
+        """Whether the wanted number of trials has ended, and none is open."""
+        counts = self.index.counts()
+        return not counts["waiting"] + counts["running"] and len(self.index) >= self.target
+
+    def trial(self, number: int) -> Trial:
+        """One trial.
+
+        Raises:
+            LedgerError: there is none of that number.
+        """
+        if number not in self.index:
+            raise LedgerError(f"search {self.name!r} has no trial {number}")
+        return self.index[number]
+
+    def checkpoints(self, number: int) -> tuple[CheckpointRef, ...]:
+        """The last checkpoints of a trial that are kept, the newest first."""
+        stored = [event.payload["checkpoint"] for event in self.outbox.reports(number, last=KEPT)]
+        return tuple(CheckpointRef.model_validate(ref) for ref in stored if ref)
+
+    def reconcile(self) -> list[int]:
+        """Mend what a dead driver left, with its lease held; numbers of the trials that ran."""
+        lost = []
+        for frozen in self._found:
+            trial = self.index[frozen.number]
+            newest = [] if trial.ended else self.outbox.reports(trial.number, last=1)
+            if newest and newest[0].payload["ended"]:  # it died after it had judged the report
+                self.end(trial.number, newest[0].payload["ended"], newest[0].payload["cause"])
+            elif trial.state == "running":
+                self.end(trial.number, "waiting", "interrupted: the driver died")
+                lost.append(trial.number)
+            elif TO_OPTUNA[trial.state] != frozen.state:  # it died between two writes
+                self._rows.settle(trial)
+        del self._found  # it is out of date now
+        return lost
+
+    def begin(self, parked: AbstractSet[int] = frozenset()) -> Trial | None:
+        """Begin an attempt: of the first waiting trial, else of a new one; None if there is none.
+
+        Args:
+            parked: trials that are left to wait; while there are any, no new one is made.
+        """
+        waiting = self.index.first_waiting(parked)
+        if waiting is None:
+            return self._create() if len(self.index) < self.target and not parked else None
+        attempt = Attempt(number=waiting.attempt + 1, started=time.time())
+        begun = self._store(waiting, state="running", attempts=(*waiting.record.attempts, attempt))
+        self._rows.settle(begun)
+        return begun
+
+    def report(self, report: TrialReport, ended: State | None, cause: str) -> Trial:
+        """Record a report; one that was recorded before changes nothing.
+
+        Args:
+            report: with metrics.
+            ended: the state that the trial is in from now on, if the report is its last. The
+                caller ends it next; should it die before, `reconcile` does.
+            cause: why it ended.
+        """
+        trial = self.index[report.number]
+        if report.iteration not in trial.rungs:
+            rungs = trial.rungs | {report.iteration: self.value_after(report)}
+            trial = trial.model_copy(update={"rungs": rungs})
+            self.index.put(trial)
+        metric = self.spec.search.metric
+        payload = report.model_dump(mode="json", include={"metrics", "checkpoint"})
+        payload["best"] = {f"best/{metric}": trial.value, "best/step": trial.best_iteration}
+        payload |= {"ended": ended or "", "cause": cause}
+        event = Event(
+            trial=trial.number,
+            kind="report",
+            step=report.iteration,
+            payload=payload,
+            value=trial.rungs[report.iteration],
+            time_ms=report.time_ms,
+        )
+        self.outbox.put(event)
+        return trial
+
+    def value_after(self, report: TrialReport) -> float:
+        """The best value of a trial so far, with a report that is not recorded yet."""
+        value = report.metrics[self.spec.search.metric]
+        before = self.index[report.number].value
+        better = min if self._sign == 1 else max
+        return value if before is None else better(before, value)
+
+    def end(
+        self,
+        number: int,
+        state: State,
+        cause: str = "",
+        *,
+        failures: int = 0,
+        shared_failures: int = 0,
+        paused: CheckpointRef | None = None,
+    ) -> Trial:
+        """End the running attempt and put the trial into a state.
+
+        Args:
+            number: of the trial.
+            state: any but running; waiting gives the trial back to be resumed.
+            cause: of the attempt's end; it is the trial's, too, unless that waits.
+            failures: added to the trial's.
+            shared_failures: added to the trial's.
+            paused: checkpoint that a pause left.
+        """
+        trial = self.trial(number)
+        *earlier, last = trial.record.attempts
+        last = last.model_copy(update={"cause": cause or state, "ended": time.time()})
+        stored = self._store(
+            trial,
+            state=state,
+            cause="" if state == "waiting" else cause,
+            failures=trial.record.failures + failures,
+            shared_failures=trial.record.shared_failures + shared_failures,
+            attempts=(*earlier, last),
+            paused=paused or trial.record.paused,
+        )
+        self._rows.settle(stored)
+        if stored.ended and "_proposer" in vars(self):  # else it begins with this trial
+            self._proposer.learn(stored)
+        return stored
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a SQLite file, which can vanish with its machine."""
+        return self._storage.engine.dialect.name == "sqlite"
+
+    def backup(self, path: Path) -> None:
+        """Copy a SQLite ledger to a file; see `backup.copy_sqlite`."""
+        copy_sqlite(self._storage.engine, path)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        close(self._storage)
+
+    def _create(self) -> Trial:
+        """A new trial in one write, so that a dying driver leaves all of it or nothing."""
+        number = len(self.index)
+        point = self._proposer.propose(number)
+        seed = derived(self.spec.search.seed, number, "trial")
+        record = Record(
+            state="running",
+            values=point.values,
+            seed=seed,
+            key=key_of(point.params, seed),
+            attempts=(Attempt(number=1, started=time.time()),),
+        )
+        self._rows.add(number, point, record)
+        trial = Trial(number=number, params=point.params, record=record)
+        self.index.put(trial)
+        return trial
+
+    def _store(self, trial: Trial, **changes: Any) -> Trial:
+        record = trial.record.model_copy(update=changes)
+        self._rows.store(trial.number, record)
+        stored = trial.model_copy(update={"record": record})
+        self.index.put(stored)
+        return stored

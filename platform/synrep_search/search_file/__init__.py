@@ -1,0 +1,20 @@
+"""What a search is: the file, its schema, the space, overrides. See docs/search-spaces.md."""
+
+from synrep_search.search_file.changes import diff
+from synrep_search.search_file.load import load_spec
+from synrep_search.search_file.model import Asha, RandomSampler, SearchSpec, Tpe
+from synrep_search.search_file.points import trial_config
+from synrep_search.search_file.space import Space
+from synrep_search.search_file.suggest import Replay
+
+__all__ = [
+    "Asha",
+    "RandomSampler",
+    "Replay",
+    "SearchSpec",
+    "Space",
+    "Tpe",
+    "diff",
+    "load_spec",
+    "trial_config",
+]

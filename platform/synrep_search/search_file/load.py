@@ -1,0 +1,103 @@
+"""One call from a search file to a resolved specification, or to all of the file's mistakes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from synrep_search.search_file.checks import Checks
+from synrep_search.search_file.fields import leaves
+from synrep_search.search_file.layers import merge, named_sections_flat, read_files, read_override
+from synrep_search.search_file.model import Budget, Failures, Resources, SearchSpec, Tracking
+from synrep_search.search_file.problems import Problems, shown, unknown
+from synrep_search.search_file.sections import address, name_of, search_section, section
+from synrep_search.search_file.source import Node
+from synrep_search.trainers import TRAINERS, Trainer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+KEYS = (
+    *("name", "extends", "trainer", "data", "train", "space", "search", "start_from"),
+    *("resources", "budget", "failures", "storage", "ledger", "tracking"),
+)
+
+
+def load_spec(
+    path: str | Path, overrides: Iterable[str] = (), name: str | None = None
+) -> SearchSpec:
+    """Read a search file with the files that it extends, and check every key of it.
+
+    Args:
+        path: the YAML file.
+        overrides: `dotted.key=value` each, later ones first in rank; a value of null removes.
+        name: the search's name in place of the file's.
+
+    Raises:
+        SpecError: the file or an override breaks rules; carries all of them, each with its line.
+    """
+    problems = Problems()
+    path = Path(path)
+    layers = read_files(path, problems)
+    more = [read_override(text, problems) for text in overrides]
+    layers += [layer for layer in more if layer is not None]
+    if name is not None:
+        layers.append(Node({"name": Node(name, "--name")}, "--name"))
+    if not layers:
+        problems.check()
+    trainer = _trainer(layers, problems)
+    names = leaves(trainer.config_model())
+    root = Node({}, str(path), path.parent)
+    for layer in layers:
+        root = merge(root, named_sections_flat(layer, names, problems), problems)
+    return _resolve(Node(root.mapping, str(path), path.parent), path, trainer, problems)
+
+
+def _resolve(root: Node, path: Path, trainer: Trainer, problems: Problems) -> SearchSpec:
+    sections = root.mapping
+    for key, node in sections.items():
+        if key not in KEYS:
+            problems.add(node.where, key, unknown(key, KEYS))
+    checks = Checks(root, trainer, problems)
+    train = checks.train()
+    space = checks.space()
+    start_from = () if space is None else checks.start_from(space)
+    tracking = section(Tracking, sections.get("tracking"), "tracking", problems)
+    server = sections["tracking"].mapping.get("uri") if "tracking" in sections else None
+    tracking = tracking.model_copy(update={"uri": address(server, "tracking.uri", problems)})
+    search = search_section(sections.get("search"), trainer.goals, problems)
+    resources = section(Resources, sections.get("resources"), "resources", problems)
+    budget = section(Budget, sections.get("budget"), "budget", problems)
+    failures = section(Failures, sections.get("failures"), "failures", problems)
+    storage = address(sections.get("storage"), "storage", problems)
+    ledger = address(sections.get("ledger"), "ledger", problems)
+    name = name_of(sections.get("name"), path.stem, problems)
+    problems.check()
+    assert space is not None
+    return SearchSpec(
+        name=name,
+        trainer=trainer.name,
+        train=train,
+        space=space,
+        search=search,
+        start_from=start_from,
+        resources=resources,
+        budget=budget,
+        failures=failures,
+        storage=storage,
+        ledger=ledger,
+        tracking=tracking,
+    )
+
+
+def _trainer(layers: list[Node], problems: Problems) -> Trainer:
+    """The trainer that the topmost layer names; without one, nothing else can be checked."""
+    given = [layer.mapping["trainer"] for layer in layers if "trainer" in layer.mapping]
+    name = given[-1].value if given else None
+    if name is None:
+        return TRAINERS["synrep"]
+    if not isinstance(name, str) or name not in TRAINERS:
+        rule = unknown(name if isinstance(name, str) else shown(name), TRAINERS, "trainer")
+        problems.add(given[-1].where, "trainer", rule)
+        problems.check()
+    return TRAINERS[str(name)]

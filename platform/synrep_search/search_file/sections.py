@@ -1,0 +1,195 @@
+"""Reads the sections of a search file that don't depend on what is trained."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import ValidationError
+
+from synrep.config import Section
+from synrep.storage import SCHEMES, carries_credentials
+from synrep_search.paths import LEDGER_URL, NAME
+from synrep_search.search_file.model import Asha, RandomSampler, SearchSection, Tpe
+from synrep_search.search_file.problems import explain, shown, unknown
+
+if TYPE_CHECKING:
+    from synrep_search.search_file.problems import Problems
+    from synrep_search.search_file.source import Node
+
+Part = TypeVar("Part", bound=Section)
+
+_METRIC = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")  # as far as MLflow's keys go
+_SAMPLERS: dict[str, type[Section]] = {"tpe": Tpe, "random": RandomSampler}
+_SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!:memory:|file:)([^?]+)(.*)")
+DEFAULT_METRIC = "validation/mpjpe_mm"
+
+
+def section(model: type[Part], node: Node | None, path: str, problems: Problems) -> Part:
+    """One section by its model; its defaults where the file leaves it out or gets it wrong."""
+    if node is None:
+        return model()
+    if not isinstance(node.value, dict):
+        rule = f"must be a mapping of keys to values, got {shown(node.plain())}"
+        problems.add(node.where, path, rule)
+        return model()
+    valid = [key for key in model.model_fields if key != "kind"]
+    known = {}
+    for key, inner in node.mapping.items():
+        if key in valid:
+            known[key] = inner.plain()
+        else:
+            problems.add(inner.where, f"{path}.{key}", unknown(key, valid))
+    try:
+        return model.model_validate_json(json.dumps(known))
+    except ValidationError as error:
+        for item in error.errors(include_url=False):
+            place = ".".join([path, *map(str, item["loc"])])
+            problems.add(node.at(item["loc"]).where, place, explain(item))
+    return model()
+
+
+def search_section(node: Node | None, goals: tuple[str, ...], problems: Problems) -> SearchSection:
+    """The section `search`: goal, sampler and early stopping are choices of one among several.
+
+    Args:
+        node: the section, or None where the file has none.
+        goals: the metrics that the trainer offers; empty where any will do.
+        problems: takes every mistake.
+    """
+    if node is None or not isinstance(node.value, dict):
+        found = section(SearchSection, node, "search", problems)
+        return found.model_copy(update={"minimize": DEFAULT_METRIC})
+    special = ("sampler", "early_stopping")
+    rest = type(node)(
+        {key: inner for key, inner in node.mapping.items() if key not in special}, node.where
+    )
+    _goal(node, goals, problems)
+    found = section(SearchSection, rest, "search", problems)
+    update: dict[str, Any] = {}
+    if found.minimize is None and found.maximize is None:
+        update["minimize"] = DEFAULT_METRIC
+    if "sampler" in node.mapping:
+        update["sampler"] = _sampler(node.mapping["sampler"], problems)
+    if "early_stopping" in node.mapping:
+        update["early_stopping"] = _early_stopping(node.mapping["early_stopping"], problems)
+    return found.model_copy(update=update)
+
+
+def _goal(node: Node, goals: tuple[str, ...], problems: Problems) -> None:
+    given = [key for key in ("minimize", "maximize") if key in node.mapping]
+    if len(given) == 2:
+        first, second = (node.mapping[key].where for key in given)
+        rule = f"minimize ({first}) and maximize ({second}): keep one"
+        problems.add(second, "search.maximize", rule)
+    for key in given:
+        metric = node.mapping[key].value
+        if not isinstance(metric, str):
+            continue
+        if goals and metric not in goals:
+            problems.add(node.mapping[key].where, f"search.{key}", unknown(metric, goals, "goal"))
+        elif not _METRIC.fullmatch(metric):
+            rule = f"must be the name of a metric such as {DEFAULT_METRIC}, got {shown(metric)}"
+            problems.add(node.mapping[key].where, f"search.{key}", rule)
+
+
+def _sampler(node: Node, problems: Problems) -> Section:
+    path = "search.sampler"
+    kinds = list(node.mapping)
+    if len(kinds) != 1:
+        rule = f"needs one of tpe, random, e.g. {{tpe: {{seed: 0}}}}, got {shown(node.plain())}"
+        problems.add(node.where, path, rule)
+        return Tpe()
+    kind, inner = kinds[0], node.mapping[kinds[0]]
+    if kind not in _SAMPLERS:
+        problems.add(inner.where, f"{path}.{kind}", unknown(kind, _SAMPLERS, "sampler"))
+        return Tpe()
+    return section(_SAMPLERS[kind], inner, f"{path}.{kind}", problems)
+
+
+def _early_stopping(node: Node, problems: Problems) -> Asha | None:
+    path = "search.early_stopping"
+    if node.value == "none":
+        return None
+    if list(node.mapping) == ["asha"]:
+        return section(Asha, node.mapping["asha"], f"{path}.asha", problems)
+    for key in node.mapping:
+        if key != "asha":
+            rule = unknown(key, ["asha"], "kind of early stopping")
+            problems.add(node.mapping[key].where, f"{path}.{key}", rule)
+    if not node.mapping:
+        rule = f"must be none or e.g. {{asha: {{grace: 0.1}}}}, got {shown(node.plain())}"
+        problems.add(node.where, path, rule)
+    return None
+
+
+def name_of(node: Node | None, fallback: str, problems: Problems) -> str:
+    """The search's name: as given, or else the file's."""
+    value = fallback if node is None else node.value
+    if isinstance(value, str) and NAME.fullmatch(value):
+        return value
+    where = fallback if node is None else node.where
+    rule = "must be 1 to 64 letters, digits, `-`, `_` or `.`, starting with a letter or digit, "
+    problems.add(where, "name", f"{rule}got {shown(value if node is None else node.plain())}")
+    return ""
+
+
+def address(node: Node | None, path: str, problems: Problems) -> str | None:
+    """A folder, URI or database URL; a folder or database file in it is made absolute.
+
+    One that carries credentials is refused.
+    """
+    if node is None:
+        return None
+    if not isinstance(node.value, str):
+        problems.add(node.where, path, f"must be text, got {shown(node.plain())}")
+    elif rule := _refusal(node.value, path):
+        problems.add(node.where, path, rule)
+    else:
+        return _absolute(node.value, path, node, problems)
+    return None
+
+
+def _refusal(value: str, path: str) -> str:
+    """Why an address can't be taken; empty where it can."""
+    if not value.strip():
+        return "is empty; leave the key out for the default"
+    if carries_credentials(value):
+        variable = ", e.g. PGPASSWORD" if path == "ledger" else ""
+        return f"holds a password or key: leave it out and give it by the environment{variable}"
+    scheme, uri, _ = value.partition("://")
+    if uri and "@" in value and re.search(r"\s", value):  # what the mask could not hide
+        return "must be a URL without spaces"
+    if path == "storage" and uri and scheme not in SCHEMES:
+        return f"must be a folder or a URI of {', '.join(SCHEMES)}, got {shown(value)}"
+    if path == "ledger" and not LEDGER_URL.fullmatch(value):
+        return f"must be a sqlite:// or postgresql:// URL (SQLAlchemy's form), got {shown(value)}"
+    return ""
+
+
+def _absolute(value: str, path: str, node: Node, problems: Problems) -> str:
+    """An address that says the same wherever it is read."""
+    before, file, after = "", value, ""
+    if path != "storage" or "://" in value:
+        found = _SQLITE_FILE.fullmatch(value)
+        if found is None:
+            return value
+        before, file, after = found.groups()
+    try:
+        # Links stay: other machines may know the place by the link alone.
+        return f"{before}{found_near(node, file).absolute()}{after}"
+    except OSError as error:
+        problems.add(node.where, path, f"can't be used: {error.strerror}")
+        return value
+
+
+def found_near(node: Node, path: str) -> Path:
+    """A path: beside the file that names it if it is there, else in the working folder.
+
+    Raises:
+        OSError: too long a name, or a circle of links.
+    """
+    near = node.folder / path if node.folder is not None else Path(path)
+    return near if near.exists() else Path(path)

@@ -1,0 +1,1 @@
+"""What a search shows on a terminal: its plan, its progress, its status."""

@@ -1,0 +1,58 @@
+"""What a search file would run, as a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.table import Table
+
+from synrep.errors import printable
+from synrep.storage import masked
+
+if TYPE_CHECKING:
+    from synrep_search.search_file import SearchSpec
+
+
+def plan_table(spec: SearchSpec) -> Group:
+    """What is trained and how it is searched, with what, where it goes; and the space."""
+    facts = Table(show_header=False, box=None)
+    search = spec.search
+    facts.add_row("search", spec.name)
+    facts.add_row("trainer", spec.trainer)
+    facts.add_row("goal", f"{search.direction} {search.metric}")
+    facts.add_row("trials", f"{search.trials}, {len(spec.start_from)} of them given")
+    length = int(spec.train["iterations"])
+    facts.add_row("length", f"{length} iterations, {spec.train['reports']} reports")
+    halving = search.early_stopping
+    if halving is not None:
+        rungs = halving.rungs(length)
+        facts.add_row("rungs", ", ".join(map(str, rungs)) + f"; 1 in {halving.reduction} goes on")
+    facts.add_row("sampler", search.sampler.kind)
+    if "data" in spec.train:
+        facts.add_row("poses", printable(spec.train["data"]["poses"]))
+    resources = spec.resources
+    gpu = f", {resources.gpu:g} GPU" if resources.gpu else ""
+    facts.add_row("a slot takes", f"{resources.cpu:g} CPU{gpu}; fuse: {resources.fuse}")
+    facts.add_row("slots", "as many as fit" if resources.slots is None else str(resources.slots))
+    if spec.budget.hours is not None:
+        facts.add_row("budget", f"{spec.budget.hours:g} hours")
+    for given in _addresses(spec):
+        facts.add_row(*given)
+    if not spec.space.names:
+        facts.add_row("searched", "nothing: trials differ in their seeds")
+        return Group(facts)
+    space = Table("searched", "distribution", "values")
+    for row in spec.space.describe():
+        space.add_row(row.name, row.kind, row.values)
+    return Group(facts, space)
+
+
+def _addresses(spec: SearchSpec) -> list[tuple[str, str]]:
+    """Where a search writes, and to whom the credentials of the environment are offered."""
+    given = (
+        ("storage", spec.storage or "the search's folder"),
+        ("ledger", spec.ledger or "SQLite in the search's folder"),
+        ("tracking", spec.tracking.uri or "SQLite of the home, for all of its searches"),
+    )
+    return [(name, printable(masked(address))) for name, address in given]

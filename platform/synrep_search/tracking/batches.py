@@ -1,0 +1,86 @@
+"""What events come to, run by run: many events become few calls.
+
+| event     | becomes                                                        |
+|-----------|----------------------------------------------------------------|
+| start     | the searched parameters and tags of a run; `spec.json`         |
+| report    | its metrics at their step, `best/<metric>` and `best/step`     |
+| state     | status and the tags `synrep.state`, `synrep.cause`             |
+| artifacts | files of a folder                                              |
+| champion  | a model version with the alias `champion`                      |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from mlflow.entities import Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from synrep_search.durability.outbox import Event
+
+
+@dataclass
+class Changes:
+    """What is new about one run.
+
+    Attributes:
+        ids: of the events that are wholly in `params`, `tags`, `metrics` and `state`.
+        since_ms: time of the first of them.
+        started: whether the beginning of the run is among them.
+        params: searched values by name.
+        tags: the last value of each.
+        metrics: in the order of the reports.
+        state: the last one.
+        files: events with something to store as a file: folders, the champion, the specification.
+    """
+
+    ids: list[int] = field(default_factory=list)
+    since_ms: int = 0
+    started: bool = False
+    params: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    metrics: list[Metric] = field(default_factory=list)
+    state: Event | None = None
+    files: list[Event] = field(default_factory=list)
+
+    def add(self, event: Event) -> None:
+        """Take in an event that is newer than those before."""
+        payload = event.payload
+        if event.kind in ("artifacts", "champion"):
+            self.files.append(event)
+            return
+        self.since_ms = self.since_ms or event.time_ms
+        if "spec" in payload:
+            self.files.append(event)
+        else:
+            self.ids.append(event.id)
+        match event.kind:
+            case "start":
+                self.started = True
+                self.params |= _texts(payload["params"])
+                self.tags |= _texts(payload["tags"])
+            case "report":
+                self.metrics += [
+                    Metric(name, value, event.time_ms, event.step)
+                    for part in ("metrics", "best")
+                    for name, value in payload.get(part, {}).items()
+                ]
+            case "state":
+                self.state = event
+                self.tags["synrep.state"] = payload["state"]
+                self.tags["synrep.cause"] = payload.get("cause", "")
+
+
+def by_run(events: Iterable[Event]) -> dict[int, Changes]:
+    """What events come to, by trial, the search itself first; they may be in any order."""
+    found: dict[int, Changes] = {}
+    for event in sorted(events, key=lambda event: (event.trial, event.id)):
+        found.setdefault(event.trial, Changes()).add(event)
+    return found
+
+
+def _texts(values: dict[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in values.items()}

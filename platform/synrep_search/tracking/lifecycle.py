@@ -1,0 +1,74 @@
+"""What MLflow is told of a search and its trials, apart from their reports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from synrep_search.durability.database import SEARCH_ITSELF
+from synrep_search.durability.outbox import Event
+
+if TYPE_CHECKING:
+    from synrep_search.durability.ledger import Ledger
+    from synrep_search.durability.records import State, Trial
+
+
+class Telling:
+    """Puts events into the outbox of a ledger.
+
+    Args:
+        ledger: with its lease held.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._put = ledger.outbox.put
+
+    def search_begins(self) -> None:
+        """The parent run with the specification, which a resume may have changed."""
+        ledger = self._ledger
+        tags = {f"synrep.{name}": value for name, value in ledger.provenance.items()}
+        payload = {
+            "params": {},
+            "tags": tags | {"synrep.goal": ledger.spec.search.metric},
+            "spec": ledger.spec.model_dump(mode="json"),
+        }
+        step = ledger.outbox.next_step(SEARCH_ITSELF, "start")
+        self._put(Event(trial=SEARCH_ITSELF, kind="start", step=step, payload=payload))
+        self.search_is("running")
+
+    def search_is(self, state: str, cause: str = "") -> None:
+        """How the search stands."""
+        step = self._ledger.outbox.next_step(SEARCH_ITSELF, "state")
+        payload = {"state": state, "cause": cause}
+        self._put(Event(trial=SEARCH_ITSELF, kind="state", step=step, payload=payload))
+
+    def best(self) -> None:
+        """The best trial so far; nothing happens if it was told already."""
+        index, metric = self._ledger.index, self._ledger.spec.search.metric
+        best = index.first()
+        if best is not None:
+            counts = index.counts()
+            step = len(index) - counts["waiting"] - counts["running"]
+            payload = {"metrics": {f"best/{metric}": best.value, "best/trial": best.number}}
+            self._put(Event(trial=SEARCH_ITSELF, kind="report", step=step, payload=payload))
+
+    def trial_begins(self, trial: Trial) -> None:
+        """A new run, or that an old one goes on."""
+        provenance = self._ledger.provenance
+        tags = {
+            "synrep.state": "running",
+            "synrep.seed": trial.record.seed,
+            "synrep.key": trial.record.key,
+            "synrep.code": provenance["code"],
+            "synrep.data": provenance["data"],
+        }
+        payload = {"params": trial.params, "tags": tags}
+        self._put(Event(trial=trial.number, kind="start", step=0, payload=payload))
+        if trial.attempt > 1:
+            self.trial_is(trial, "running")
+
+    def trial_is(self, trial: Trial, state: State, cause: str = "") -> None:
+        """How a trial stands: every attempt has two states to tell, its beginning and its end."""
+        step = 2 * trial.attempt + (state != "running")
+        payload = {"state": state, "cause": cause}
+        self._put(Event(trial=trial.number, kind="state", step=step, payload=payload))

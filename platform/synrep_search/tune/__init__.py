@@ -1,1 +1,0 @@
-"""Ray Tune: the only place that imports ray."""

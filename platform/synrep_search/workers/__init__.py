@@ -1,0 +1,1 @@
+"""Where trials run: a worker process, the trials in it, and Ray as one way to start workers."""

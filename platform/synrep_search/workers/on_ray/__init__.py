@@ -1,0 +1,1 @@
+"""Workers on Ray Tune: the only place that imports ray."""

@@ -1,0 +1,68 @@
+"""A pack: trials of one shape that a slot trains as one program."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from synrep_search.workers.attempt import Reporter
+
+if TYPE_CHECKING:
+    from synrep.errors import Diverged
+    from synrep.training.protocol import Asked
+    from synrep_search.workers.attempt import TrialJob, TrialReport
+
+
+class Pack:
+    """Trials whose configurations can be fused; each reports as if it were alone.
+
+    Args:
+        fused: a `FusedTraining`, empty.
+    """
+
+    def __init__(self, fused: Any) -> None:
+        self._fused = fused
+        self._seats: dict[int, int] = {}
+        self._reporters: dict[int, Reporter] = {}
+
+    @property
+    def numbers(self) -> set[int]:
+        """Trials that are in it."""
+        return set(self._seats)
+
+    def join(self, job: TrialJob) -> None:
+        """Take on an attempt; an exception is its own and leaves the others as they are."""
+        reporter = Reporter(job)
+        self._seats[job.number] = self._fused.join(reporter.config(), reporter.saved())
+        self._reporters[job.number] = reporter
+
+    def leave(self, number: int) -> None:
+        """Give up a trial."""
+        seat = self._seats.pop(number)
+        del self._reporters[number]
+        if seat in self._fused.slots():  # a training that diverged has left by itself
+            self._fused.leave(seat)
+
+    def advance(self, paused: Asked) -> list[TrialReport]:
+        """Train until a trial reaches its next report; the reports of all that did.
+
+        Args:
+            paused: asked before each iteration; after a yes, all trials report their pause.
+        """
+        reached = self._fused.advance(paused)
+        return [
+            self._report(number, reached.get(seat))
+            for number, seat in self._seats.items()
+            if seat in reached or not reached
+        ]
+
+    def _report(self, number: int, result: dict[str, float] | Diverged | None) -> TrialReport:
+        reporter, seat = self._reporters[number], self._seats[number]
+        if isinstance(result, Exception):
+            return reporter.failed(result)
+        try:
+            state = self._fused.state(seat)
+            if result is None:
+                return reporter.paused(state)
+            return reporter.reached(state, result, finished=self._fused.finished(seat))
+        except Exception as error:  # noqa: BLE001 - the others go on
+            return reporter.failed(error)

@@ -1,0 +1,5 @@
+"""`python -m synrep.cli` is `synrep`."""
+
+from synrep.cli import main
+
+main()

@@ -1,8 +1,0 @@
-"""Human3.6M as users have it on disk: four layouts become poses before its four cameras."""
-
-from __future__ import annotations
-
-from synrep.data.human36m.options import Human36MOptions
-from synrep.data.human36m.reading import read_human36m
-
-__all__ = ["Human36MOptions", "read_human36m"]

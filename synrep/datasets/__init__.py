@@ -1,0 +1,27 @@
+"""Poses: stores on disk and the sources they are made from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from synrep.datasets.store.store import PoseStore
+
+
+def open_poses(poses: str) -> PoseStore:
+    """Open the poses that a configuration names.
+
+    Args:
+        poses: the folder of a pose store, or `synthetic` for the built-in motion, which is
+            generated into the cache folder at its first use.
+
+    Raises:
+        InputError: there is no such store.
+    """
+    if poses == "synthetic":
+        from synrep.datasets.synthetic.generate import cached_store  # noqa: PLC0415 - loads scipy
+
+        return cached_store()
+    from synrep.datasets.store.store import PoseStore  # noqa: PLC0415 - loads pyarrow
+
+    return PoseStore.open(poses)

@@ -1,0 +1,8 @@
+"""Human3.6M as users have it on disk: four layouts become poses before its four cameras."""
+
+from __future__ import annotations
+
+from synrep.datasets.human36m.options import Human36MOptions
+from synrep.datasets.human36m.reading import read_human36m
+
+__all__ = ["Human36MOptions", "read_human36m"]

@@ -1,0 +1,220 @@
+"""2D keypoints that detectors found in Human3.6M's images, as its 17 joints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
+
+import numpy as np
+
+from synrep.datasets.human36m.protocol import CAMERAS, SUBJECTS, recording_name
+from synrep.datasets.human36m.videopose3d import nested
+from synrep.datasets.untrusted.hdf5 import read_datasets
+from synrep.datasets.untrusted.npz import as_array, read_npz
+from synrep.errors import DamagedError, InputError
+from synrep.inference.keypoints.joints import conversion, joints_by_name
+from synrep.skeleton import HUMAN36M_17
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+Detector = Literal["cpn", "detectron", "sh", "sh-ft"]
+
+NPZ_FILES: dict[Detector, tuple[str, ...]] = {
+    "cpn": ("data_2d_h36m_cpn_ft_h36m_dbb.npz",),
+    "detectron": ("data_2d_h36m_detectron_ft_h36m.npz", "data_2d_h36m_detectron_pt_coco.npz"),
+    "sh": ("data_2d_h36m_sh_pt_mpii.npz",),
+    "sh-ft": ("data_2d_h36m_sh_ft_h36m.npz",),
+}
+"""Names of VideoPose3D's files; the first one found is read."""
+H5_FOLDERS: dict[Detector, str] = {
+    "sh": "StackedHourglass",
+    "sh-ft": "StackedHourglassFineTuned240",
+}
+"""Folders of each subject in Martinez's layout, whose joints are MPII's."""
+SIDES: dict[str, tuple[set[int], set[int]]] = {
+    "human36m-17": ({4, 5, 6, 11, 12, 13}, {1, 2, 3, 14, 15, 16}),
+    "human36m-16": ({4, 5, 6, 10, 11, 12}, {1, 2, 3, 13, 14, 15}),
+    "mpii-16": ({3, 4, 5, 13, 14, 15}, {0, 1, 2, 10, 11, 12}),
+    "coco-17": (set(range(1, 17, 2)), set(range(2, 17, 2))),
+}
+"""Left and right joints of each set: what a file's `metadata` tells them apart by."""
+MPII_OF_16 = (6, 2, 1, 0, 3, 4, 5, 7, 8, 9, 13, 14, 15, 12, 11, 10)
+"""MPII's number of each joint where SemGCN put stacked-hourglass joints in Human3.6M's order."""
+
+
+PROJECTED = "data_2d_h36m_gt.npz"
+"""VideoPose3D's projected poses: not needed, but good to compare with."""
+
+
+class Detections(Protocol):
+    """Keypoints of a detector."""
+
+    @property
+    def place(self) -> str:
+        """Where they are from, for messages."""
+
+    def of(self, subject: str, recording: str, camera: str) -> NDArray[np.float32] | None:
+        """(T, 17, 2) pixels of a recording, or nothing where the detector has none."""
+
+
+def find_detections(folders: Sequence[Path], detector: Detector) -> Detections:
+    """The keypoints of a detector.
+
+    Raises:
+        InputError: there are none, more than one set of them, or nothing says which joints.
+        DamagedError: a file can't be read.
+    """
+    files = [folder / name for folder in folders for name in NPZ_FILES[detector]]
+    npz = [file for file in files if file.is_file()][:1]
+    pattern = f"S*/{H5_FOLDERS[detector]}/*.h5" if detector in H5_FOLDERS else ""
+    h5 = [folder for folder in folders if pattern and next(folder.glob(pattern), None)][:1]
+    place = ", ".join(dict.fromkeys(str(folder) for folder in folders))
+    if npz and h5:
+        raise InputError(
+            place,
+            f"two sets of {detector} keypoints: {npz[0]} and {h5[0] / pattern}",
+            "take one of them away",
+        )
+    if npz:
+        return _open_npz(npz[0], detector)
+    if h5:
+        return _open_h5(h5[0], pattern)
+    names = [*NPZ_FILES[detector], *([pattern] if pattern else [])]
+    raise InputError(
+        place,
+        f"no {detector} keypoints; looked for {', '.join(names)}",
+        "put them beside the poses, or use --keypoints gt",
+    )
+
+
+def find_projected(folders: Sequence[Path]) -> tuple[Detections | None, str]:
+    """VideoPose3D's projected poses and a note, if there is such a file.
+
+    Raises:
+        InputError: nothing says which joints it holds.
+        DamagedError: it can't be read.
+    """
+    for folder in folders:
+        if (path := folder / PROJECTED).is_file():
+            found = _open_npz(path, "cpn")
+            if found.joints == HUMAN36M_17.name:
+                return found, f"compared with {path}"
+            return None, f"{path} holds {found.joints} joints of another project: not compared"
+    return None, ""
+
+
+@dataclass(frozen=True, eq=False)
+class _Npz:
+    """VideoPose3D's file: a list of four cameras for each recording."""
+
+    place: str
+    joints: str
+    reorder: bool
+    content: Mapping[tuple[str, str], Any]
+
+    def of(self, subject: str, recording: str, camera: str) -> NDArray[np.float32] | None:
+        """See `Detections`."""
+        views = self.content.get((subject, recording))
+        place = f"{self.place}, {subject} {recording}"
+        if views is None:
+            return None
+        if not isinstance(views, list | tuple | np.ndarray) or len(views) != len(CAMERAS):
+            raise DamagedError(place, "it is no list of 4 cameras", "get the file again")
+        points = views[CAMERAS.index(camera)]
+        if points is None:
+            return None
+        return _as_17(as_array(points, place), self.joints, place, reorder=self.reorder)
+
+
+def _open_npz(path: Path, detector: Detector) -> _Npz:
+    metadata = read_npz(path, {"metadata"}).get("metadata")
+    facts = metadata.item() if metadata is not None and not metadata.ndim else None
+    joints = _joint_set(facts, str(path))
+    content = {
+        (subject, recording_name(name, f"{path}, {subject}")): views
+        for subject, named in nested(path, "positions_2d").items()
+        if subject in SUBJECTS
+        for name, views in named.items()
+    }
+    # Only stacked-hourglass joints come in this order without being Human3.6M's.
+    reorder = joints == "human36m-16" and detector in H5_FOLDERS
+    return _Npz(str(path), "mpii-16" if reorder else joints, reorder, content)
+
+
+def _joint_set(facts: Any, place: str) -> str:
+    """Which joints a file has, by its metadata: shapes are the same for several sets."""
+    try:
+        count = int(facts["num_joints"])
+        sides = [{int(joint) for joint in side} for side in facts["keypoints_symmetry"]]
+    except (KeyError, TypeError, ValueError):
+        _refuse(place, "nothing says which joints these are: no 'metadata' with their symmetry")
+    for name, known in SIDES.items():
+        if sides == list(known) and count == len(joints_by_name(name).joints):
+            return name
+    return _refuse(place, f"{count} joints with left and right {sides} are no known set")
+
+
+def _refuse(place: str, rule: str) -> NoReturn:
+    raise InputError(
+        place, rule, "known: " + ", ".join(SIDES) + "; make the file with VideoPose3D's scripts"
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _H5:
+    """Martinez's files: one for each recording and camera."""
+
+    place: str
+    paths: Mapping[tuple[str, str, str], Path]
+
+    def of(self, subject: str, recording: str, camera: str) -> NDArray[np.float32] | None:
+        """See `Detections`."""
+        path = self.paths.get((subject, recording, camera))
+        if path is None:
+            return None
+        points = read_datasets(path, ["poses"]).get("poses")
+        if points is None:
+            raise DamagedError(str(path), "no array 'poses'", "get the file again")
+        return _as_17(points, "mpii-16", str(path))
+
+
+def _open_h5(folder: Path, pattern: str) -> Detections:
+    paths = {}
+    for path in sorted(folder.glob(pattern)):
+        subject = path.relative_to(folder).parts[0]
+        name, _, camera = path.stem.rpartition(".")
+        if subject not in SUBJECTS:
+            continue
+        if camera not in CAMERAS:
+            raise InputError(
+                str(path), f"unknown camera {camera!r}", "known: " + ", ".join(CAMERAS)
+            )
+        paths[subject, recording_name(name, str(path)), camera] = path
+    return _H5(str(folder / pattern), paths)
+
+
+def _as_17(
+    points: NDArray[Any], joints: str, place: str, *, reorder: bool = False
+) -> NDArray[np.float32]:
+    """(T, 17, 2) pixels from a detector's joints (row 35: `geometric`)."""
+    count = len(joints_by_name(joints).joints)
+    fits = points.ndim == 3 and points.shape[1] == count and points.shape[2] in {2, 3}
+    if not fits or points.dtype.kind not in "iuf":
+        raise DamagedError(
+            place, f"keypoints of shape {points.shape}", f"{joints} needs (frames, {count}, 2)"
+        )
+    numbers = points[..., :2].astype(np.float32)
+    if reorder:
+        numbers = numbers[:, np.argsort(MPII_OF_16)]
+    if joints == HUMAN36M_17.name:
+        return numbers
+    rule = conversion(joints)
+    shares = np.zeros((len(HUMAN36M_17), count), np.float32)
+    for row, name in enumerate(HUMAN36M_17.joints):
+        for joint, share in rule[name].items():
+            shares[row, joints_by_name(joints).index(joint)] = share
+    return np.matmul(shares, numbers)

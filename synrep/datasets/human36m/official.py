@@ -1,0 +1,50 @@
+"""Human3.6M as its makers give it: one CDF file a recording, in the world's millimetres."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from synrep.datasets.human36m.layouts import MARKS, Recording, of_32
+from synrep.datasets.human36m.martinez import files
+from synrep.datasets.untrusted.hdf5 import needs
+from synrep.errors import DamagedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+KEY = "Pose"
+_AGAIN = "unpack Poses_D3_Positions again"
+
+
+def recordings(folder: Path) -> Iterator[Recording]:
+    """All recordings of the seven subjects.
+
+    Raises:
+        DamagedError: a file can't be read.
+        InputError: a recording is unknown.
+    """
+    for (subject, name), path in files(folder, MARKS["official"]).items():
+        yield Recording(subject, name, of_32(_positions(path), 1.0, str(path)), str(path))
+
+
+def _positions(path: Path) -> NDArray[np.floating]:
+    """(T, 32, 3) of a file, which holds (1, T, 96)."""
+    try:
+        import cdflib  # noqa: PLC0415 - slow to load
+    except ModuleNotFoundError:
+        raise needs(path, "cdflib") from None
+    try:
+        rows = np.asarray(cdflib.CDF(path).varget(KEY))
+    except Exception as error:  # noqa: BLE001 - the package raises anything on a damaged file
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DamagedError(str(path), f"not readable as CDF: {reason}", _AGAIN) from None
+    if rows.ndim < 2 or rows.shape[-1] != 96 or rows.dtype.kind != "f":
+        raise DamagedError(
+            str(path), f"{KEY} has shape {rows.shape} where (1, frames, 96) belongs", _AGAIN
+        )
+    return rows.reshape(-1, 32, 3)

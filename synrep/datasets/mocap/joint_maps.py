@@ -1,0 +1,235 @@
+"""Which joints of motion capture make which Human3.6M joints: a table entry a naming convention.
+
+A convention that is not here can be given as a JSON file with the fields of `JointMap`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from synrep.config import Section
+from synrep.errors import InputError, faults
+from synrep.skeleton import HUMAN36M_17
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FROM_HEAD = ("Nose", "Head")
+"""Joints placed by the head's position and rotation instead of a joint of the file."""
+NEEDED = tuple(joint for joint in HUMAN36M_17.joints if joint not in FROM_HEAD)
+
+
+class MissingBone(Section):
+    """A bone that the conversion to BVH lost: everything above it is put back by its length."""
+
+    start: str
+    """Joint where the bone below the gap starts."""
+    end: str
+    """Joint where that bone ends and the lost one starts."""
+    ratio: float
+    """Length of the lost bone over the length of the one below."""
+    joints: tuple[str, ...]
+    """Human3.6M joints above the gap."""
+
+
+class JointMap(Section):
+    """How the joints of one family of motion-capture files become those of Human3.6M."""
+
+    name: str
+    """Name in options."""
+    joints: dict[str, tuple[str, ...]]
+    """For each Human3.6M joint but nose and head, the file's joints whose mean it is."""
+    skull: str
+    """Joint at the base of the skull; its rotation turns the head."""
+    path: str = r"(?:.*/)?(?P<subject>[^/]+)/(?P<action>[^/]+?)[_-]?\d*"
+    """Regular expression of a file's path without suffix, with the groups `subject` and,
+    where it is known, `action`."""
+    missing_bone: MissingBone | None = None
+    """A bone to put back."""
+    note: str = ""
+    """What users of these files should know, for the notes of a conversion."""
+
+    def needed(self) -> tuple[str, ...]:
+        """All joints that a file must have, each once."""
+        names = [name for joint in NEEDED for name in self.joints[joint]] + [self.skull]
+        if self.missing_bone:
+            names += [self.missing_bone.start, self.missing_bone.end]
+        return tuple(dict.fromkeys(names))
+
+
+def _limbs(sides: tuple[str, str] = ("Right", "Left"), **names: str) -> dict[str, tuple[str, ...]]:
+    """Hips, legs and arms of a convention that names both sides alike; `{}` is the side."""
+    joints = {
+        f"{short}{joint}": (pattern.format(side),)
+        for joint, pattern in names.items()
+        for short, side in zip("RL", sides, strict=True)
+    }
+    return {"Hip": (*joints["RHip"], *joints["LHip"]), **joints}
+
+
+_MAYA_LIMBS = _limbs(
+    Hip="{}UpLeg",
+    Knee="{}Leg",
+    Foot="{}Foot",
+    Shoulder="{}Arm",
+    Elbow="{}ForeArm",
+    Wrist="{}Hand",
+)
+_XSENS = _limbs(
+    Hip="{}Hip",
+    Knee="{}Knee",
+    Foot="{}Ankle",
+    Shoulder="{}Shoulder",
+    Elbow="{}Elbow",
+    Wrist="{}Wrist",
+) | {"Spine": ("Chest2", "Chest3"), "Thorax": ("Neck",)}
+_CMU_PATH = r"(?:.*/)?(?P<subject>\d+)_(?P<trial>\d+)"
+_STYLES = "no actor is named in these files: subjects are styles, and one person can have several"
+
+JOINT_MAPS = {
+    entry.name: entry
+    for entry in (
+        JointMap(
+            name="cmu",  # B. Hahne's conversions of the CMU database, MotionBuilder names
+            joints=_MAYA_LIMBS | {"Spine": ("Spine", "Spine1"), "Thorax": ("Neck1",)},
+            skull="Head",
+            path=_CMU_PATH,
+            missing_bone=MissingBone(
+                start="Spine",
+                end="Spine1",
+                ratio=1.01,
+                joints=(
+                    *("Thorax", "Nose", "Head"),
+                    *("LShoulder", "LElbow", "LWrist", "RShoulder", "RElbow", "RWrist"),
+                ),
+            ),
+        ),
+        JointMap(
+            name="cmu-asf",  # the CMU database's own files; a bone is named for where it starts
+            joints=_limbs(
+                ("r", "l"),
+                Hip="{}femur",
+                Knee="{}tibia",
+                Foot="{}foot",
+                Shoulder="{}humerus",
+                Elbow="{}radius",
+                Wrist="{}wrist",
+            )
+            | {"Spine": ("upperback", "thorax"), "Thorax": ("upperneck",)},
+            skull="head",
+            path=_CMU_PATH,
+        ),
+        JointMap(
+            name="lafan1",
+            joints=_MAYA_LIMBS | {"Spine": ("Spine1", "Spine2"), "Thorax": ("Neck",)},
+            skull="Head",
+            path=r"(?:.*/)?(?P<action>[^/]+?)\d*_(?P<subject>subject\d+)",
+        ),
+        JointMap(
+            name="100style",  # files <style>_<movement>: walk, run, sidestep, idle, transitions
+            joints=_XSENS,
+            skull="Head",
+            path=r"(?:.*/)?(?P<subject>[^/_]+)_(?P<action>[FBS][WR]|ID|TR[123])",
+            note=_STYLES,
+        ),
+        JointMap(name="xsens", joints=_XSENS, skull="Head"),
+        JointMap(
+            name="bandai-namco",  # files dataset-<1|2>_<content>_<style>_<number>
+            joints=_limbs(
+                ("R", "L"),
+                Hip="UpperLeg_{}",
+                Knee="LowerLeg_{}",
+                Foot="Foot_{}",
+                Shoulder="UpperArm_{}",
+                Elbow="LowerArm_{}",
+                Wrist="Hand_{}",
+            )
+            | {"Spine": ("Spine", "Chest"), "Thorax": ("Neck",)},
+            skull="Head",
+            path=r"(?:.*/)?dataset-\d+_(?P<action>[^/_]+)_(?P<subject>[^/_]+)_\d+",
+            note=_STYLES,
+        ),
+    )
+}
+"""The conventions known by name. The order is that of detection: more specific ones first."""
+
+
+def load_joint_map(name: str) -> JointMap:
+    """A joint map by name, or from a JSON file.
+
+    Raises:
+        InputError: the name is unknown, or the file is no joint map.
+    """
+    if name in JOINT_MAPS:
+        return JOINT_MAPS[name]
+    if not name.endswith(".json"):
+        raise InputError(
+            "--joint-map",
+            f"unknown name {name!r}",
+            f"known: auto, {', '.join(JOINT_MAPS)}; or a .json file of your own",
+        )
+    try:
+        entry = JointMap.model_validate_json(Path(name).read_text("utf-8"))
+    except OSError as error:
+        raise InputError(name, f"can't be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(name, f"not UTF-8 text: {error}") from None
+    except ValidationError as error:
+        remedy = "see the fields of synrep.datasets.mocap.joint_maps.JointMap"
+        raise InputError(name, faults(error, JointMap), remedy) from None
+    if missing := [joint for joint in NEEDED if not entry.joints.get(joint)]:
+        raise InputError(name, "`joints` lacks " + ", ".join(missing))
+    return entry
+
+
+def detect_joint_map(place: str, names: Sequence[str], clip: str = "") -> JointMap:
+    """The convention whose joints are all there.
+
+    Where several have the same joints, the first whose path fits that of the file.
+
+    Args:
+        place: the file, for messages.
+        names: its joints.
+        clip: its path below the folder that is read, without suffix.
+
+    Raises:
+        InputError: no convention fits.
+    """
+    lacking = {
+        entry.name: [name for name in entry.needed() if name not in names]
+        for entry in JOINT_MAPS.values()
+    }
+    fitting = [JOINT_MAPS[name] for name, missing in lacking.items() if not missing]
+    if fitting:
+        named = (entry for entry in fitting if re.fullmatch(entry.path, clip))
+        return next(named, fitting[-1])
+    nearest = min(lacking, key=lambda name: len(lacking[name]))
+    raise InputError(
+        place,
+        f"no known joint names; nearest is {nearest!r}, which needs "
+        + ", ".join(lacking[nearest][:5]),
+        f"the file has {', '.join(names)}; describe them in a .json file for --joint-map",
+    )
+
+
+def require_joints(place: str, entry: JointMap, names: Sequence[str]) -> None:
+    """Check that a file has every joint of a map.
+
+    Raises:
+        InputError: one is missing; names it, its use and candidates.
+    """
+    for name in entry.needed():
+        if name not in names:
+            uses = [joint for joint, sources in entry.joints.items() if name in sources]
+            near = difflib.get_close_matches(name, names, 3, 0.5) or list(names)
+            raise InputError(
+                place,
+                f"no joint {name!r}, which the joint map {entry.name!r} needs"
+                + (f" for {', '.join(uses)}" if uses else ""),
+                f"the file has {', '.join(near)}; choose another --joint-map",
+            )

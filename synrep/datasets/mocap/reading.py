@@ -1,0 +1,255 @@
+"""From motion capture of any format to poses of 17 Human3.6M joints: names, units, axes, heads.
+
+Axes: T frames of a recording, J joints.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
+
+import numpy as np
+from pydantic import Field
+
+from synrep.datasets.mocap.heads import place_heads
+from synrep.datasets.mocap.joint_maps import (
+    FROM_HEAD,
+    JointMap,
+    detect_joint_map,
+    load_joint_map,
+    require_joints,
+)
+from synrep.datasets.options import Options
+from synrep.datasets.store.header import Axis
+from synrep.datasets.store.poses import Poses
+from synrep.errors import InputError
+from synrep.skeleton import HUMAN36M_17
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from synrep.datasets.mocap.motion import Motion
+
+    Progress = Callable[[int, int], None]
+
+Unit = Literal["mm", "cm", "m", "inch", "cmu"]
+MM_PER_UNIT: dict[Unit, float] = {
+    "mm": 1.0,
+    "cm": 10.0,
+    "m": 1000.0,
+    "inch": 25.4,
+    "cmu": 25.4 / 0.45,  # the scale in the headers of the CMU database
+}
+LEG_MM = (600.0, 1150.0)
+"""Leg lengths (hip to knee to ankle) of people; no two units can both give file."""
+
+
+class MocapOptions(Options):
+    """How to read a folder of motion-capture files."""
+
+    joint_map: str = "auto"
+    """Name of a joint map, a JSON file with one, or `auto`: by the joint names of each file."""
+    unit: Unit | Literal["auto"] = "auto"
+    """Unit of length in the files; `auto` judges by the length of the legs."""
+    up: Axis | Literal["auto"] = "auto"
+    """Axis that points up; `auto` judges by where heads are."""
+    fps: Annotated[float, Field(gt=0)] = 25.0
+    """Wanted frame rate; files keep every n-th frame, with the n that comes nearest."""
+    path: str = ""
+    """Regular expression of the path below the folder, without suffix, with the groups `subject`
+    and `action`; empty for the joint map's own."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """One file: joints in its own unit and axes, nose and head not yet placed."""
+
+    path: Path
+    subject: str
+    action: str
+    clip: str
+    joints: NDArray[np.float64]
+    """(T, J, 3); nose and head hold the base of the skull."""
+    skull: NDArray[np.float64]
+    """(T, 3, 3) rotation of the skull's joint."""
+    fps: float
+    joint_map: JointMap
+
+
+def read_folder(
+    root: str | Path,
+    suffix: str,
+    read: Callable[[Path], tuple[Motion, str]],
+    options: MocapOptions,
+    on_file: Progress,
+) -> tuple[Poses, list[str]]:
+    """Poses of all files of one kind under a folder, in world millimetres with z up.
+
+    Args:
+        root: searched with all its subfolders.
+        suffix: of the files.
+        read: gives a file's motion, and whose it is if that is not told by the path.
+        options: how to read.
+        on_file: called with the number of files done and of all files.
+
+    Returns:
+        The poses, and notes on what was detected.
+
+    Raises:
+        InputError: no folder, no files, a file that can't be read, unknown joint names, a unit or
+            up axis that can't be told, different frame rates, or a path without subject.
+    """
+    folder = Path(root)
+    given = None if options.joint_map == "auto" else load_joint_map(options.joint_map)
+    paths = sorted(folder.rglob(f"*{suffix}"))
+    if not folder.is_dir():
+        raise InputError(str(folder), "there is no such folder", f"give the folder of {suffix}s")
+    if not paths:
+        raise InputError(str(folder), f"no {suffix} files", "give the folder that holds them")
+    recordings = []
+    for count, path in enumerate(paths, 1):
+        motion, subject = read(path)
+        clip = path.relative_to(folder).with_suffix("").as_posix()
+        joint_map = given or detect_joint_map(str(path), motion.names, clip)
+        require_joints(str(path), joint_map, motion.names)
+        labels = (subject, "unknown")
+        if options.path or not subject:
+            labels = _labels(path, clip, options.path or joint_map.path)
+        joints, skull = _joints(motion, joint_map)
+        recordings.append(Recording(path, *labels, clip, joints, skull, motion.fps, joint_map))
+        on_file(count, len(paths))
+    return _join(recordings, options)
+
+
+def _joints(motion: Motion, joint_map: JointMap) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Joints (T, J, 3) by a joint map, and the rotation of the skull (T, 3, 3)."""
+    places, turned = motion.world()
+    at = dict(zip(motion.names, np.moveaxis(places, 1, 0), strict=True))
+    joints = [
+        np.mean([at[name] for name in joint_map.joints[joint]], axis=0)
+        if joint not in FROM_HEAD
+        else at[joint_map.skull]
+        for joint in HUMAN36M_17.joints
+    ]
+    stacked = np.stack(joints, axis=1)
+    if (bone := joint_map.missing_bone) is not None:
+        lost = bone.ratio * (at[bone.end] - at[bone.start])
+        stacked[:, HUMAN36M_17.indices(*bone.joints)] += lost[:, None]
+    return stacked, turned[:, motion.names.index(joint_map.skull)]
+
+
+def _labels(path: Path, clip: str, pattern: str) -> tuple[str, str]:
+    """Subject and action of a file."""
+    try:
+        found = re.fullmatch(pattern, clip)
+    except re.error as error:
+        raise InputError("--path", f"no regular expression: {error}") from None
+    groups = found.groupdict() if found else {}
+    if not groups.get("subject"):
+        raise InputError(
+            str(path),
+            f"its path {clip!r} names no subject by the pattern {pattern!r}",
+            "give --path with a group (?P<subject>...) and, if there is one, (?P<action>...)",
+        )
+    return groups["subject"], groups.get("action") or "unknown"
+
+
+def _join(recordings: list[Recording], options: MocapOptions) -> tuple[Poses, list[str]]:
+    """All recordings in one unit and one frame, with heads, and notes on what was detected."""
+    _check_rates(recordings)
+    scale, unit = _unit(recordings, options)
+    turn, up = _upright(recordings, options)
+    maps = {file.joint_map.name: file.joint_map for file in recordings}
+    notes = [f"{len(recordings)} files, joint map {', '.join(sorted(maps))}", unit, up]
+    notes.append(f"{recordings[0].fps:g} frames a second")
+    if not options.path:
+        notes += [entry.note for _, entry in sorted(maps.items()) if entry.note]
+    placed = place_heads(
+        [file.joints @ turn.T * scale for file in recordings],
+        [turn @ file.skull for file in recordings],
+        [file.subject for file in recordings],
+    )
+    parts = [_poses(file, joints) for file, joints in zip(recordings, placed, strict=True)]
+    return Poses.concatenate(parts), notes
+
+
+def _check_rates(recordings: list[Recording]) -> None:
+    first = recordings[0]
+    for file in recordings:
+        if abs(file.fps - first.fps) > 0.01 * first.fps:
+            raise InputError(
+                str(file.path),
+                f"gives {file.fps:g} frames a second where {first.path} gives {first.fps:g}",
+                "choose --fps so that both come out equal, or convert them to separate stores",
+            )
+
+
+def _unit(recordings: list[Recording], options: MocapOptions) -> tuple[float, str]:
+    """Millimetres per unit, and how it is known."""
+    hip, knee, foot = HUMAN36M_17.indices("RHip", "RKnee", "RFoot")
+    if options.unit != "auto":
+        return MM_PER_UNIT[options.unit], f"unit {options.unit}"
+    found: dict[Unit, Recording] = {}
+    for file in recordings:
+        joints = file.joints[0]
+        leg = float(
+            np.linalg.norm(joints[knee] - joints[hip]) + np.linalg.norm(joints[foot] - joints[knee])
+        )
+        fits = [u for u, mm in MM_PER_UNIT.items() if LEG_MM[0] <= leg * mm <= LEG_MM[1]]
+        if len(fits) != 1:
+            raise InputError(
+                str(file.path),
+                f"legs {leg:.3g} long fit no unit",
+                f"--unit {'|'.join(MM_PER_UNIT)}",
+            )
+        found.setdefault(fits[0], file)
+    if len(found) > 1:
+        (unit, file), (other, second) = list(found.items())[:2]
+        raise InputError(
+            str(second.path),
+            f"looks like {other} where {file.path} looks like {unit}",
+            "give --unit, or convert them to separate stores",
+        )
+    unit = next(iter(found))
+    return MM_PER_UNIT[unit], f"unit {unit} (judged by the length of the legs)"
+
+
+def _upright(recordings: list[Recording], options: MocapOptions) -> tuple[NDArray[np.float64], str]:
+    """Rotation (3, 3) that brings the files' up axis to z, and how that axis is known."""
+    hip, thorax = HUMAN36M_17.indices("Hip", "Thorax")
+    if options.up != "auto":
+        return _to_z_up(options.up), f"up {options.up}"
+    trunk = np.concatenate([file.joints[:, thorax] - file.joints[:, hip] for file in recordings])
+    trunk /= np.maximum(np.linalg.norm(trunk, axis=1, keepdims=True), 1e-9)
+    mean = trunk.mean(axis=0)
+    axis = int(np.argmax(np.abs(mean)))
+    if abs(mean[axis]) < 0.6:
+        raise InputError("--up", "the people stand upright along no axis", "name it: --up +y")
+    up: Axis = next(a for a in get_args(Axis) if a == f"{'+-'[int(mean[axis] < 0)]}{'xyz'[axis]}")
+    return _to_z_up(up), f"up {up} (judged by the trunks)"
+
+
+def _to_z_up(up: Axis) -> NDArray[np.float64]:
+    """A proper rotation, so that left stays left."""
+    axis = "xyz".index(up[1])
+    z = np.zeros(3)
+    z[axis] = -1.0 if up[0] == "-" else 1.0
+    x = np.zeros(3)
+    x[(axis + 1) % 3] = 1.0
+    return np.stack([x, np.cross(z, x), z])
+
+
+def _poses(file: Recording, joints: NDArray[np.float64]) -> Poses:
+    count = len(joints)
+    return Poses(
+        joints_mm=joints.astype(np.float32),
+        subject=np.full(count, file.subject),
+        action=np.full(count, file.action),
+        clip=np.full(count, file.clip),
+        frame=np.arange(count, dtype=np.int32),
+        fps=file.fps,
+    )

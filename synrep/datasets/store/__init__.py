@@ -1,0 +1,1 @@
+"""Pose stores: folders of poses with a checked header."""

@@ -1,0 +1,147 @@
+"""The header of a pose store: the file store.json, checked field by field.
+
+Format "synrep-poses/1": a folder with store.json and one Parquet file for each split.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, StringConstraints, ValidationError
+
+from synrep.config import Section
+from synrep.datasets.untrusted.json_text import parse_json
+from synrep.errors import DamagedError, InputError, faults
+from synrep.skeleton import SKELETONS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORMAT = "synrep-poses/1"
+HEADER_FILE = "store.json"
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+Axis = Literal["+x", "-x", "+y", "-y", "+z", "-z"]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Intrinsics(Section):
+    """A recorded camera, as `synrep.datasets.cameras.Camera` projects; without distortion unless given."""
+
+    focal_px: tuple[float, float]
+    """Focal lengths along x and y."""
+    centre_px: tuple[float, float]
+    """Principal point."""
+    radial: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Coefficients of r^2, r^4, r^6."""
+    tangential: tuple[float, float] = (0.0, 0.0)
+    """Coefficients (p1, p2) in Human3.6M's convention."""
+
+
+class Description(Section):
+    """What a person knows about a set of poses before a file is written."""
+
+    name: str
+    """Short name of the set."""
+    skeleton: str
+    """Name of the skeleton whose joints the columns hold, in its order."""
+    frame: Literal["world", "camera"] = "world"
+    """Coordinates: of the room, or of the camera named in each row (x right, y down, z away)."""
+    up: Axis = "+z"
+    """The axis that points up; "-y" in a camera frame."""
+    fps: Annotated[float, Field(gt=0)]
+    """Frames a second."""
+    licence: str
+    """Under which terms the poses may be used."""
+    acknowledgement: str = ""
+    """What users are asked to cite or say."""
+    split_by: str = "subject"
+    """What no two splits share."""
+    cameras: dict[str, Intrinsics] = Field(default_factory=dict)
+    """Intrinsics of each camera by its name, where the source has them."""
+
+    @property
+    def joints_column(self) -> str:
+        """Name of the column of 3D joints."""
+        return f"joints_{self.frame}_mm"
+
+
+class StoreHeader(Description):
+    """The whole content of store.json."""
+
+    format: Literal["synrep-poses/1"] = "synrep-poses/1"
+    """Identifies the layout of the folder."""
+    units: Literal["mm"] = "mm"
+    """Unit of the 3D joints."""
+    columns: dict[str, str]
+    """Type of each column in words."""
+    splits: dict[Split, Annotated[int, Field(ge=1)]]
+    """Poses in each split."""
+    sha256: dict[Split, Sha256]
+    """SHA-256 of each split's file, in hexadecimal."""
+
+
+def read_header(folder: Path) -> StoreHeader:
+    """Read and check store.json.
+
+    Raises:
+        InputError: there is no such folder, it is not a pose store, or it is of another format.
+        DamagedError: the header can't be read or breaks a rule; all broken rules are named.
+    """
+    path = folder / HEADER_FILE
+    if not folder.is_dir():
+        raise InputError(
+            str(folder),
+            "there is no such folder",
+            "give the folder of a pose store; `synrep data prepare` makes one",
+        )
+    if not path.is_file():
+        raise InputError(
+            str(folder),
+            f"not a pose store: it has no {HEADER_FILE}",
+            "give the folder that holds it, or make a store with `synrep data prepare`",
+        )
+    try:
+        text = path.read_text("utf-8")
+        content = parse_json(text)
+    except OSError as error:
+        raise InputError(str(path), f"can't be read: {error.strerror}") from None
+    except ValueError as error:
+        raise DamagedError(str(path), f"not readable as JSON: {error}", _AGAIN) from None
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != FORMAT:
+        raise InputError(
+            str(path), f"format is {found!r}", f"this version reads {FORMAT!r}; convert the store"
+        )
+    try:
+        header = StoreHeader.model_validate_json(text)
+    except ValidationError as error:
+        raise DamagedError(str(path), faults(error, StoreHeader), _AGAIN) from None
+    _check_consistency(path, header)
+    return header
+
+
+def _check_consistency(path: Path, header: StoreHeader) -> None:
+    if header.skeleton not in SKELETONS:
+        raise InputError(
+            str(path),
+            f"unknown skeleton {header.skeleton!r}",
+            "known: " + ", ".join(SKELETONS),
+        )
+    if not header.splits:
+        raise DamagedError(str(path), "`splits` is empty", _AGAIN)
+    if missing := set(header.splits) - set(header.sha256):
+        raise DamagedError(
+            str(path), "no SHA-256 for the split " + ", ".join(sorted(missing)), _AGAIN
+        )
+    if header.joints_column not in header.columns:
+        raise DamagedError(
+            str(path),
+            f"frame is {header.frame!r} but `columns` has no {header.joints_column}",
+            _AGAIN,
+        )
+
+
+_AGAIN = "restore the file from its source, or make the store again"

@@ -1,0 +1,287 @@
+"""Pose stores: folders of poses with a header, read with checks and written whole.
+
+A store never changes after it was written; its fingerprint names its content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synrep.datasets.store import checks, clip_checks, published_counts
+from synrep.datasets.store.checks import Check
+from synrep.datasets.store.header import (
+    HEADER_FILE,
+    SPLITS,
+    Description,
+    Split,
+    StoreHeader,
+    read_header,
+)
+from synrep.datasets.store.poses import Poses
+from synrep.datasets.store.table import LABELS, columns, from_table, to_table
+from synrep.errors import DamagedError, InputError
+from synrep.skeleton import Skeleton, skeleton_by_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["Check", "Description", "PoseStore", "Poses", "StoreHeader", "write_store"]
+
+ROW_BYTES = 100
+"""Least bytes of a row once it is read."""
+UNASKED_BYTES, MOST_PACKED = 1 << 30, 1000
+"""What any file may unpack to, and what a larger one may: so much for each of its bytes."""
+_REMEDY = "restore the file from its source, or make the store again"
+
+
+class PoseStore:
+    """A pose store on disk.
+
+    Opening reads the header alone. Safe to use from several threads and processes at once:
+    nothing is written.
+    """
+
+    def __init__(self, folder: Path, header: StoreHeader) -> None:
+        self.folder = folder
+        self.header = header
+
+    @classmethod
+    def open(cls, folder: str | Path) -> PoseStore:
+        """Open a store and check its header and that its files are there.
+
+        Raises:
+            InputError: no folder, no pose store, an unknown format, or a missing file.
+            DamagedError: the header can't be read or contradicts itself.
+        """
+        store = cls(Path(folder), read_header(Path(folder)))
+        for split in store.splits:
+            if not store.path(split).is_file():
+                raise InputError(
+                    str(folder),
+                    f"{HEADER_FILE} names the split {split!r} but there is no "
+                    f"{store.path(split).name}",
+                    _REMEDY,
+                )
+        return store
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """The splits of this store, in the order train, validation, test."""
+        return tuple(split for split in SPLITS if split in self.header.splits)
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """Names the joints, in the order of the columns."""
+        return skeleton_by_name(self.header.skeleton)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the checksums of the splits: equal for equal files."""
+        lines = "".join(f"{split} {self.header.sha256[split]}\n" for split in self.splits)
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+    def path(self, split: Split) -> Path:
+        """The file of a split."""
+        return self.folder / f"{split}.parquet"
+
+    def read(self, split: str) -> Poses:
+        """The poses of a split, after the checks that cost little.
+
+        The arrays are read-only views of the table's memory.
+
+        Raises:
+            InputError: the store has no such split.
+            DamagedError: the file is not the one that the header describes (checksum, columns,
+                rows), a joint is not a number, or units or up axis are not as declared.
+        """
+        if split not in self.splits:
+            remedy = "it has " + ", ".join(self.splits)
+            if split == "validation":
+                remedy += "; nothing can be chosen on it: a search needs validation subjects"
+            raise InputError(str(self.folder), f"no split {split!r}", remedy)
+        poses = self._parse(split, self._content(split))
+        for check in checks.run(checks.REQUIRED, poses, self.header, self._place(split)):
+            if check.status == "failed":
+                raise DamagedError(check.place, check.detail, check.remedy)
+        return poses
+
+    def subjects(self, split: Split) -> set[str]:
+        """Who is in a split.
+
+        Raises:
+            DamagedError: see `read`.
+        """
+        return set(self._parse(split, self._content(split)).subject.tolist())
+
+    def checks(self) -> Iterator[Check]:
+        """Every check, one after the other: checksums, columns, joints, anatomy, splits, counts.
+
+        Faults are outcomes, not exceptions. Reads all of the store.
+        """
+        splits: dict[Split, Poses] = {}
+        for split in self.splits:
+            place = self._place(split)
+            step = "checksum"
+            try:
+                content = self._content(split)
+                yield _passed(place, step, f"SHA-256 {self.header.sha256[split][:12]}...")
+                step = "columns"
+                splits[split] = self._parse(split, content)
+                yield _passed(place, step, f"{len(splits[split])} poses")
+            except InputError as error:
+                yield Check(
+                    place=place,
+                    name=step,
+                    status="failed",
+                    detail=error.rule,
+                    remedy=error.remedy,
+                )
+                continue
+            yield from _anatomy(splits[split], self.header, place)
+        yield from checks.shared(splits, str(self.folder))
+        yield from published_counts.compare(splits, self.header, str(self.folder))
+
+    def verify(self) -> list[Check]:
+        """Run every check.
+
+        Returns:
+            The outcomes; some can be warnings.
+
+        Raises:
+            DamagedError: a check failed; the first one is named.
+        """
+        outcomes = []
+        for check in self.checks():
+            if check.status == "failed":
+                raise DamagedError(check.place, f"{check.name}: {check.detail}", check.remedy)
+            outcomes.append(check)
+        return outcomes
+
+    def _place(self, split: str) -> str:
+        return str(self.folder / f"{split}.parquet")
+
+    def _content(self, split: Split) -> bytes:
+        """The bytes of a split's file: those that are parsed are those that were hashed."""
+        try:
+            content = self.path(split).read_bytes()
+        except OSError as error:
+            raise DamagedError(
+                self._place(split), f"can't be read: {error.strerror}", _REMEDY
+            ) from None
+        found = hashlib.sha256(content).hexdigest()
+        if found != self.header.sha256[split]:
+            raise DamagedError(
+                self._place(split),
+                f"SHA-256 is {found[:12]}..., {HEADER_FILE} says "
+                f"{self.header.sha256[split][:12]}...: the file was altered or cut off",
+                _REMEDY,
+            )
+        return content
+
+    def _parse(self, split: Split, content: bytes) -> Poses:
+        place = self._place(split)
+        try:
+            rows = pq.read_metadata(pa.BufferReader(content)).num_rows
+            if rows != self.header.splits[split]:
+                rule = f"{rows} rows, {HEADER_FILE} says {self.header.splits[split]}"
+                raise DamagedError(place, rule, _REMEDY)
+            if rows * ROW_BYTES > max(UNASKED_BYTES, MOST_PACKED * len(content)):
+                rule = f"it claims {rows} rows, which its {len(content)} bytes can't hold"
+                raise DamagedError(place, rule, _REMEDY)
+            table = pq.read_table(pa.BufferReader(content), read_dictionary=list(LABELS))
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise DamagedError(place, f"not readable as Parquet: {error}", _REMEDY) from None
+        return from_table(table, self.header, place)
+
+
+def _passed(place: str, name: str, detail: str) -> Check:
+    return Check(place=place, name=name, status="passed", detail=detail)
+
+
+def _anatomy(poses: Poses, about: Description, place: str) -> Iterator[Check]:
+    """Content checks; those on anatomy need joints that are numbers."""
+    for check in checks.run(checks.REQUIRED, poses, about, place):
+        yield check
+        if check.status == "failed":
+            return
+    yield from checks.run(checks.THOROUGH | clip_checks.CHECKS, poses, about, place)
+
+
+def write_store(folder: str | Path, about: Description, splits: Mapping[Split, Poses]) -> PoseStore:
+    """Write a store: it appears whole or not at all.
+
+    Args:
+        folder: the new store; must not exist.
+        about: everything in the header that does not follow from the poses.
+        splits: the poses of each split.
+
+    Raises:
+        InputError: the folder exists, or the poses fail a check.
+    """
+    target = Path(folder)
+    if target.exists():
+        raise InputError(str(target), "exists already", "name a new folder or delete this one")
+    for check in _before_writing(about, splits):
+        if check.status == "failed":
+            raise InputError(check.place, f"{check.name}: {check.detail}", check.remedy)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary.mkdir()
+    try:
+        header = _write_files(temporary, about, splits)
+        temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return PoseStore(target, header)
+
+
+def _before_writing(about: Description, splits: Mapping[Split, Poses]) -> Iterator[Check]:
+    for split, poses in splits.items():
+        if fault := _mismatch(about, poses):
+            raise InputError(f"split {split}", fault)
+        yield from _anatomy(poses, about, f"split {split}")
+    yield from checks.shared(splits, about.name)
+
+
+def _mismatch(about: Description, poses: Poses) -> str:
+    """How poses differ from their description, or nothing."""
+    joints = len(skeleton_by_name(about.skeleton))
+    if not len(poses):
+        return "no poses"
+    if poses.joints_mm.shape[1] != joints:
+        return f"{poses.joints_mm.shape[1]} joints, {about.skeleton} has {joints}"
+    if abs(poses.fps - about.fps) > 1e-6 * about.fps:
+        return f"{poses.fps:g} frames a second, the description says {about.fps:g}"
+    if about.frame == "camera" and poses.camera is None:
+        return "poses in a camera frame need the name of the camera"
+    return ""
+
+
+def _write_files(folder: Path, about: Description, splits: Mapping[Split, Poses]) -> StoreHeader:
+    sums = {}
+    for split, poses in splits.items():
+        sink = io.BytesIO()
+        pq.write_table(to_table(poses, about), sink, compression="zstd")
+        (folder / f"{split}.parquet").write_bytes(sink.getvalue())
+        sums[split] = hashlib.sha256(sink.getvalue()).hexdigest()
+    any_split = next(iter(splits.values()))
+    header = StoreHeader(
+        **about.model_dump(),
+        columns=columns(
+            about,
+            camera=any_split.camera is not None,
+            keypoints=any_split.keypoints_px is not None,
+        ),
+        splits={split: len(poses) for split, poses in splits.items()},
+        sha256=sums,
+    )
+    (folder / HEADER_FILE).write_text(header.model_dump_json(indent=1) + "\n", "utf-8")
+    return header

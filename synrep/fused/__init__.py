@@ -1,6 +1,0 @@
-"""Fused training: many configurations of one shape, trained as one program on stacked weights."""
-
-from synrep.fused.capacity import fastest_capacity
-from synrep.fused.training import FusedTraining, fusion_key
-
-__all__ = ["FusedTraining", "fastest_capacity", "fusion_key"]

@@ -1,0 +1,1 @@
+"""Use of a trained generator: lifting keypoints, scoring, export."""

@@ -1,0 +1,279 @@
+"""2D keypoints from files, and from detectors' joints to Human3.6M's.
+
+Every array of keypoints comes with the name of its joints: a file says it, or the user does.
+Axes: F frames, J joints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from synrep.errors import InputError
+from synrep.inference.keypoints.files import read_content
+from synrep.skeleton import HUMAN36M_17, KEYPOINT_SETS, SKELETONS, KeypointSet, Skeleton
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+MpiiMap = Literal["geometric", "martinez", "kudo"]
+Rule = dict[str, dict[str, float]]
+
+SHORT_NAMES = {
+    "coco": "coco-17",
+    "h36m": "human36m-17",
+    "human36m": "human36m-17",
+    "mpii": "mpii-16",
+    "openpose": "openpose-25",
+}
+"""Sets as users name them when there is only one of a kind."""
+COORDINATES = 3
+"""Most numbers of a joint: x, y and confidence."""
+SHOWN = 5
+"""Missing joints that an error message names one by one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keypoints:
+    """2D keypoints of one person over frames.
+
+    Attributes:
+        joints: the skeleton or keypoint set whose joints they are.
+        points_px: (F, J, 2) pixels, y down; NaN where a joint is missing.
+        source: where they come from, for messages.
+        frames: (F) numbers of the frames; omitted, they count from 0.
+    """
+
+    joints: Skeleton | KeypointSet
+    points_px: NDArray[np.float64]
+    source: str
+    frames: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.frames:
+            object.__setattr__(self, "frames", tuple(range(len(self.points_px))))
+
+
+def joints_by_name(name: str) -> Skeleton | KeypointSet:
+    """A skeleton or keypoint set.
+
+    Raises:
+        InputError: neither has that name.
+    """
+    known: dict[str, Skeleton | KeypointSet] = {**SKELETONS, **KEYPOINT_SETS}
+    name = SHORT_NAMES.get(name, name)
+    if name not in known:
+        raise InputError("skeleton", f"unknown name {name!r}", "known: " + ", ".join(known))
+    return known[name]
+
+
+def read_keypoints(source: Path, skeleton: str | None = None) -> Keypoints:
+    """Read 2D keypoints of one person.
+
+    JSON: a list of frames `[[x, y], ...]`, one such frame, `{"skeleton": ..., "keypoints": ...}`,
+    what OpenPose writes for one frame, or the list of COCO's results, one entry a person. A folder:
+    OpenPose's files of a video, by name. npz: the array `keypoints`, or the only one. CSV: see
+    `synrep.inference.keypoints.tables.read_table`. A third number beside x and y is a confidence; where it is
+    0, and where a coordinate is null or NaN, the joint is missing. Of several people in a frame,
+    the surest is taken: by the sum of confidences in OpenPose's files, by the score in COCO's.
+
+    Args:
+        source: file or folder.
+        skeleton: name of the joints, for a file that does not say it.
+
+    Raises:
+        InputError: the source can't be understood, or nothing says which joints it holds.
+    """
+    place = str(source)
+    given = None if skeleton is None else joints_by_name(skeleton).name
+    content = read_content(source, given)
+    if content.skeleton and given and content.skeleton != given:
+        raise InputError(
+            place,
+            f"it holds {content.skeleton} keypoints, not {given}",
+            f"use --skeleton {content.skeleton}",
+        )
+    name = content.skeleton or given
+    if name is None:
+        raise InputError(
+            place,
+            "nothing says which joints these are",
+            "use --skeleton with one of " + ", ".join([*SKELETONS, *KEYPOINT_SETS]),
+        )
+    joints = joints_by_name(name)
+    points = _points(content.points, len(joints.joints), name, place)
+    return Keypoints(
+        joints=joints,
+        points_px=points,
+        source=place,
+        frames=_numbers(content.numbers, len(points), place),
+    )
+
+
+def to_skeleton(
+    keypoints: Keypoints, target: Skeleton = HUMAN36M_17, mpii_map: MpiiMap = "geometric"
+) -> NDArray[np.float64]:
+    """Keypoints as the joints of a Human3.6M skeleton, (F, J, 2) pixels.
+
+    Args:
+        keypoints: of any known set.
+        target: with or without the nose.
+        mpii_map: how MPII joints become Human3.6M's (row 35).
+
+    Raises:
+        InputError: a joint that the target needs is missing in a frame, or has no counterpart.
+    """
+    rule = conversion(keypoints.joints.name, mpii_map)
+    faults = _missing(keypoints, target, rule)
+    if faults:
+        found = [f"frame {frame}: {joint}" for frame, joints in faults.items() for joint in joints]
+        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        raise InputError(
+            keypoints.source,
+            "missing joints: " + "; ".join(found[:SHOWN]) + more,
+            "fill them in, or leave these frames out with --skip-missing",
+        )
+    points = np.zeros((len(keypoints.points_px), len(target), 2))
+    for index, name in enumerate(target.joints):
+        if name not in rule:
+            raise InputError(
+                "data.sh_map",
+                f"the map {mpii_map!r} has no {name}",
+                f"not usable for {target.name}",
+            )
+        for joint, share in rule[name].items():
+            points[:, index] += share * keypoints.points_px[:, keypoints.joints.index(joint)]
+    return points
+
+
+def skip_missing(
+    keypoints: Keypoints, target: Skeleton = HUMAN36M_17, mpii_map: MpiiMap = "geometric"
+) -> tuple[Keypoints, dict[int, list[str]]]:
+    """The frames that have all joints the target needs, and what each other frame lacks.
+
+    Raises:
+        InputError: no frame has them all.
+    """
+    faults = _missing(keypoints, target, conversion(keypoints.joints.name, mpii_map))
+    kept = [row for row, frame in enumerate(keypoints.frames) if frame not in faults]
+    if not kept:
+        frame, joints = next(iter(faults.items()))
+        raise InputError(
+            keypoints.source,
+            f"no frame has all joints; frame {frame} lacks " + ", ".join(joints),
+            "lower the detector's threshold, or check --skeleton",
+        )
+    some = replace(
+        keypoints,
+        points_px=keypoints.points_px[kept],
+        frames=tuple(keypoints.frames[row] for row in kept),
+    )
+    return some, faults
+
+
+def _missing(keypoints: Keypoints, target: Skeleton, rule: Rule) -> dict[int, list[str]]:
+    """The joints that a target needs and a frame lacks, by the frame's number."""
+    used = list(dict.fromkeys(joint for name in target.joints for joint in rule.get(name, {})))
+    numbers = [keypoints.joints.index(joint) for joint in used]
+    rows, columns = np.nonzero(~np.isfinite(keypoints.points_px[:, numbers]).all(-1))
+    faults: dict[int, list[str]] = {}
+    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+        faults.setdefault(keypoints.frames[row], []).append(used[column])
+    return faults
+
+
+def conversion(source: str, mpii_map: MpiiMap = "geometric") -> Rule:
+    """How each Human3.6M joint is made from a set's joints: the share of each in a weighted sum."""
+    rule: Rule = {joint: {joint: 1.0} for joint in HUMAN36M_17.joints}
+    match source:
+        case "human36m-16":
+            rule["Nose"] = _middle("Thorax", "Head")
+        case "mpii-16":
+            rule |= {
+                "Hip": {"Pelvis": 1.0},
+                "Thorax": {"UpperNeck": 1.0},
+                "Nose": _middle("UpperNeck", "HeadTop"),
+                "Head": {"HeadTop": 1.0},
+            }
+            # MPII's chest lies on the shoulder line, where Human3.6M has no joint.
+            geometric = mpii_map == "geometric"
+            rule["Spine"] = _middle("Pelvis", "UpperNeck") if geometric else {"Chest": 1.0}
+            if mpii_map == "martinez":
+                del rule["Nose"]
+        case "coco-17":
+            rule |= {
+                "Hip": _middle("LHip", "RHip"),
+                "Spine": _middle("LShoulder", "RShoulder", "LHip", "RHip"),
+                "Thorax": _middle("LShoulder", "RShoulder"),
+                "Head": _beyond("Nose", _middle("LShoulder", "RShoulder")),
+            }
+        case "openpose-25":
+            rule |= {
+                "Hip": {"MidHip": 1.0},
+                "Spine": _middle("MidHip", "Neck"),
+                "Thorax": {"Neck": 1.0},
+                "Head": _beyond("Nose", {"Neck": 1.0}),
+            }
+    return rule
+
+
+def _middle(*joints: str) -> dict[str, float]:
+    return dict.fromkeys(joints, 1 / len(joints))
+
+
+def _beyond(joint: str, base: Mapping[str, float]) -> dict[str, float]:
+    """As far beyond a joint as that is from the base."""
+    return {joint: 2.0} | {name: -share for name, share in base.items()}
+
+
+def _points(frames: Any, joints: int, name: str, place: str) -> NDArray[np.float64]:
+    """Checked (F, J, 2) pixels; NaN where a joint is missing."""
+    try:
+        points = np.array(_with_nan(frames), dtype=np.float64)
+    except (ValueError, TypeError, OverflowError):
+        raise InputError(
+            place, "not numbers in the shape frames x joints x (x, y)", "give every joint in order"
+        ) from None
+    if points.ndim == 2:
+        points = points[None]
+    if points.ndim != 3 or points.shape[1] != joints or points.shape[2] not in {2, 3}:
+        raise InputError(
+            place,
+            f"its shape is {points.shape}",
+            f"{name} needs (frames, {joints}, 2), or 3 with confidences",
+        )
+    if len(points) == 0:
+        raise InputError(place, "it holds no frames")
+    if points.shape[2] == 3:
+        points[~(points[..., 2] > 0)] = np.nan
+    return points[..., :2]
+
+
+def _with_nan(value: Any) -> Any:
+    """Nested lists in which a missing joint or coordinate (null) is NaN."""
+    if not isinstance(value, list):
+        return np.nan if value is None else value
+    length = next((len(item) for item in value if isinstance(item, list)), 0)
+    if length > COORDINATES:
+        length = 0  # no joint: a row of nothing would become as long as its longest neighbour
+    return [[np.nan] * length if item is None and length else _with_nan(item) for item in value]
+
+
+def _numbers(numbers: Any, frames: int, place: str) -> tuple[int, ...]:
+    """Checked numbers of the frames; from 0 if the source has none."""
+    if numbers is None:
+        return tuple(range(frames))
+    try:
+        found = np.array(numbers)
+    except ValueError:
+        found = np.array(None)
+    if found.shape != (frames,) or found.dtype.kind not in "iu":
+        raise InputError(place, f"its 'frames' are not one whole number for each of {frames}")
+    if len(set(found.tolist())) < frames:
+        raise InputError(place, "a frame's number comes twice", "give one person, each frame once")
+    return tuple(found.tolist())

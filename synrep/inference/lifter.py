@@ -1,0 +1,216 @@
+"""A trained generator, read from a checkpoint or an export, ready to lift poses.
+
+Axes: N poses, J joints.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from synrep.config import TrainConfig
+from synrep.datasets.normalise import normalise_2d
+from synrep.datasets.untrusted.json_text import parse_json
+from synrep.datasets.views import model_skeleton
+from synrep.errors import DamagedError, InputError
+from synrep.evaluation.tables import Body
+from synrep.model.networks import Generator
+from synrep.training.checkpoint import read_checkpoint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from synrep.skeleton import Skeleton
+    from synrep.training.checkpoint import State
+
+FORMAT = "synrep-generator/1"
+"""Names the layout of an exported folder's config.json."""
+
+WEIGHTS_FILE = "generator.safetensors"
+CONFIG_FILE = "config.json"
+LARGEST_MM = 1e6
+"""No body is so large."""
+CHUNK = 8192
+"""Poses lifted at once: bounds memory, not the result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A generator with what is needed to use it on new 2D poses.
+
+    Attributes:
+        config: of its training.
+        weights: state of the network by name, the best of the training on validation subjects.
+        body: sizes of the training poses.
+        best: value and iteration of the report at which it was best; empty if none was made.
+    """
+
+    config: TrainConfig
+    weights: dict[str, np.ndarray]
+    body: Body
+    best: dict[str, float]
+
+    @classmethod
+    def read(cls, source: Path) -> Trained:
+        """Read a checkpoint file or an exported folder; both are verified by their checksums.
+
+        Raises:
+            InputError: there is no such file or folder, or it belongs to another version.
+            DamagedError: the content is altered, truncated or something else.
+        """
+        if not source.exists():
+            raise InputError(
+                str(source), "no such checkpoint or export", "give a .safetensors file or a folder"
+            )
+        if source.is_dir():
+            return _read_export(source)
+        return cls.of(read_checkpoint(source), str(source))
+
+    @classmethod
+    def of(cls, state: State, place: str) -> Trained:
+        """The generator of a training's state.
+
+        Args:
+            state: from a checkpoint.
+            place: where it is from, for messages.
+
+        Raises:
+            InputError: it belongs to another version.
+            DamagedError: it is no state of a training.
+        """
+        try:
+            best = _best(state.meta)
+            config = TrainConfig.model_validate_json(json.dumps(state.meta["config"]))
+            last = "average." if config.optim.ema else "generator."
+            return cls(
+                config=config,
+                weights=_below(state.arrays, "best.generator." if best else last),
+                body=_body(state.meta),
+                best=best,
+            )
+        except KeyError as error:
+            raise DamagedError(place, f"not a checkpoint of a training: no {error}") from None
+        except TypeError as error:
+            raise DamagedError(place, f"not a checkpoint of a training: {error}") from None
+        except ValidationError as error:
+            raise _outdated(place, error) from None
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """Joints of the poses that go in and come out."""
+        return model_skeleton(self.config.data)
+
+    def network(self) -> Generator:
+        """The network with its weights, in evaluation mode.
+
+        Raises:
+            InputError: the weights do not fit the configuration.
+        """
+        config, joints = self.config.generator, len(self.skeleton)
+        # Told before a network is built that the file only claims to hold.
+        least = config.width * (2 * joints + 2 * config.blocks * config.width)
+        if least > sum(value.size for value in self.weights.values()):
+            rule = f"weights and configuration differ: width {config.width}, blocks {config.blocks}"
+            raise InputError("generator", rule)
+        network = Generator(config, joints)
+        try:
+            network.load_state_dict({k: torch.tensor(v) for k, v in self.weights.items()})
+        except RuntimeError as error:
+            raise InputError("generator", f"weights and configuration differ: {error}") from None
+        return network.eval()
+
+    @torch.no_grad()
+    def lift(self, keypoints_px: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Root-relative poses (N, J, 3) in radii, camera frame, of 2D poses (N, J, 2) in pixels."""
+        scale_ref = self.config.data.scale_ref
+        keypoints = torch.from_numpy(normalise_2d(keypoints_px, scale_ref)[0]).float()
+        network = self.network()
+        starts = range(0, len(keypoints), CHUNK)
+        poses = [network.lift(keypoints[start : start + CHUNK]) for start in starts]
+        return np.asarray(torch.cat(poses).numpy(), dtype=np.float32)
+
+    def describe(self) -> dict[str, Any]:
+        """The content of config.json, without the checksum of the weights."""
+        return {
+            "format": FORMAT,
+            "skeleton": self.skeleton.name,
+            "joints": list(self.skeleton.joints),
+            "bone_length_sum_mm": self.body.bone_length_sum_mm,
+            "scale_mm": self.body.scale_mm,
+            "best": self.best,
+            "train": self.config.model_dump(mode="json"),
+        }
+
+
+def _read_export(folder: Path) -> Trained:
+    place = folder / CONFIG_FILE
+    try:
+        if not place.is_file() or not (folder / WEIGHTS_FILE).is_file():  # a device never ends
+            raise FileNotFoundError
+        header = parse_json(place.read_text(encoding="utf-8"))
+        content = (folder / WEIGHTS_FILE).read_bytes()
+    except OSError:
+        rule = f"no exported generator: it needs {CONFIG_FILE} and {WEIGHTS_FILE}"
+        remedy = "give a folder of `synrep train` or `synrep export`"
+        raise InputError(str(folder), rule, remedy) from None
+    except ValueError as error:
+        raise DamagedError(str(place), f"not JSON: {error}") from None
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise DamagedError(str(place), f"its format is not {FORMAT}")
+    if hashlib.sha256(content).hexdigest() != header.get("sha256"):
+        raise DamagedError(str(folder / WEIGHTS_FILE), "the weights do not match their checksum")
+    try:
+        return Trained(
+            config=TrainConfig.model_validate_json(json.dumps(header["train"])),
+            weights=load(content),
+            body=_body(header),
+            best=_best(header),
+        )
+    except (KeyError, TypeError, SafetensorError) as error:
+        raise DamagedError(str(folder), f"not an exported generator: {error}") from None
+    except ValidationError as error:
+        raise _outdated(str(place), error) from None
+
+
+def _outdated(place: str, error: ValidationError) -> InputError:
+    fields = ", ".join(".".join(map(str, problem["loc"])) for problem in error.errors())
+    if "baseline" in fields:
+        rule = "is the training of a baseline, which synrep evaluate alone can use"
+        return InputError(place, rule, "give a training of the model itself")
+    return InputError(place, f"made by another version: {fields}", "use the version that made it")
+
+
+def _below(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    found = {
+        name.removeprefix(prefix): value
+        for name, value in arrays.items()
+        if name.startswith(prefix)
+    }
+    if not found:
+        raise KeyError(prefix)
+    return found
+
+
+def _body(meta: dict[str, Any]) -> Body:
+    sizes = {name: meta[name] for name in ("bone_length_sum_mm", "scale_mm")}
+    for name, value in sizes.items():
+        if not isinstance(value, int | float) or not 0 < value < LARGEST_MM:
+            raise TypeError(f"its {name} is {value!r:.50}")
+    return Body(**sizes)
+
+
+def _best(meta: dict[str, Any]) -> dict[str, float]:
+    best = meta["best"] or {}
+    if not isinstance(best, dict) or not all(isinstance(v, int | float) for v in best.values()):
+        raise TypeError(f"its best result is {best!r:.50}")
+    return best

@@ -1,0 +1,1 @@
+"""The paper's model: networks, kinematic chain space and losses."""

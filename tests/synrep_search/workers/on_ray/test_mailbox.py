@@ -1,0 +1,63 @@
+"""The desk where orders are left, without Ray."""
+
+from __future__ import annotations
+
+import asyncio
+
+from synrep_search.workers.on_ray.mailbox import HUNG, Desk
+
+
+def test_a_note_waits_for_its_taker() -> None:
+    """What was put first is taken later."""
+
+    async def talk() -> str:
+        desk = Desk()
+        await desk.put("a", 1, "orders")
+        return await asyncio.wait_for(desk.take("a", 1), 5)
+
+    assert asyncio.run(talk()) == "orders"
+
+
+def test_a_taker_waits_for_its_note() -> None:
+    """Who comes first waits, and only for the note of its own slot and turn."""
+
+    async def talk() -> tuple[bool, str]:
+        desk = Desk()
+        taker = asyncio.create_task(desk.take("a", 2))
+        await desk.put("b", 2, "for b")
+        await desk.put("a", 1, "earlier")
+        await asyncio.sleep(0.01)
+        waited = not taker.done()
+        await desk.put("a", 2, "orders")
+        return waited, await asyncio.wait_for(taker, 5)
+
+    assert asyncio.run(talk()) == (True, "orders")
+
+
+def test_notes_are_handed_over_once() -> None:
+    """A note that was taken is gone, so a desk does not grow with a search."""
+
+    async def talk() -> int:
+        desk = Desk()
+        for turn in range(50):
+            await desk.put("a", turn, str(turn))
+            assert await desk.take("a", turn) == str(turn)
+        return len(desk._notes)
+
+    assert asyncio.run(talk()) == 0
+
+
+def test_the_desk_says_when_to_pause_and_who_stands_still() -> None:
+    """Who waits for the end learns of it; a slot that stands still is remembered."""
+
+    async def talk() -> list[object]:
+        desk = Desk()
+        waiting = asyncio.create_task(desk.closing())
+        await asyncio.sleep(0.01)
+        before = waiting.done()
+        await desk.close()
+        await asyncio.wait_for(waiting, 5)
+        await desk.tell("a", HUNG)
+        return [before, await desk.why("a"), await desk.why("b")]
+
+    assert asyncio.run(talk()) == [False, HUNG, ""]
