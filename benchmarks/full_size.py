@@ -29,8 +29,8 @@ from synrep.datasets.store.header import Description, Intrinsics
 from synrep.datasets.store.poses import Poses
 from synrep.datasets.store.store import write_store
 from synrep.datasets.synthetic.generate import generate
-from synrep.datasets.views import Views, open_views
-from synrep.random_streams import Streams
+from synrep.datasets.views import Views, load_views
+from synrep.random_streams import RandomStreams
 from synrep.skeleton import HUMAN36M_17
 from synrep.training.loop import Training
 
@@ -90,7 +90,7 @@ def trial(folder: Path) -> None:
     """One of several processes: tell the share of memory before and after the views are read."""
     config = config_of(folder)
     before = own_memory_mb()
-    views = open_views(config.data, "train")
+    views = load_views(config.data, "train")
     touch(views)
     print("ready", flush=True)
     sys.stdin.readline()
@@ -123,7 +123,7 @@ def shares(folder: Path, processes: int) -> float:
 
 def draw(views: Views, seconds: float = 2.0) -> float:
     """Poses a second that are drawn as a training draws its batches: input, real pose, real 2D."""
-    streams = Streams(0, views.poses.device)
+    streams = RandomStreams(0, views.poses.device)
     end, steps = time.perf_counter() + seconds, 0
     while time.perf_counter() < end:
         chosen = streams.batch("input", steps, BATCH, len(views))
@@ -149,12 +149,12 @@ def measure(folder: Path, count: int, processes: int) -> dict[str, float]:
     write(folder, count)
     config = config_of(folder)
     start = time.perf_counter()
-    open_views(config.data, "train")
+    load_views(config.data, "train")
     made = time.perf_counter() - start
     opened = []
     for _ in range(5):
         start = time.perf_counter()
-        views = open_views(config.data, "train")
+        views = load_views(config.data, "train")
         opened.append(time.perf_counter() - start)
     one, several = shares(folder, 1), shares(folder, processes)
     drawn, used = draw(views), train(config)

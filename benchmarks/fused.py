@@ -36,7 +36,7 @@ def measure(
     numbers = itertools.count()
     tasks: dict[str, Any] = {"alone": lambda: alone.gan.iterate(next(numbers))}
     for capacity in capacities:
-        fused = FusedGan(alone.config, alone.material)
+        fused = FusedGan(alone.config, alone.training_data)
         for number in range(capacity):
             fused.add(configuration(width, branch, batch, number), None)
         tasks[str(capacity)] = fused.iterate

@@ -246,7 +246,7 @@ class EvaluationConfig(Section):
     alignment: Literal["similarity", "rigid"] = "similarity"
     """Procrustes alignment of P-MPJPE, with or without scale (row 34)."""
     views: Count = 4096
-    """Validation views scored at each report: a fixed, evenly spaced subset."""
+    """Validation views scored at each report: a fixed, evenly_spaced spaced subset."""
 
 
 class GuardConfig(Section):
@@ -297,3 +297,11 @@ def set_dotted(content: dict[str, Any], key: str, value: Any) -> None:
         if not isinstance(content, dict):
             raise InputError(key, f"{parent} is set to {content!r} and holds no fields")
     content[last] = value
+
+
+SCALES = {
+    "gt_xy": "scaled by each frame's true xy-radius (GT-scaled)",
+    "nmpjpe": "each prediction scaled by its best factor",
+    "bone_length": "scaled to the training poses' bone lengths",
+    "constant": "scaled by one constant",
+}

@@ -20,7 +20,7 @@ def seed_of(seed: int, stream: str, step: int) -> int:
     return int.from_bytes(digest, "little") >> 1
 
 
-class Streams:
+class RandomStreams:
     """All randomness of one training.
 
     Args:

@@ -171,3 +171,8 @@ class Storage:
         if self.exists(path):
             with suppress(FileNotFoundError):  # gone since
                 self._filesystem.delete_file(f"{self._root}/{path}")
+
+
+def cache_dir() -> Path:
+    """The cache folder: $SYNREP_CACHE, or ~/.cache/synrep. Everything in it can be deleted."""
+    return Path(os.environ.get("SYNREP_CACHE") or Path.home() / ".cache" / "synrep")

@@ -58,7 +58,7 @@ def train(
     Returns:
         The last error on validation subjects.
     """
-    from synrep.config_file import configure  # noqa: PLC0415 - contestants time their own start
+    from synrep.cli.options import configure  # noqa: PLC0415 - contestants time their own start
     from synrep.training.loop import Training  # noqa: PLC0415
 
     settings = {**fixed(), **values, "seed": seed}

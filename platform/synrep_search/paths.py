@@ -34,6 +34,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 """What a search can be called."""
 LEDGER_URL = re.compile(r"(sqlite|postgresql)(\+[a-z0-9]+)?://[^\r\n]*")
 """Where its ledger can be."""
+SQLITE = "sqlite:///"
 LEDGER_FILE, NOTE_FILE = "ledger.sqlite", "search.json"
 
 
@@ -196,3 +197,13 @@ def names(home: Path) -> list[str]:
         for path in home.iterdir()
         if (path / LEDGER_FILE).exists() or (path / NOTE_FILE).exists()
     )
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file of a SQLite store; None for a server or another database."""
+    return Path(uri.removeprefix(SQLITE)).absolute() if uri.startswith(SQLITE) else None
+
+
+def artifact_folder(file: Path) -> Path:
+    """Where the artifacts of a SQLite store are: beside it, wherever a process was started."""
+    return file.parent / "mlartifacts"

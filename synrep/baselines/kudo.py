@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from synrep.baselines.training import Adversaries, BaselineTraining, Block, Dense
 from synrep.model.losses import angle_loss
-from synrep.model.networks import place
+from synrep.model.networks import lift_depths
 
 if TYPE_CHECKING:
     from synrep.baselines.config import KudoConfig
@@ -63,7 +63,7 @@ class KudoGenerator(KudoNetwork):
     def lift(self, keypoints: Tensor, ray: Tensor | None = None) -> Tensor:  # noqa: ARG002 - it has no use for the direction
         """3D poses (B, J, 3) in radii from 2D poses (B, J, 2) in radii: x and y are copied."""
         depths = self(keypoints)
-        return place(depths - depths[:, :1], keypoints, ray=None, distance=None)
+        return lift_depths(depths - depths[:, :1], keypoints, ray=None, distance=None)
 
 
 class Kudo(Adversaries):

@@ -17,7 +17,7 @@ from synrep.baselines.repnet import RepNetGenerator
 from synrep.errors import InputError
 from synrep.evaluation.tables import predict
 from synrep.model.networks import Generator
-from synrep.training.checkpoint import State
+from synrep.training.checkpoint import TrainingState
 
 if TYPE_CHECKING:
     from synrep.datasets.views import Views
@@ -30,7 +30,7 @@ CONFIGS: dict[str, type[AnyBaseline]] = {
 }
 
 
-def predict_poses(source: Training | State, views: Views) -> Tensor:
+def predict_poses(source: Training | TrainingState, views: Views) -> Tensor:
     """Poses (V, J, 3) in radii, in the camera's frame, by the generator of the best report.
 
     Args:
@@ -41,7 +41,7 @@ def predict_poses(source: Training | State, views: Views) -> Tensor:
     Raises:
         InputError: the state is not of a baseline, or of another skeleton.
     """
-    saved = source if isinstance(source, State) else source.state()
+    saved = source if isinstance(source, TrainingState) else source.state()
     generator = _generator(saved.meta["config"], len(views.skeleton))
     part = "best.generator." if saved.meta["best"] else "generator."
     weights = {

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from synrep.random_streams import Streams, seed_of
+from synrep.random_streams import RandomStreams, seed_of
 from synrep.training.loop import Training
 
 if TYPE_CHECKING:
@@ -87,8 +87,8 @@ class Adversaries:
         self.sums: dict[str, Tensor] = {}
         self.batch_size = config.batch_size
         device, dtype = inputs.poses.device, inputs.poses.dtype
-        self.streams = Streams(config.seed, device)
-        self.masks = Streams(config.seed, device)
+        self.streams = RandomStreams(config.seed, device)
+        self.masks = RandomStreams(config.seed, device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_of(config.seed, "weights", 0))
             self.networks = self.build()
@@ -170,5 +170,5 @@ class BaselineTraining(Training):
         super().__init__(same, device=device, threads=threads, dtype=dtype)
 
     def _networks(self) -> Gan:
-        config, material = cast("AnyBaseline", self.config), self.material
-        return cast("Gan", self.adversaries(config, material.inputs, material.reals))
+        config, training_data = cast("AnyBaseline", self.config), self.training_data
+        return cast("Gan", self.adversaries(config, training_data.inputs, training_data.reals))

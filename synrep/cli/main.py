@@ -15,7 +15,7 @@ from click.core import ParameterSource
 from synrep import __version__
 from synrep.cli.commands import Commands
 from synrep.cli.data import data
-from synrep.config_file import configure, read_object
+from synrep.cli.options import configure, read_object
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -95,13 +95,13 @@ def train(
         training = folder.resume(device=device, threads=threads, iterations=longer)
     else:
         training = folder.create(configure(config, options), device=device, threads=threads)
-    scored = training.material.scored
+    scored = training.training_data.scored
     click.echo(qualify(training.config, training.validation, scored))
     folder.train(training, lambda at, metrics: click.echo(report_line(at, metrics, scored)))
     best = training.best
     click.echo(
         f"best: P1 {best.value:.1f} mm on validation subjects at iteration {best.iteration}"
-        if training.material.held_out
+        if training.training_data.held_out
         else "no validation subjects, so nothing was chosen: the last generator is the result"
     )
     click.echo(f"test it: synrep evaluate {out}")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from synrep.config import SCALES
 from synrep.errors import printable
-from synrep.show import SCALES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synrep.datasets.mpi_inf_3dhp.matlab import load_mat
 from synrep.datasets.untrusted.json_text import parse_json
+from synrep.datasets.untrusted.matlab import load_mat
 from synrep.errors import DamagedError, InputError
 from synrep.skeleton import MPII_16
 

@@ -23,8 +23,8 @@ from synrep.datasets import open_poses
 from synrep.datasets.cameras import Camera, place_in_rig, virtual_rig
 from synrep.datasets.normalise import normalise_2d, normalise_3d
 from synrep.errors import InputError
-from synrep.paths import cache_dir
 from synrep.skeleton import HUMAN36M_16, HUMAN36M_17, Skeleton
+from synrep.storage import cache_dir
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,8 +87,8 @@ class Views:
             **{name: getattr(self, name)[index] for name in COLUMNS},
         )
 
-    def evenly(self, count: int) -> Views:
-        """At most `count` views, evenly spaced: the same ones every time."""
+    def evenly_spaced(self, count: int) -> Views:
+        """At most `count` views, evenly_spaced spaced: the same ones every time."""
         if count >= len(self):
             return self
         return self.select(torch.linspace(0, len(self) - 1, count).round().long())
@@ -109,7 +109,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def open_views(config: DataConfig, split: str) -> Views:
+def load_views(config: DataConfig, split: str) -> Views:
     """Views of a split ('train', 'validation' or 'test'), made on first use.
 
     Raises:

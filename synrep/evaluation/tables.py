@@ -26,7 +26,7 @@ CHUNK = 8192
 
 
 @dataclass(frozen=True, kw_only=True)
-class Body:
+class BodyScale:
     """Sizes of the training poses, for scales that use no truth of the test frame (row 3).
 
     Attributes:
@@ -38,9 +38,9 @@ class Body:
     scale_mm: float
 
     @classmethod
-    def of(cls, views: Views) -> Body:
+    def of(cls, views: Views) -> BodyScale:
         """Measured on an evenly spaced subset of the training views."""
-        some = views.evenly(20_000)
+        some = views.evenly_spaced(20_000)
         lengths = bone_lengths(some.poses.double(), some.skeleton).sum(-1) * some.scale_mm
         return cls(
             bone_length_sum_mm=float(lengths.mean()), scale_mm=float(some.scale_mm.double().mean())
@@ -64,7 +64,7 @@ def predict(generator: Generator, views: Views) -> Tensor:
     return torch.cat(parts)
 
 
-def to_mm(predicted: Tensor, views: Views, scale: str, body: Body) -> Tensor:
+def to_mm(predicted: Tensor, views: Views, scale: str, body: BodyScale) -> Tensor:
     """Millimetres (V, J, 3) from radii by a scale mode of `EvaluationConfig.scale`."""
     if scale == "constant":
         return predicted * body.scale_mm
@@ -77,7 +77,7 @@ def to_mm(predicted: Tensor, views: Views, scale: str, body: Body) -> Tensor:
 
 
 def errors(
-    predicted: Tensor, views: Views, config: EvaluationConfig, body: Body
+    predicted: Tensor, views: Views, config: EvaluationConfig, body: BodyScale
 ) -> dict[str, Tensor]:
     """All errors, (V,) each, of predictions (V, J, 3) in radii."""
     true = views.poses * views.scale_mm[:, None, None]
@@ -108,7 +108,9 @@ def table(values: dict[str, Tensor], views: Views) -> dict[str, dict[str, float]
     return rows
 
 
-def score(predicted: Tensor, views: Views, config: EvaluationConfig, body: Body) -> dict[str, Any]:
+def score(
+    predicted: Tensor, views: Views, config: EvaluationConfig, body: BodyScale
+) -> dict[str, Any]:
     """The table of predictions (V, J, 3) in radii, with everything that qualifies its numbers.
 
     It adds `rigid_mpjpe_mm`, P2 by an alignment without scale, whatever the configuration's (row

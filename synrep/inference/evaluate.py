@@ -11,10 +11,10 @@ import torch
 from synrep.baselines.predict import CONFIGS, predict_poses
 from synrep.baselines.references import mean_depth, perfect_depth, supervised
 from synrep.config import TrainConfig
-from synrep.datasets.views import open_views
+from synrep.datasets.views import load_views
 from synrep.errors import DamagedError, InputError
-from synrep.evaluation.tables import Body, predict, score
-from synrep.inference.lifter import Trained
+from synrep.evaluation.tables import BodyScale, predict, score
+from synrep.inference.lifter import Lifter
 from synrep.training.checkpoint import read_checkpoint
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from synrep.baselines.config import AnyBaseline
     from synrep.config import DataConfig
     from synrep.datasets.views import Views
-    from synrep.training.checkpoint import State
+    from synrep.training.checkpoint import TrainingState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +38,13 @@ class _Scorable:
         config: of the training.
         predict: poses (V, J, 3) in radii of views.
         body: sizes of the training poses.
-        best: see `Trained.best`.
+        best: see `Lifter.best`.
     """
 
     name: str
     config: TrainConfig | AnyBaseline
     predict: Callable[[Views], Tensor]
-    body: Body
+    body: BodyScale
     best: dict[str, float]
 
 
@@ -70,7 +70,7 @@ def evaluate_model(
     trained = _open(model)
     config = trained.config
     data = config.data if poses is None else config.data.model_copy(update={"poses": poses})
-    views = open_views(data, split)
+    views = load_views(data, split)
     with torch.no_grad():
         predictions = {"model": trained.predict(views)}
     if references:
@@ -98,7 +98,7 @@ def _references(
             "is of a baseline, which is a reference itself",
             "leave out --references; `synrep reproduce benchmark` compares baselines with them",
         )
-    train = open_views(data, "train")
+    train = load_views(data, "train")
     return {
         "mean depth": mean_depth(train, views),
         "perfect depth": perfect_depth(views),
@@ -111,7 +111,7 @@ def _open(source: Path) -> _Scorable:
     state = read_checkpoint(source) if source.is_file() else None
     if state is not None and "baseline" in (state.meta.get("config") or {}):
         return _baseline(state, str(source))
-    trained = Trained.read(source) if state is None else Trained.of(state, str(source))
+    trained = Lifter.load(source) if state is None else Lifter.of(state, str(source))
     network = trained.network()
     return _Scorable(
         name="synrep",
@@ -122,14 +122,14 @@ def _open(source: Path) -> _Scorable:
     )
 
 
-def _baseline(state: State, place: str) -> _Scorable:
+def _baseline(state: TrainingState, place: str) -> _Scorable:
     try:
         content, sizes = state.meta["config"], ("bone_length_sum_mm", "scale_mm")
         return _Scorable(
             name=content["baseline"],
             config=CONFIGS[content["baseline"]].model_validate_json(json.dumps(content)),
             predict=lambda views: predict_poses(state, views),
-            body=Body(**{name: state.meta[name] for name in sizes}),
+            body=BodyScale(**{name: state.meta[name] for name in sizes}),
             best=state.meta["best"] or {},
         )
     except (KeyError, ValueError) as error:

@@ -24,9 +24,9 @@ from safetensors.numpy import save
 from torch import Tensor, nn
 
 from synrep import __version__
+from synrep.config import SCALES
 from synrep.errors import InputError
-from synrep.inference.lifter import CONFIG_FILE, WEIGHTS_FILE, Trained
-from synrep.show import SCALES
+from synrep.inference.lifter import CONFIG_FILE, WEIGHTS_FILE, Lifter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,7 @@ class PixelsToPose(nn.Module):
         trained: the generator and the sizes of the training poses.
     """
 
-    def __init__(self, trained: Trained) -> None:
+    def __init__(self, trained: Lifter) -> None:
         super().__init__()
         self.generator = trained.network()
         self.skeleton = trained.skeleton
@@ -89,7 +89,7 @@ def export_generator(
     for name, value in (metrics or {}).items():
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
             raise InputError(f"metrics: {name}", f"{value!r} is not a finite number")
-    trained = Trained.read(checkpoint)
+    trained = Lifter.load(checkpoint)
     numbers = _numbers(trained, metrics or {})
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -109,7 +109,7 @@ def export_generator(
     return folder
 
 
-def onnx_model(trained: Trained) -> onnx.ModelProto:
+def onnx_model(trained: Lifter) -> onnx.ModelProto:
     """The ONNX model of `PixelsToPose`, for any batch size, with the joint names as metadata."""
     quiet = logging.getLogger("torch.onnx._internal.exporter._registration")
     level = quiet.level
@@ -137,7 +137,7 @@ def onnx_model(trained: Trained) -> onnx.ModelProto:
     return model
 
 
-def torchscript_model(trained: Trained) -> bytes:
+def torchscript_model(trained: Lifter) -> bytes:
     """A TorchScript file of `PixelsToPose`, for any batch size, with the joint names inside.
 
     PyTorch has deprecated TorchScript in favour of `torch.export`, but still writes and reads it,
@@ -156,11 +156,11 @@ def torchscript_model(trained: Trained) -> bytes:
     return buffer.getvalue()
 
 
-def _example(trained: Trained) -> Tensor:
+def _example(trained: Lifter) -> Tensor:
     return torch.arange(2.0 * 2 * len(trained.skeleton)).view(2, -1, 2)
 
 
-def _properties(trained: Trained) -> dict[str, str]:
+def _properties(trained: Lifter) -> dict[str, str]:
     """What a user of a model file alone must know."""
     return {
         "skeleton": trained.skeleton.name,
@@ -169,7 +169,7 @@ def _properties(trained: Trained) -> dict[str, str]:
     }
 
 
-def _numbers(trained: Trained, metrics: Mapping[str, float]) -> dict[str, Any]:
+def _numbers(trained: Lifter, metrics: Mapping[str, float]) -> dict[str, Any]:
     evaluation = trained.config.evaluation
     return {
         "scale": evaluation.scale,
@@ -199,7 +199,7 @@ LIFTS = {
 }
 
 
-def _readme(trained: Trained, numbers: dict[str, Any]) -> str:
+def _readme(trained: Lifter, numbers: dict[str, Any]) -> str:
     return f"""\
 # Pose generator
 
@@ -223,7 +223,7 @@ whose own terms may limit what they can be used for: see the `licence` of their 
 """
 
 
-def _use(trained: Trained) -> str:
+def _use(trained: Lifter) -> str:
     """How the README says poses are lifted, and what goes in and comes out."""
     joints = len(trained.skeleton)
     return f"""\
@@ -253,7 +253,7 @@ or with PyTorch alone, also in C++:
 - Joints: {", ".join(trained.skeleton.joints)}."""
 
 
-def _meaning(trained: Trained, numbers: dict[str, Any]) -> str:
+def _meaning(trained: Lifter, numbers: dict[str, Any]) -> str:
     """The README's numbers with all that qualifies them."""
     config, scale = trained.config, trained.config.evaluation.scale
     truth = ", which takes the truth: not known in use" if scale in {"gt_xy", "nmpjpe"} else ""

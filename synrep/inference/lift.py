@@ -16,7 +16,7 @@ import torch
 
 from synrep.errors import InputError
 from synrep.inference.keypoints.joints import Keypoints, read_keypoints, skip_missing, to_skeleton
-from synrep.inference.lifter import Trained
+from synrep.inference.lifter import Lifter
 from synrep.storage import Storage
 from synrep.viz.plots import Scene, draw
 
@@ -69,7 +69,7 @@ class How(TypedDict, total=False):
 
 
 def lift(
-    trained: Trained,
+    trained: Lifter,
     keypoints: Keypoints,
     *,
     scale: Scale = "bone_length",
@@ -136,14 +136,14 @@ def lift_file(
     if out.suffix not in FORMATS:
         raise InputError(str(out), "unknown kind of file", "use one of " + ", ".join(FORMATS))
     keypoints = read_keypoints(source, skeleton)
-    lifted = lift(Trained.read(checkpoint), keypoints, **how)
+    lifted = lift(Lifter.load(checkpoint), keypoints, **how)
     write = {".npz": _npz, ".json": _json, ".csv": _csv, ".png": _png}[out.suffix]
     Storage.at(out.parent).write(out.name, write(lifted))
     return lifted
 
 
 def _factor(
-    trained: Trained, radii: NDArray[np.float32], scale: Scale, height_mm: float | None
+    trained: Lifter, radii: NDArray[np.float32], scale: Scale, height_mm: float | None
 ) -> tuple[NDArray[np.float64], str]:
     """What each pose (F,) is multiplied by, and why."""
     body, skeleton = trained.body, trained.skeleton

@@ -21,7 +21,7 @@ from synrep.datasets.normalise import normalise_2d
 from synrep.datasets.untrusted.json_text import parse_json
 from synrep.datasets.views import model_skeleton
 from synrep.errors import DamagedError, InputError
-from synrep.evaluation.tables import Body
+from synrep.evaluation.tables import BodyScale
 from synrep.model.networks import Generator
 from synrep.training.checkpoint import read_checkpoint
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from synrep.skeleton import Skeleton
-    from synrep.training.checkpoint import State
+    from synrep.training.checkpoint import TrainingState
 
 FORMAT = "synrep-generator/1"
 """Names the layout of an exported folder's config.json."""
@@ -45,7 +45,7 @@ CHUNK = 8192
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
+class Lifter:
     """A generator with what is needed to use it on new 2D poses.
 
     Attributes:
@@ -57,11 +57,11 @@ class Trained:
 
     config: TrainConfig
     weights: dict[str, np.ndarray]
-    body: Body
+    body: BodyScale
     best: dict[str, float]
 
     @classmethod
-    def read(cls, source: Path) -> Trained:
+    def load(cls, source: Path) -> Lifter:
         """Read a checkpoint file or an exported folder; both are verified by their checksums.
 
         Raises:
@@ -77,7 +77,7 @@ class Trained:
         return cls.of(read_checkpoint(source), str(source))
 
     @classmethod
-    def of(cls, state: State, place: str) -> Trained:
+    def of(cls, state: TrainingState, place: str) -> Lifter:
         """The generator of a training's state.
 
         Args:
@@ -152,7 +152,7 @@ class Trained:
         }
 
 
-def _read_export(folder: Path) -> Trained:
+def _read_export(folder: Path) -> Lifter:
     place = folder / CONFIG_FILE
     try:
         if not place.is_file() or not (folder / WEIGHTS_FILE).is_file():  # a device never ends
@@ -170,7 +170,7 @@ def _read_export(folder: Path) -> Trained:
     if hashlib.sha256(content).hexdigest() != header.get("sha256"):
         raise DamagedError(str(folder / WEIGHTS_FILE), "the weights do not match their checksum")
     try:
-        return Trained(
+        return Lifter(
             config=TrainConfig.model_validate_json(json.dumps(header["train"])),
             weights=load(content),
             body=_body(header),
@@ -201,12 +201,12 @@ def _below(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
     return found
 
 
-def _body(meta: dict[str, Any]) -> Body:
+def _body(meta: dict[str, Any]) -> BodyScale:
     sizes = {name: meta[name] for name in ("bone_length_sum_mm", "scale_mm")}
     for name, value in sizes.items():
         if not isinstance(value, int | float) or not 0 < value < LARGEST_MM:
             raise TypeError(f"its {name} is {value!r:.50}")
-    return Body(**sizes)
+    return BodyScale(**sizes)
 
 
 def _best(meta: dict[str, Any]) -> dict[str, float]:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from synrep.config import SCALES
 from synrep.datasets import open_poses
-from synrep.datasets.views import open_views
+from synrep.datasets.views import load_views
 from synrep.errors import InputError
 from synrep.evaluation.tables import predict, to_mm
 from synrep.inference.keypoints.files import read_arrays
-from synrep.inference.lifter import Trained
-from synrep.show import SCALES
+from synrep.inference.lifter import Lifter
 from synrep.skeleton import skeleton_by_name
 from synrep.storage import Storage
 from synrep.viz.plots import Scene, draw
@@ -135,13 +135,13 @@ def model_scene(model: Path, choice: Choice) -> Scene:
     Raises:
         InputError: the model or the poses can't be used, or nothing fits the choice.
     """
-    trained = Trained.read(model)
+    trained = Lifter.load(model)
     data = trained.config.data
     if choice.poses is not None:
         data = data.model_copy(update={"poses": choice.poses})
     poses, keep, stride = _kept(data, choice.split)
     rows, camera = _rows(poses, keep, choice, data)
-    views = open_views(data, choice.split).select(torch.from_numpy(rows + camera * len(keep)))
+    views = load_views(data, choice.split).select(torch.from_numpy(rows + camera * len(keep)))
     scale = trained.config.evaluation.scale
     predicted = to_mm(predict(trained.network(), views), views, scale, trained.body)
     true = views.poses * views.scale_mm[:, None, None]

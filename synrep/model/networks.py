@@ -120,10 +120,10 @@ class Generator(nn.Module):
         unknown.
         """
         distance = self.config.distance if self.config.lift == "perspective" else None
-        return place(self(keypoints), keypoints, ray, distance)
+        return lift_depths(self(keypoints), keypoints, ray, distance)
 
 
-def place(
+def lift_depths(
     depths: Tensor, keypoints: Tensor, ray: Tensor | None, distance: float | Tensor | None
 ) -> Tensor:
     """3D poses (..., J, 3) of depths (..., J) and 2D poses (..., J, 2) (row 39).
@@ -240,7 +240,7 @@ class Critic(nn.Module):
         return x * x.detach().sign().mul_(half).add_(middle)
 
 
-def idle(network: nn.Module) -> set[Tensor]:
+def cancelled_biases(network: nn.Module) -> set[Tensor]:
     """Weights that change nothing: the biases that batch normalisation takes out again.
 
     Their gradient is 0 but for rounding, which Adam would blow up to steps of full size.

@@ -32,7 +32,7 @@ _NAME = r"^[0-9]{8,}-[0-9a-f]{16}\.safetensors$"
 
 
 @dataclass(kw_only=True)
-class State:
+class TrainingState:
     """Everything a training needs to go on as if it had never stopped.
 
     Attributes:
@@ -59,7 +59,7 @@ class CheckpointRef(Section):
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
-def save_checkpoint(storage: Storage, state: State, iteration: int) -> CheckpointRef:
+def save_checkpoint(storage: Storage, state: TrainingState, iteration: int) -> CheckpointRef:
     """Write a state, atomically."""
     # The writer stores memory as it lies, so a transposed array would come back scrambled.
     arrays = {name: np.asarray(array, order="C") for name, array in state.arrays.items()}
@@ -70,7 +70,7 @@ def save_checkpoint(storage: Storage, state: State, iteration: int) -> Checkpoin
     return CheckpointRef(file=name, iteration=iteration, sha256=digest)
 
 
-def load_checkpoint(storage: Storage, ref: CheckpointRef) -> State:
+def load_checkpoint(storage: Storage, ref: CheckpointRef) -> TrainingState:
     """Read a state and check it against its checksum.
 
     Raises:
@@ -86,7 +86,7 @@ def load_checkpoint(storage: Storage, ref: CheckpointRef) -> State:
     return _parse(content, place)
 
 
-def read_checkpoint(path: Path) -> State:
+def read_checkpoint(path: Path) -> TrainingState:
     """Read a checkpoint file that a user names; the checksum in its name is verified.
 
     Raises:
@@ -104,7 +104,7 @@ def read_checkpoint(path: Path) -> State:
     return _parse(content, str(path))
 
 
-def identify_checkpoint(storage: Storage, name: str) -> tuple[CheckpointRef, State]:
+def identify_checkpoint(storage: Storage, name: str) -> tuple[CheckpointRef, TrainingState]:
     """A checkpoint of which only the name is known; the checksum in it is verified.
 
     Raises:
@@ -136,7 +136,7 @@ def prune_checkpoints(storage: Storage, keep: int = 2) -> None:
         storage.delete(name)
 
 
-def _parse(content: bytes, place: str) -> State:
+def _parse(content: bytes, place: str) -> TrainingState:
     try:
         arrays = load(content)
         header = int.from_bytes(content[:8], "little")
@@ -146,4 +146,4 @@ def _parse(content: bytes, place: str) -> State:
         raise DamagedError(place, f"not a checkpoint: {error}") from None
     if not isinstance(meta, dict):
         raise DamagedError(place, "not a checkpoint: its state is not a mapping")
-    return State(arrays=arrays, meta=meta)
+    return TrainingState(arrays=arrays, meta=meta)

@@ -7,32 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from synrep.datasets import open_poses
-from synrep.datasets.views import open_views
+from synrep.datasets.views import load_views
 from synrep.errors import InputError
-from synrep.evaluation.tables import Body, errors, predict
+from synrep.evaluation.tables import BodyScale, errors, predict
 from synrep.training import divergence as guard
 from synrep.training import state
-from synrep.training.protocol import never
+from synrep.training.protocol import Best, never_pause
 from synrep.training.step import Gan
 
 if TYPE_CHECKING:
     from synrep.config import TrainConfig
     from synrep.datasets.views import Views
     from synrep.model.networks import Generator
-    from synrep.training.checkpoint import State
-    from synrep.training.protocol import Asked
+    from synrep.training.checkpoint import TrainingState
+    from synrep.training.protocol import PauseCheck, Progress
 
 GOAL = "mpjpe_mm"
 """The error by which the best generator of a training is chosen, on validation subjects."""
 
 
-OnReport = Callable[[dict[str, float], "Callable[[], State]"], None]
+OnReport = Callable[[dict[str, float], "Callable[[], TrainingState]"], None]
 
 
 def run(training: Training, on_report: OnReport) -> None:
@@ -51,26 +50,8 @@ def run(training: Training, on_report: OnReport) -> None:
         on_report(metrics, training.state)
 
 
-@dataclass(kw_only=True)
-class Best:
-    """The best report so far, with the generator's weights at that point."""
-
-    value: float = float("inf")
-    iteration: int = 0
-    weights: dict[str, Tensor] | None = None
-
-
-class Progress(Protocol):
-    """What is reported on: a training, or one slice of a fused training."""
-
-    config: TrainConfig
-    iteration: int
-    since: int
-    best: Best
-
-
 @dataclass(frozen=True, kw_only=True)
-class Material:
+class TrainingData:
     """The views that a training learns from and is scored on; trainings may share them.
 
     Attributes:
@@ -88,7 +69,7 @@ class Material:
     inputs: Views
     reals: Views
     validation: Views
-    body: Body
+    body: BodyScale
     spread: float
     held_out: bool
 
@@ -98,7 +79,7 @@ class Material:
         return "validation" if self.held_out else "training"
 
     @classmethod
-    def open(cls, config: TrainConfig, device: torch.device, dtype: torch.dtype) -> Material:
+    def load(cls, config: TrainConfig, device: torch.device, dtype: torch.dtype) -> TrainingData:
         """The views that a configuration names, memory-mapped where they can be.
 
         Raises:
@@ -108,17 +89,17 @@ class Material:
         if config.data.sh_map != "geometric" and "keypoints_px" in store.header.columns:
             rule = "has no effect here: the 2D joints of this store were mapped when it was made"
             raise InputError("data.sh_map", rule, "leave it out")
-        train = open_views(config.data, "train")
+        train = load_views(config.data, "train")
         held_out = "validation" in store.splits
-        validation = open_views(config.data, "validation") if held_out else train
-        validation = validation.evenly(config.evaluation.views).to(device, dtype)
+        validation = load_views(config.data, "validation") if held_out else train
+        validation = validation.evenly_spaced(config.evaluation.views).to(device, dtype)
         inputs, reals = _halves(train) if config.data.unpaired_split else (train, train)
         inputs = inputs.to(device, dtype)
         return cls(
             inputs=inputs,
             reals=reals.to(device, dtype) if config.data.unpaired_split else inputs,
             validation=validation,
-            body=Body.of(train),
+            body=BodyScale.of(train),
             spread=float(validation.poses[..., 2].std()),
             held_out=held_out,
         )
@@ -203,33 +184,33 @@ class Training:
         self.iteration = 0
         self.since = 0
         self.best = Best()
-        self.material = Material.open(config, torch.device(device), dtype)
+        self.training_data = TrainingData.load(config, torch.device(device), dtype)
         self.gan = self._networks()
 
     def _networks(self) -> Gan:
         """What is iterated; another training of this form has its own."""
-        return Gan(self.config, self.material.inputs, self.material.reals)
+        return Gan(self.config, self.training_data.inputs, self.training_data.reals)
 
     @property
-    def body(self) -> Body:
+    def body(self) -> BodyScale:
         """Sizes of the training poses."""
-        return self.material.body
+        return self.training_data.body
 
     @property
     def validation(self) -> Views:
         """The views that score the generator."""
-        return self.material.validation
+        return self.training_data.validation
 
     @property
     def finished(self) -> bool:
         """Whether all iterations are done."""
         return self.iteration >= self.config.iterations
 
-    def advance(self, paused: Asked = never) -> dict[str, float] | None:
+    def advance(self, should_pause: PauseCheck = never_pause) -> dict[str, float] | None:
         """Train to the next report and score the generator on validation subjects.
 
         Args:
-            paused: asked before each iteration; true ends the call there. The state that the
+            should_pause: called before each iteration; true ends the call there. The state that the
                 training is in can be saved and gone on from like any other.
 
         Returns:
@@ -240,26 +221,26 @@ class Training:
             Diverged: the training can't recover.
         """
         while self.iteration < next_report(self.config, self.since):
-            if paused():
+            if should_pause():
                 return None
             self.gan.iterate(self.iteration)
             self.iteration += 1
         sums = {name: float(total) for name, total in self.gan.sums.items()}
         self.gan.sums.clear()
         iterations, self.since = self.iteration - self.since, self.iteration
-        return self.material.report(self, self.gan.scored, sums, iterations)
+        return self.training_data.report(self, self.gan.scored, sums, iterations)
 
-    def state(self) -> State:
+    def state(self) -> TrainingState:
         """Everything needed to go on from here, bit for bit on the same kind of device."""
-        return state.collect(self)
+        return state.collect(self, self.gan, self.body)
 
-    def restore(self, saved: State) -> None:
+    def restore(self, saved: TrainingState) -> None:
         """Go on from a state.
 
         Raises:
             InputError: the state belongs to a different configuration.
         """
-        state.apply(self, saved)
+        state.apply(self, self.gan, saved)
 
 
 def _halves(train: Views) -> tuple[Views, Views]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from synrep.training.checkpoint import State
+    from synrep.training.checkpoint import TrainingState
 
 CONFIG, LOG, CHECKPOINTS = "config.json", "log.jsonl", "checkpoints"
 
@@ -126,7 +126,7 @@ class RunFolder:
             self._keep(training.config)
         log = [row for row in self._log() if row["iteration"] <= training.iteration]
 
-        def store(metrics: dict[str, float], state: Callable[[], State]) -> None:
+        def store(metrics: dict[str, float], state: Callable[[], TrainingState]) -> None:
             self._keep(training.config)
             log.append({"iteration": training.iteration, **metrics})
             save_checkpoint(self.checkpoints, state(), training.iteration)

@@ -1,6 +1,6 @@
 """The state of a training as named arrays, listed in full: what a checkpoint holds.
 
-Streams of random numbers and the order of the data are functions of seed and iteration
+RandomStreams of random numbers and the order of the data are functions of seed and iteration
 (`synrep.random_streams`), so the iteration stands for them. A training by itself and a slice of a fused
 training have states of the same form: either goes on from the other's.
 """
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from synrep.errors import InputError
-from synrep.training.checkpoint import State
+from synrep.training.checkpoint import TrainingState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,27 +21,28 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from synrep.config import TrainConfig
-    from synrep.evaluation.tables import Body
-    from synrep.training.loop import Progress, Training
+    from synrep.evaluation.tables import BodyScale
+    from synrep.training.protocol import Progress
+    from synrep.training.step import Gan
 
 
-def collect(training: Training) -> State:
+def collect(progress: Progress, gan: Gan, body: BodyScale) -> TrainingState:
     """Networks, optimisers, moving average, best generator; the rest as JSON."""
     tensors: dict[str, Tensor] = {}
-    for name, network in training.gan.networks.items():
+    for name, network in gan.networks.items():
         tensors |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
-    for name, optimiser in training.gan.optimisers.items():
+    for name, optimiser in gan.optimisers.items():
         for index, moments in optimiser.state_dict()["state"].items():
             tensors |= {f"optim.{name}.{index}.{key}": value for key, value in moments.items()}
-    tensors |= {f"sums.{name}": total for name, total in training.gan.sums.items()}
-    return assemble(training, tensors, training.body)
+    tensors |= {f"sums.{name}": total for name, total in gan.sums.items()}
+    return assemble(progress, tensors, body)
 
 
-def assemble(progress: Progress, tensors: Mapping[str, Tensor], body: Body) -> State:
+def assemble(progress: Progress, tensors: Mapping[str, Tensor], body: BodyScale) -> TrainingState:
     """A state from the tensors of networks and optimisers, by dotted name."""
     best = progress.best
     kept = {f"best.generator.{key}": value for key, value in (best.weights or {}).items()}
-    return State(
+    return TrainingState(
         arrays={name: _array(tensor) for name, tensor in {**tensors, **kept}.items()},
         meta={
             "iteration": progress.iteration,
@@ -54,7 +55,7 @@ def assemble(progress: Progress, tensors: Mapping[str, Tensor], body: Body) -> S
     )
 
 
-def apply(training: Training, saved: State) -> None:
+def apply(progress: Progress, gan: Gan, saved: TrainingState) -> None:
     """Put a state back.
 
     A longer training may go on from the state of a shorter one; anything else in the
@@ -63,16 +64,18 @@ def apply(training: Training, saved: State) -> None:
     Raises:
         InputError: the state belongs to a different configuration.
     """
-    parts = restore(training, saved, training.gan.inputs.poses.device)
-    for name, network in training.gan.networks.items():
+    parts = restore(progress, saved, gan.inputs.poses.device)
+    for name, network in gan.networks.items():
         network.load_state_dict(parts[name])
-    for name, optimiser in training.gan.optimisers.items():
+    for name, optimiser in gan.optimisers.items():
         moments = optimiser_moments(name, parts)
         optimiser.load_state_dict(optimiser.state_dict() | {"state": moments})
-    training.gan.sums = parts.get("sums", {})
+    gan.sums = parts.get("sums", {})
 
 
-def restore(progress: Progress, saved: State, device: torch.device) -> dict[str, dict[str, Tensor]]:
+def restore(
+    progress: Progress, saved: TrainingState, device: torch.device
+) -> dict[str, dict[str, Tensor]]:
     """Put back how far a training is and its best generator.
 
     Returns:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from synrep.model.losses import angle_loss, critic_gap, gradient_penalty, reprojection_distance
-from synrep.model.networks import Dropout, build, idle
-from synrep.random_streams import Streams
+from synrep.model.networks import Dropout, build, cancelled_biases
+from synrep.random_streams import RandomStreams
 
 if TYPE_CHECKING:
     from synrep.config import TrainConfig
@@ -64,9 +64,9 @@ class Gan:
         self.skeleton = inputs.skeleton
         self.sums: dict[str, Tensor] = {}
         device = inputs.poses.device
-        self._streams = Streams(config.seed, device)
-        self._dropout_stream = Streams(config.seed, device)
-        self.networks = build(config, self.skeleton, reals.evenly(REFERENCE).poses.cpu())
+        self._streams = RandomStreams(config.seed, device)
+        self._dropout_stream = RandomStreams(config.seed, device)
+        self.networks = build(config, self.skeleton, reals.evenly_spaced(REFERENCE).poses.cpu())
         for network in self.networks.values():
             network.to(device, inputs.poses.dtype)
         self.generator = cast("Generator", self.networks["generator"])
@@ -83,7 +83,9 @@ class Gan:
             for name, rate in learning_rates(config, 0).items()
         }
         self._trained = {
-            name: [weight for weight in network.parameters() if weight not in idle(network)]
+            name: [
+                weight for weight in network.parameters() if weight not in cancelled_biases(network)
+            ]
             for name, network in self.networks.items()
         }
         self._dropouts = [

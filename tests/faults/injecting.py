@@ -179,9 +179,9 @@ def outage(
 def await_parking(run: Run) -> None:
     """A slot has waited for its storage as long as it does, and given its trial back."""
     give_up = time.monotonic() + PATIENCE_S
-    while " is parked for " not in run.there.said:
+    while " s for its storage " not in run.there.said:
         if not run.there.alive or time.monotonic() > give_up:
-            run.broken.append("no trial was parked")
+            run.broken.append("no trial was deferred")
             return
         time.sleep(0.2)
 

@@ -174,7 +174,7 @@ FAULTS: dict[str, Fault] = {
         gan_left_out="checkpoints of both trainers take one way",
     ),
     "s3-away": Fault(
-        what="the S3 store refuses connections for so long that trials are parked",
+        what="the S3 store refuses connections for so long that trials are deferred",
         moments=_some(1, "mid-trial"),
         gan={},
         left_out={m: "trials wait at their next checkpoint" for m in MOMENTS if m != "mid-trial"},

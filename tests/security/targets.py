@@ -26,7 +26,7 @@ from synrep.datasets.untrusted.hdf5 import read_datasets
 from synrep.datasets.untrusted.npz import read_npz
 from synrep.errors import SynrepError
 from synrep.inference.keypoints.joints import read_keypoints, skip_missing
-from synrep.inference.lifter import Trained
+from synrep.inference.lifter import Lifter
 from synrep.training.checkpoint import read_checkpoint
 from tests.security import seeds
 
@@ -127,13 +127,13 @@ def _mpii(suffix: str) -> Callable[[bytes, Path], None]:
 
 def _checkpoint(content: bytes, folder: Path) -> None:
     state = read_checkpoint(_file(folder, "x.safetensors", content))
-    Trained.of(state, "x").lift(np.ones((1, 17, 2)))
+    Lifter.of(state, "x").lift(np.ones((1, 17, 2)))
 
 
 def _export(content: bytes, folder: Path) -> None:
     _file(folder, "config.json", content)
     _file(folder, "generator.safetensors", seeds.weights())
-    Trained.read(folder).lift(np.ones((1, 17, 2)))
+    Lifter.load(folder).lift(np.ones((1, 17, 2)))
 
 
 def _h5(content: bytes, folder: Path) -> None:

@@ -12,10 +12,10 @@ from rich.console import Console
 from synrep_search.cli import main
 from synrep_search.durability.ledger import Ledger
 from synrep_search.errors import SpecError
+from synrep_search.messages import TrialReport
 from synrep_search.paths import SearchPaths
 from synrep_search.search_file import load_spec
-from synrep_search.terminal.progress import SearchView, TrialTable
-from synrep_search.workers.attempt import TrialReport
+from synrep_search.terminal.progress import ProgressDisplay, TrialTable
 
 from synrep.errors import InputError
 from synrep.storage import Storage
@@ -209,7 +209,7 @@ def harmless(text: str) -> bool:
 @pytest.mark.parametrize("line", [f"[red]a[/blue]{STEERING}", "[/]", "[link=x]y", ":warning: x"])
 def test_lines_of_a_running_search(shown: Any, line: str) -> None:
     """Causes and addresses hold what they hold; brackets are no markup, which could be wrong."""
-    text = shown(lambda console: SearchView(console).say(line))
+    text = shown(lambda console: ProgressDisplay(console).say(line))
     assert harmless(text)
     assert text.startswith(line[:5])
 

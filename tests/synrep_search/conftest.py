@@ -15,10 +15,10 @@ import pytest
 import sqlalchemy as sa
 from synrep_search.durability.database import open_storage
 from synrep_search.durability.ledger import Ledger
+from synrep_search.messages import TrialReport
 from synrep_search.paths import SearchPaths
 from synrep_search.search.loop import Search
 from synrep_search.search_file import SearchSpec, load_spec
-from synrep_search.workers.attempt import TrialReport
 
 from tests.services import Postgres
 

@@ -221,10 +221,10 @@ def _run(paths: SearchPaths, cluster: Cluster | None) -> None:
     from synrep_search.durability.restore import when_back
     from synrep_search.errors import LedgerLost
     from synrep_search.search.driver import run_search
-    from synrep_search.terminal.progress import SearchView
+    from synrep_search.terminal.progress import ProgressDisplay
 
     console = make_console()
-    view = SearchView(console)
+    view = ProgressDisplay(console)
     ledger = open_ledger(paths)  # by nobody else: it is big, and comes anew if its database fails
     while True:
         try:

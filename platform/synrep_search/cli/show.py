@@ -130,8 +130,7 @@ def ui(name: str | None, home: Path | None, host: str, port: int, allowed_hosts:
       synrep-search ui paper --port 5001
       synrep-search ui --host 0.0.0.0 --allowed-hosts mlflow.lab:5000
     """
-    from synrep_search.paths import home_dir
-    from synrep_search.tracking.address import sqlite_file
+    from synrep_search.paths import home_dir, sqlite_file
     from synrep_search.tracking.ui import check, check_store, elsewhere, free_port, serve
 
     uri = f"sqlite:///{home_dir(home) / 'mlflow.db'}"

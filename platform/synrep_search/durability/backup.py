@@ -26,7 +26,7 @@ REST = 10
 """Copying takes at most one part in so many of the time."""
 
 
-class Copies:
+class LedgerBackup:
     """The thread, while the search runs; it has nothing to do if the ledger lies in the storage.
 
     Args:

@@ -19,7 +19,7 @@ GRACE_S = 30.0
 """Time for running trials to pause after the first signal."""
 
 
-class Heartbeat:
+class LeaseHeartbeat:
     """The thread, while the search runs.
 
     Args:

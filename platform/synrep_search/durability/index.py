@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from collections.abc import Set as AbstractSet
 
-    from synrep_search.durability.records import State, Trial
+    from synrep_search.durability.records import StateName, Trial
 
 
 class TrialIndex:
@@ -24,7 +24,7 @@ class TrialIndex:
     def __init__(self, trials: Iterable[Trial], sign: int) -> None:
         self._sign = sign
         self._trials: dict[int, Trial] = {}
-        self._counts: dict[State, int] = dict.fromkeys(STATES, 0)
+        self._counts: dict[StateName, int] = dict.fromkeys(STATES, 0)
         self._waiting: set[int] = set()
         self._first: Trial | None = None
         for trial in sorted(trials, key=lambda trial: trial.number):
@@ -60,7 +60,7 @@ class TrialIndex:
         """All trials in the order of their numbers."""
         return [self._trials[number] for number in sorted(self._trials)]
 
-    def counts(self) -> dict[State, int]:
+    def counts(self) -> dict[StateName, int]:
         """Number of trials in each state."""
         return dict(self._counts)
 

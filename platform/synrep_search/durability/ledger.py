@@ -18,12 +18,12 @@ from synrep_search.durability.database import close, opened, read_spec, remove_s
 from synrep_search.durability.index import TrialIndex
 from synrep_search.durability.lease import Lease
 from synrep_search.durability.outbox import Event, Outbox
-from synrep_search.durability.records import TO_OPTUNA, Attempt, Record, Trial
+from synrep_search.durability.records import TO_OPTUNA, AttemptRecord, Record, Trial
 from synrep_search.durability.rows import TrialRows
 from synrep_search.durability.sqlite_copy import copy_sqlite
 from synrep_search.errors import LedgerError, NoSearch
+from synrep_search.messages import KEPT
 from synrep_search.search.sampling import Proposer, derived, key_of
-from synrep_search.workers.attempt import KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from optuna.trial import FrozenTrial
 
-    from synrep_search.durability.records import State
+    from synrep_search.durability.records import StateName
+    from synrep_search.messages import TrialReport
     from synrep_search.search_file import SearchSpec
-    from synrep_search.workers.attempt import TrialReport
 
 SPEC, PROVENANCE = "synrep.spec", "synrep.provenance"
 TARGET, MLFLOW = "synrep.target", "synrep.mlflow"
@@ -175,21 +175,21 @@ class Ledger:
         del self._found  # it is out of date now
         return lost
 
-    def begin(self, parked: AbstractSet[int] = frozenset()) -> Trial | None:
+    def begin(self, deferred: AbstractSet[int] = frozenset()) -> Trial | None:
         """Begin an attempt: of the first waiting trial, else of a new one; None if there is none.
 
         Args:
-            parked: trials that are left to wait; while there are any, no new one is made.
+            deferred: trials that are left to wait; while there are any, no new one is made.
         """
-        waiting = self.index.first_waiting(parked)
+        waiting = self.index.first_waiting(deferred)
         if waiting is None:
-            return self._create() if len(self.index) < self.target and not parked else None
-        attempt = Attempt(number=waiting.attempt + 1, started=time.time())
+            return self._create() if len(self.index) < self.target and not deferred else None
+        attempt = AttemptRecord(number=waiting.attempt + 1, started=time.time())
         begun = self._store(waiting, state="running", attempts=(*waiting.record.attempts, attempt))
         self._rows.settle(begun)
         return begun
 
-    def report(self, report: TrialReport, ended: State | None, cause: str) -> Trial:
+    def report(self, report: TrialReport, ended: StateName | None, cause: str) -> Trial:
         """Record a report; one that was recorded before changes nothing.
 
         Args:
@@ -199,9 +199,9 @@ class Ledger:
             cause: why it ended.
         """
         trial = self.index[report.number]
-        if report.iteration not in trial.rungs:
-            rungs = trial.rungs | {report.iteration: self.value_after(report)}
-            trial = trial.model_copy(update={"rungs": rungs})
+        if report.iteration not in trial.best_by_iteration:
+            best = trial.best_by_iteration | {report.iteration: self.value_after(report)}
+            trial = trial.model_copy(update={"best_by_iteration": best})
             self.index.put(trial)
         metric = self.spec.search.metric
         payload = report.model_dump(mode="json", include={"metrics", "checkpoint"})
@@ -212,7 +212,7 @@ class Ledger:
             kind="report",
             step=report.iteration,
             payload=payload,
-            value=trial.rungs[report.iteration],
+            value=trial.best_by_iteration[report.iteration],
             time_ms=report.time_ms,
         )
         self.outbox.put(event)
@@ -228,7 +228,7 @@ class Ledger:
     def end(
         self,
         number: int,
-        state: State,
+        state: StateName,
         cause: str = "",
         *,
         failures: int = 0,
@@ -285,7 +285,7 @@ class Ledger:
             values=point.values,
             seed=seed,
             key=key_of(point.params, seed),
-            attempts=(Attempt(number=1, started=time.time()),),
+            attempts=(AttemptRecord(number=1, started=time.time()),),
         )
         self._rows.add(number, point, record)
         trial = Trial(number=number, params=point.params, record=record)

@@ -21,9 +21,9 @@ from synrep.config import Section
 from synrep.training.checkpoint import CheckpointRef
 from synrep_search.errors import LedgerError
 
-State = Literal["waiting", "running", "completed", "stopped_early", "diverged", "failed"]
+StateName = Literal["waiting", "running", "completed", "stopped_early", "diverged", "failed"]
 
-STATES: tuple[State, ...] = (
+STATES: tuple[StateName, ...] = (
     "waiting",
     "running",
     "completed",
@@ -31,7 +31,7 @@ STATES: tuple[State, ...] = (
     "diverged",
     "failed",
 )
-TO_OPTUNA: dict[State, TrialState] = {
+TO_OPTUNA: dict[StateName, TrialState] = {
     "waiting": TrialState.WAITING,
     "running": TrialState.RUNNING,
     "completed": TrialState.COMPLETE,
@@ -45,7 +45,7 @@ DIVERGED = "constraints:diverged"
 """System attribute that Optuna's `Trial.set_constraint` writes: above 0 is infeasible."""
 
 
-class Attempt(Section):
+class AttemptRecord(Section):
     """One run of a trial on some process.
 
     Attributes:
@@ -77,14 +77,14 @@ class Record(Section):
         paused: checkpoint that a pause between two reports left; of use until the next report.
     """
 
-    state: State
+    state: StateName
     values: dict[str, Any]
     seed: int
     key: Annotated[str, Field(pattern="^[0-9a-f]{8,64}$")]
     cause: str = ""
     failures: int = 0
     shared_failures: int = 0
-    attempts: tuple[Attempt, ...] = ()
+    attempts: tuple[AttemptRecord, ...] = ()
     paused: CheckpointRef | None = None
 
 
@@ -95,16 +95,16 @@ class Trial(Section):
         number: never reused.
         params: flat parameters, as the sampler and MLflow see them.
         record: state, seed, attempts.
-        rungs: best value of the goal's metric so far at each report, by iteration, in order.
+        best_by_iteration: best value of the goal's metric so far at each report, by iteration, in order.
     """
 
     number: int
     params: dict[str, Any]
     record: Record
-    rungs: dict[int, float] = Field(default_factory=dict)
+    best_by_iteration: dict[int, float] = Field(default_factory=dict)
 
     @property
-    def state(self) -> State:
+    def state(self) -> StateName:
         """Where the trial stands."""
         return self.record.state
 
@@ -121,20 +121,22 @@ class Trial(Section):
     @property
     def iteration(self) -> int:
         """Iterations at the newest report; 0 before the first."""
-        return next(reversed(self.rungs), 0)
+        return next(reversed(self.best_by_iteration), 0)
 
     @property
     def value(self) -> float | None:
         """Best value of the goal's metric so far."""
-        return self.rungs[self.iteration] if self.rungs else None
+        return self.best_by_iteration[self.iteration] if self.best_by_iteration else None
 
     @property
     def best_iteration(self) -> int:
         """Iterations at the report that gave the best value; 0 before the first report."""
-        return next((step for step, value in self.rungs.items() if value == self.value), 0)
+        return next(
+            (step for step, value in self.best_by_iteration.items() if value == self.value), 0
+        )
 
     @classmethod
-    def of(cls, frozen: FrozenTrial, rungs: dict[int, float]) -> Trial:
+    def of(cls, frozen: FrozenTrial, best_by_iteration: dict[int, float]) -> Trial:
         """From Optuna's trial and the values of our reports.
 
         Raises:
@@ -144,4 +146,9 @@ class Trial(Section):
             record = Record.model_validate_json(frozen.user_attrs[RECORD])
         except (ValidationError, KeyError):
             raise LedgerError(f"the ledger's record of trial {frozen.number} is damaged") from None
-        return cls(number=frozen.number, params=frozen.params, record=record, rungs=rungs)
+        return cls(
+            number=frozen.number,
+            params=frozen.params,
+            record=record,
+            best_by_iteration=best_by_iteration,
+        )

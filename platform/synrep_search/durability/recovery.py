@@ -11,12 +11,12 @@ from synrep.config import Section
 from synrep.errors import DamagedError, faults
 from synrep.training.checkpoint import identify_checkpoint, newest_checkpoints
 from synrep_search.durability.outbox import now_ms
+from synrep_search.messages import REPORT_HISTORY, TrialReport
 from synrep_search.paths import trial_folder
-from synrep_search.workers.attempt import HISTORY, TrialReport
 
 if TYPE_CHECKING:
     from synrep.storage import Storage
-    from synrep.training.checkpoint import CheckpointRef, State
+    from synrep.training.checkpoint import CheckpointRef, TrainingState
     from synrep_search.durability.ledger import Ledger
     from synrep_search.durability.records import Trial
 
@@ -81,14 +81,14 @@ def _later_reports(trial: Trial, checkpoints: Storage, metric: str) -> list[Tria
     ]
 
 
-def _rows(state: State, place: str, metric: str) -> list[_Row]:
+def _rows(state: TrainingState, place: str, metric: str) -> list[_Row]:
     """The reports that a checkpoint tells of.
 
     Raises:
         DamagedError: they are none, or none of this search.
     """
     try:
-        rows = _ROWS.validate_python(state.meta.get(HISTORY, []))
+        rows = _ROWS.validate_python(state.meta.get(REPORT_HISTORY, []))
     except ValidationError as error:
         raise DamagedError(place, f"its reports are not ours: {faults(error, _Row)}") from None
     if any(metric not in row.metrics for row in rows):

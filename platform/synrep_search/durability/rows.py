@@ -58,13 +58,17 @@ class TrialRows:
         if trial.state == "diverged":
             self._storage.set_trial_system_attr(key, DIVERGED, 1.0)
         for iteration in self._kept(trial) if trial.ended else ():
-            self._storage.set_trial_intermediate_value(key, iteration, trial.rungs[iteration])
+            self._storage.set_trial_intermediate_value(
+                key, iteration, trial.best_by_iteration[iteration]
+            )
         values = [trial.value] if trial.state == "completed" and trial.value is not None else None
         self._storage.set_trial_state_values(key, TO_OPTUNA[trial.state], values)
 
     def _kept(self, trial: Trial) -> list[int]:
         """The reports whose values Optuna keeps: those at the rungs, and the last one."""
-        judged = {next((at for at in trial.rungs if at >= rung), 0) for rung in self._rungs}
+        judged = {
+            next((at for at in trial.best_by_iteration if at >= rung), 0) for rung in self._rungs
+        }
         return sorted((judged | {trial.iteration}) - {0})
 
     def _id(self, number: int) -> int:

@@ -1,4 +1,4 @@
-"""Copies of a SQLite ledger, for searches whose driver runs on a machine that can vanish."""
+"""LedgerBackup of a SQLite ledger, for searches whose driver runs on a machine that can vanish."""
 
 from __future__ import annotations
 

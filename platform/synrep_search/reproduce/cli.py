@@ -76,7 +76,7 @@ def reproduce(
       synrep reproduce table1 --poses poses/h36m --detections poses/h36m-sh --out reproduced/h36m
       synrep reproduce figure6 --poses poses/h36m --keypoints mpii.npz --out reproduced/h36m
     """
-    from synrep.config_file import configure
+    from synrep.cli.options import configure
     from synrep_search.reproduce.cells import search_content, train_cells
 
     config = configure(None, options)  # all mistakes in the options at once
@@ -193,7 +193,7 @@ def _notes(
     config: TrainConfig,
 ) -> Iterator[str]:
     """What the numbers depend on, and what was left out."""
-    from synrep.show import SCALES
+    from synrep.config import SCALES
 
     evaluation = config.evaluation
     yield (

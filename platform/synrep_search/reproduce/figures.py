@@ -6,23 +6,23 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from synrep.datasets.views import open_views
+from synrep.config import SCALES
+from synrep.datasets.views import load_views
 from synrep.errors import InputError
 from synrep.evaluation.tables import predict, to_mm
 from synrep.inference.keypoints.joints import read_keypoints
 from synrep.inference.lift import lift
-from synrep.show import SCALES
 from synrep.storage import Storage
 from synrep.viz.plots import ROWS, Scene, draw
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from synrep.inference.lifter import Trained
+    from synrep.inference.lifter import Lifter
 
 
 @torch.no_grad()
-def figure5(trained: Trained, poses: str, out: Path) -> Path:
+def figure5(trained: Lifter, poses: str, out: Path) -> Path:
     """Four actions of the test subjects: 2D input, prediction and truth from two sides.
 
     Args:
@@ -33,7 +33,7 @@ def figure5(trained: Trained, poses: str, out: Path) -> Path:
     Raises:
         InputError: the poses can't be used.
     """
-    views = open_views(trained.config.data.model_copy(update={"poses": poses}), "test")
+    views = load_views(trained.config.data.model_copy(update={"poses": poses}), "test")
     there = sorted(set(views.action.tolist()))
     chosen = [there[at] for at in torch.linspace(0, len(there) - 1, ROWS).round().int().tolist()]
     found = [torch.nonzero(views.action == action)[:, 0] for action in dict.fromkeys(chosen)]
@@ -53,7 +53,7 @@ def figure5(trained: Trained, poses: str, out: Path) -> Path:
     return _write(scene, out / "figure5.png")
 
 
-def figure6(trained: Trained, keypoints: Path, out: Path) -> Path:
+def figure6(trained: Lifter, keypoints: Path, out: Path) -> Path:
     """Four people of whom only 2D poses are known: the input, and the prediction from two sides.
 
     Args:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from synrep.baselines.predict import predict_poses
 from synrep.baselines.references import mean_depth, perfect_depth
 from synrep.config import DataConfig, EvaluationConfig
-from synrep.datasets.views import open_views
-from synrep.evaluation.tables import Body, predict
-from synrep.inference.lifter import Trained
+from synrep.datasets.views import load_views
+from synrep.evaluation.tables import BodyScale, predict
+from synrep.inference.lifter import Lifter
 from synrep.training.checkpoint import load_checkpoint
 from synrep_search.cli.common import open_ledger
 from synrep_search.errors import LedgerError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from synrep.datasets.views import Views
-    from synrep.training.checkpoint import State
+    from synrep.training.checkpoint import TrainingState
     from synrep_search.durability.records import Trial
     from synrep_search.paths import SearchPaths
     from synrep_search.reproduce.tables import Row
@@ -45,7 +45,7 @@ class Model:
     predict: Callable[[Views], Tensor]
     data: DataConfig
     evaluation: EvaluationConfig
-    body: Body
+    body: BodyScale
     seconds: float | None = None
 
 
@@ -87,7 +87,7 @@ class Models:
         wanted = {**PLAIN, **settings}
         return [self._read(trial) for trial in self._trials if _chosen(trial, wanted)]
 
-    def first(self) -> Trained:
+    def first(self) -> Lifter:
         """The generator of the first seed at the paper's settings.
 
         Raises:
@@ -95,10 +95,10 @@ class Models:
         """
         for trial in self._trials:
             if _chosen(trial, PLAIN):
-                return Trained.of(self._state(trial), f"trial {trial.number}")
+                return Lifter.of(self._state(trial), f"trial {trial.number}")
         raise LedgerError(f"all trainings of {self._ledger.name!r} diverged")
 
-    def _state(self, trial: Trial) -> State:
+    def _state(self, trial: Trial) -> TrainingState:
         place = self._storage.child(trial_folder(trial.number, trial.record.key))
         return load_checkpoint(place, self._ledger.checkpoints(trial.number)[0])
 
@@ -109,7 +109,7 @@ class Models:
             predict=_predictor(state, spec.trainer, f"trial {trial.number}"),
             data=DataConfig.model_validate(config["data"]),
             evaluation=EvaluationConfig.model_validate(config["evaluation"]),
-            body=Body(
+            body=BodyScale(
                 bone_length_sum_mm=state.meta["bone_length_sum_mm"], scale_mm=state.meta["scale_mm"]
             ),
             seconds=_seconds(trial),
@@ -124,18 +124,18 @@ def _seconds(trial: Trial) -> float | None:
 
 def untrained(row: Row, data: DataConfig, evaluation: EvaluationConfig) -> Model:
     """The predictor of a row that needs no training."""
-    train = open_views(data, "train")
+    train = load_views(data, "train")
 
     def guess(views: Views) -> Tensor:
         return mean_depth(train, views) if row.label == MEAN_DEPTH else perfect_depth(views)
 
-    return Model(predict=guess, data=data, evaluation=evaluation, body=Body.of(train))
+    return Model(predict=guess, data=data, evaluation=evaluation, body=BodyScale.of(train))
 
 
-def _predictor(state: State, trainer: str, place: str) -> Callable[[Views], Tensor]:
+def _predictor(state: TrainingState, trainer: str, place: str) -> Callable[[Views], Tensor]:
     if trainer != "synrep":
         return lambda views: predict_poses(state, views)
-    network = Trained.of(state, place).network()
+    network = Lifter.of(state, place).network()
     return lambda views: predict(network, views)
 
 

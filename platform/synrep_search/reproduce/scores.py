@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from synrep.datasets.views import open_views
+from synrep.datasets.views import load_views
 from synrep.evaluation import pck
 from synrep.evaluation.tables import damaged, errors, table, to_mm
 
@@ -80,7 +80,7 @@ def score_row(row: Row, models: Sequence[Model], poses: str) -> Scored:
     count = without_size = 0
     for model in models:
         data = model.data.model_copy(update={**row.test, "poses": poses})
-        views = open_views(data, "test")
+        views = load_views(data, "test")
         count, without_size = len(views), damaged(views)
         made = model.predict(views)
         evaluation = model.evaluation

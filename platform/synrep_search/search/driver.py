@@ -7,13 +7,13 @@ import signal
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from synrep_search.durability.backup import Copies
+from synrep_search.durability.backup import LedgerBackup
 from synrep_search.durability.database import UNREACHABLE, lost_as_error
-from synrep_search.durability.heartbeat import Heartbeat
+from synrep_search.durability.heartbeat import LeaseHeartbeat
 from synrep_search.errors import LedgerLost
 from synrep_search.search.loop import Search
 from synrep_search.tracking.exports import export_best
-from synrep_search.tracking.lifecycle import Telling
+from synrep_search.tracking.lifecycle import LifecycleEvents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from synrep_search.durability.ledger import Ledger
     from synrep_search.paths import SearchPaths
     from synrep_search.search.loop import Runner
-    from synrep_search.terminal.progress import SearchView
+    from synrep_search.terminal.progress import ProgressDisplay
     from synrep_search.tracking.delivery import Delivery
 
 FLUSH_S = 60.0
 """Time to deliver what is left at the end; the rest is delivered by the next `resume`."""
 
 
-def run_search(ledger: Ledger, paths: SearchPaths, runner: Runner, view: SearchView) -> Search:
+def run_search(ledger: Ledger, paths: SearchPaths, runner: Runner, view: ProgressDisplay) -> Search:
     """Run a search to its target, or until it is asked to stop.
 
     Args:
@@ -62,7 +62,7 @@ def run_search(ledger: Ledger, paths: SearchPaths, runner: Runner, view: SearchV
     return search
 
 
-def _begun(ledger: Ledger, paths: SearchPaths, view: SearchView) -> Search:
+def _begun(ledger: Ledger, paths: SearchPaths, view: ProgressDisplay) -> Search:
     """The search as its ledger has it; whatever an earlier driver left running waits."""
     import synrep_search.tracking.delivery  # noqa: F401, PLC0415 - loads mlflow, before all is tidy
 
@@ -75,23 +75,23 @@ def _begun(ledger: Ledger, paths: SearchPaths, view: SearchView) -> Search:
     return Search(ledger, paths, view)
 
 
-def _share_note(ledger: Ledger, paths: SearchPaths, view: SearchView) -> None:
+def _share_note(ledger: Ledger, paths: SearchPaths, view: ProgressDisplay) -> None:
     try:
         paths.share_note(ledger.spec)
     except OSError as error:
         view.say(f"the storage can't be told yet where the ledger is ({error})")
 
 
-def _run_search(search: Search, paths: SearchPaths, runner: Runner, view: SearchView) -> None:
+def _run_search(search: Search, paths: SearchPaths, runner: Runner, view: ProgressDisplay) -> None:
     from synrep_search.tracking.delivery import Delivery  # noqa: PLC0415 - loads mlflow
 
     ledger = search.ledger
     delivery = Delivery(ledger, paths.tracking_uri(ledger.spec), view.say)
-    with Copies(search, paths) as copies:
+    with LedgerBackup(search, paths) as copies:
         delivery.start()
         try:
-            Telling(ledger).search_begins()
-            with Heartbeat(search) as heart, _signals(search):
+            LifecycleEvents(ledger).search_started()
+            with LeaseHeartbeat(search) as heart, _signals(search):
                 with view.showing(search):
                     _drive(search, runner, heart)
                 _conclude(search, paths, view, delivery, copies)
@@ -111,7 +111,7 @@ def _tidy() -> None:
     gc.freeze()
 
 
-def _drive(search: Search, runner: Runner, heart: Heartbeat) -> None:
+def _drive(search: Search, runner: Runner, heart: LeaseHeartbeat) -> None:
     try:
         if not search.ledger.target_met:
             runner(search)
@@ -122,13 +122,17 @@ def _drive(search: Search, runner: Runner, heart: Heartbeat) -> None:
 
 
 def _conclude(
-    search: Search, paths: SearchPaths, view: SearchView, delivery: Delivery, copies: Copies
+    search: Search,
+    paths: SearchPaths,
+    view: ProgressDisplay,
+    delivery: Delivery,
+    copies: LedgerBackup,
 ) -> None:
     """Export the best generators and let MLflow catch up; a signal cuts this short."""
     ledger = search.ledger
-    telling = Telling(ledger)
+    telling = LifecycleEvents(ledger)
     telling.best()  # if the driver before died between the last end and this
-    telling.search_is("finished" if ledger.target_met else "interrupted", search.stopping)
+    telling.search_state("finished" if ledger.target_met else "interrupted", search.stopping)
     left = ledger.outbox.depth()
     try:
         if ledger.target_met:

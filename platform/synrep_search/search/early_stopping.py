@@ -24,7 +24,7 @@ class SuccessiveHalving:
 
     def __init__(self, rungs: list[int], reduction: int) -> None:
         self.reduction = reduction
-        self.rungs = rungs
+        self.best_by_iteration = rungs
         self._values: dict[int, list[float]] = {rung: [] for rung in rungs}
         self._reached: dict[int, int] = {}
 
@@ -46,7 +46,7 @@ class SuccessiveHalving:
     def _enter(self, trial: int, iteration: int, loss: float) -> list[int]:
         """Add the loss to the rungs that the trial has newly reached; those rungs."""
         before = self._reached.get(trial, 0)
-        new = [rung for rung in self.rungs if before < rung <= iteration]
+        new = [rung for rung in self.best_by_iteration if before < rung <= iteration]
         self._reached[trial] = max(before, iteration)
         for rung in new:
             insort(self._values[rung], loss)

@@ -11,13 +11,13 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from synrep_search.durability.backoff import Parking
 from synrep_search.durability.recovery import recover
+from synrep_search.durability.retry import StorageBackoff
+from synrep_search.messages import TrialJob
 from synrep_search.paths import trial_folder
 from synrep_search.search.early_stopping import SuccessiveHalving
 from synrep_search.search_file import trial_config
-from synrep_search.tracking.lifecycle import Telling
-from synrep_search.workers.attempt import TrialJob
+from synrep_search.tracking.lifecycle import LifecycleEvents
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from synrep.training.checkpoint import CheckpointRef
     from synrep_search.durability.ledger import Ledger
-    from synrep_search.durability.records import State, Trial
+    from synrep_search.durability.records import StateName, Trial
+    from synrep_search.messages import TrialReport
     from synrep_search.paths import SearchPaths
-    from synrep_search.workers.attempt import TrialReport
 
 SUSPECT_AFTER = 2
 """A trial whose process died this often while it shared it runs by itself from then on."""
@@ -53,7 +53,7 @@ class Runner(Protocol):
 class Verdict(NamedTuple):
     """What a report leads to: the trial goes on (`state` is None), waits, or has ended."""
 
-    state: State | None
+    state: StateName | None
     cause: str = ""
 
 
@@ -84,8 +84,8 @@ class Search:
         self.iterations = 0
         """Iterations trained by this driver."""
         self.started = time.monotonic()
-        self._telling = Telling(ledger)
-        self._parking = Parking()
+        self._events = LifecycleEvents(ledger)
+        self._backoff = StorageBackoff()
         self._begun = {trial.number: trial.iteration for trial in ledger.index.trials()}
         self._sign = 1 if self.spec.search.direction == "minimize" else -1
         self._halving = self._successive_halving()
@@ -113,24 +113,24 @@ class Search:
         Args:
             alone: whether it would have a process to itself.
         """
-        parked = self._parking.parked()
-        if self.stopping or (not alone and self._next_is_suspect(parked)):
+        deferred = self._backoff.deferred()
+        if self.stopping or (not alone and self._next_is_suspect(deferred)):
             return None
-        trial = self.ledger.begin(parked)
+        trial = self.ledger.begin(deferred)
         if trial is None:
             return None
         if self.copied and trial.attempt == 1:  # a driver before may have lost its beginning
             with suppress(OSError):
                 trial = recover(self.ledger, trial.number, self.checkpoints)
         self.running[trial.number] = None
-        self._telling.trial_begins(trial)
+        self._events.trial_started(trial)
         return TrialJob(
             number=trial.number,
             attempt=trial.attempt,
             trainer=self.spec.trainer,
             config=trial_config(self.spec, trial.record.values, trial.record.seed),
             checkpoints=self.checkpoints.child(trial_folder(trial.number, trial.record.key)).uri,
-            resume_from=self.ledger.checkpoints(trial.number) if trial.rungs else (),
+            resume_from=self.ledger.checkpoints(trial.number) if trial.best_by_iteration else (),
             paused=_paused(trial),
             alone=_is_suspect(trial),
         )
@@ -159,13 +159,13 @@ class Search:
         if report.note:
             self.view.say(report.note)
         if report.metrics:
-            self._parking.release(number)
+            self._backoff.release(number)
         if report.ended == "died":
             self.on_lost(number, cause)
-        elif report.ended == "parked":
-            # New trials would fare no better: none is begun while one is parked.
-            pause = self._parking.park(number)
-            self.view.say(f"trial {number} is parked for {pause:.0f} s ({cause})")
+        elif report.ended == "deferred":
+            # New trials would fare no better: none is begun while one is deferred.
+            pause = self._backoff.defer(number)
+            self.view.say(f"trial {number} waits {pause:.0f} s for its storage ({cause})")
             self._end(number, "waiting", cause)
         elif report.ended == "paused":
             self._end(number, "waiting", cause, paused=report.checkpoint)
@@ -209,8 +209,8 @@ class Search:
         for number in list(self.running):
             self._end(number, "waiting", self.stopping or "interrupted")
 
-    def _next_is_suspect(self, parked: AbstractSet[int]) -> bool:
-        waiting = self.ledger.index.first_waiting(parked)
+    def _next_is_suspect(self, deferred: AbstractSet[int]) -> bool:
+        waiting = self.ledger.index.first_waiting(deferred)
         return waiting is not None and _is_suspect(waiting)
 
     def _is_current(self, report: TrialReport) -> bool:
@@ -233,7 +233,7 @@ class Search:
         ended = None if verdict.state == "waiting" else verdict.state
         self.ledger.report(report, ended, verdict.cause)
         if ended is not None:  # in one write with the report, which `reconcile` goes by
-            self._telling.trial_is(self.ledger.trial(number), ended, verdict.cause)
+            self._events.trial_state(self.ledger.trial(number), ended, verdict.cause)
         return verdict
 
     def _verdict(self, report: TrialReport) -> Verdict:
@@ -247,17 +247,17 @@ class Search:
             return Verdict("stopped_early", f"not among the best at {report.iteration}")
         return Verdict("waiting", self.stopping) if self.stopping else Verdict(None)
 
-    def _end(self, number: int, state: State, cause: str, **rest: Any) -> None:
+    def _end(self, number: int, state: StateName, cause: str, **rest: Any) -> None:
         """End an attempt; `rest` as `Ledger.end` takes it."""
         # The event comes first: should the driver die here, the next one puts the trial back and
         # its new attempt overrides the event; an event that is missing would never be noticed.
-        self._telling.trial_is(self.ledger.trial(number), state, cause)
+        self._events.trial_state(self.ledger.trial(number), state, cause)
         ended = self.ledger.end(number, state, cause, **rest)
         del self.running[number]
         if not ended.ended:
             return
         self.view.ended(ended)
-        self._telling.best()
+        self._events.best()
 
     def _successive_halving(self) -> SuccessiveHalving | None:
         wanted = self.spec.search.early_stopping
@@ -265,7 +265,7 @@ class Search:
             return None
         halving = SuccessiveHalving(wanted.rungs(self.length), wanted.reduction)
         for trial in self.ledger.index.trials():
-            losses = {step: self._sign * value for step, value in trial.rungs.items()}
+            losses = {step: self._sign * value for step, value in trial.best_by_iteration.items()}
             halving.restore(trial.number, losses)
         return halving
 

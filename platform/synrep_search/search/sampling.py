@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 _Float: TypeAlias = float  # inside the class, `float` and `int` are methods
 _Int: TypeAlias = int
 
-HISTORY = 500
+SAMPLER_HISTORY = 500
 """Trials that the sampler looks at: the best half of them and the newest. The estimator's cost
 grows with its history, and what it learns from a poor trial of long ago is little."""
 SLACK = 2
-"""The mirror is thinned out when it holds this many times `HISTORY`."""
+"""The mirror is thinned out when it holds this many times `SAMPLER_HISTORY`."""
 
 
 class OptunaSuggest:
@@ -113,7 +113,7 @@ class Proposer:
 
     def propose(self, number: int) -> Point:
         """The point of a new trial: one of those that the file starts from, or the sampler's."""
-        if len(self._learnt) >= SLACK * HISTORY:
+        if len(self._learnt) >= SLACK * SAMPLER_HISTORY:
             self._thin_out()
         self._study.sampler = _sampler(self._spec, number)
         starts = self._spec.start_from
@@ -127,7 +127,7 @@ class Proposer:
             self._add(trial)
             return
         if trial.value is not None:
-            asked.report(trial.value, max(trial.rungs))
+            asked.report(trial.value, max(trial.best_by_iteration))
         if trial.state == "diverged":
             asked.set_constraint("diverged", 1.0)
         state = TO_OPTUNA[trial.state]
@@ -174,16 +174,18 @@ class Proposer:
             value=trial.value if trial.state == "completed" else None,
             params=params,
             distributions=replay.distributions,
-            intermediate_values={} if trial.value is None else {max(trial.rungs): trial.value},
+            intermediate_values={}
+            if trial.value is None
+            else {max(trial.best_by_iteration): trial.value},
             constraints={"diverged": 1.0} if trial.state == "diverged" else None,
         )
         self._study.add_trial(frozen)
 
     def _thin_out(self) -> None:
         by_number = sorted(self._learnt, key=lambda trial: trial.number)
-        older, newest = by_number[: -HISTORY // 2], by_number[-HISTORY // 2 :]
+        older, newest = by_number[: -SAMPLER_HISTORY // 2], by_number[-SAMPLER_HISTORY // 2 :]
         older.sort(key=lambda trial: (trial.value is None, self._sign * (trial.value or 0.0)))
-        self._learnt = [*older[: HISTORY // 2], *newest]
+        self._learnt = [*older[: SAMPLER_HISTORY // 2], *newest]
         unflatten = self._spec.space.unflatten
         self._mirror({number: unflatten(asked.params) for number, asked in self._asked.items()})
 

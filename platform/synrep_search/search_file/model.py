@@ -96,7 +96,7 @@ class Resources(Section):
     """Trials that share a slot and train as one program: as many as prove fastest on the machine at
     hand (auto), one (off), or so many."""
     slots: Count | None = None
-    """Slots; None is as many as the machines hold."""
+    """SlotTable; None is as many as the machines hold."""
 
 
 class Budget(Section):

@@ -22,7 +22,7 @@ _LOWEST = 2.0**-20
 
 
 class Simplex(Section):
-    """A list of `size` numbers in [0, max] that share a sum, evenly over all such lists.
+    """A list of `size` numbers in [0, max] that share a sum, evenly_spaced over all such lists.
 
     Each entry has a flat parameter x in (0, 1]; shares -log x are scaled to the sum. Entries that
     would pass `max` stay there and hand what is over to the rest in proportion.

@@ -31,7 +31,7 @@ SHOWN = 10
 """Rows of running trials in the live view, and of the best trials at the end."""
 
 
-class SearchView:
+class ProgressDisplay:
     """Shows a search.
 
     Args:

@@ -9,7 +9,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from synrep.storage import masked
-from synrep_search.tracking.address import artifact_folder, sqlite_file
+from synrep_search.paths import artifact_folder, sqlite_file
 
 # Read by mlflow when it is imported or called; a user's own settings win.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

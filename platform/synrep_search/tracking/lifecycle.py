@@ -9,10 +9,10 @@ from synrep_search.durability.outbox import Event
 
 if TYPE_CHECKING:
     from synrep_search.durability.ledger import Ledger
-    from synrep_search.durability.records import State, Trial
+    from synrep_search.durability.records import StateName, Trial
 
 
-class Telling:
+class LifecycleEvents:
     """Puts events into the outbox of a ledger.
 
     Args:
@@ -23,7 +23,7 @@ class Telling:
         self._ledger = ledger
         self._put = ledger.outbox.put
 
-    def search_begins(self) -> None:
+    def search_started(self) -> None:
         """The parent run with the specification, which a resume may have changed."""
         ledger = self._ledger
         tags = {f"synrep.{name}": value for name, value in ledger.provenance.items()}
@@ -34,9 +34,9 @@ class Telling:
         }
         step = ledger.outbox.next_step(SEARCH_ITSELF, "start")
         self._put(Event(trial=SEARCH_ITSELF, kind="start", step=step, payload=payload))
-        self.search_is("running")
+        self.search_state("running")
 
-    def search_is(self, state: str, cause: str = "") -> None:
+    def search_state(self, state: str, cause: str = "") -> None:
         """How the search stands."""
         step = self._ledger.outbox.next_step(SEARCH_ITSELF, "state")
         payload = {"state": state, "cause": cause}
@@ -52,7 +52,7 @@ class Telling:
             payload = {"metrics": {f"best/{metric}": best.value, "best/trial": best.number}}
             self._put(Event(trial=SEARCH_ITSELF, kind="report", step=step, payload=payload))
 
-    def trial_begins(self, trial: Trial) -> None:
+    def trial_started(self, trial: Trial) -> None:
         """A new run, or that an old one goes on."""
         provenance = self._ledger.provenance
         tags = {
@@ -65,9 +65,9 @@ class Telling:
         payload = {"params": trial.params, "tags": tags}
         self._put(Event(trial=trial.number, kind="start", step=0, payload=payload))
         if trial.attempt > 1:
-            self.trial_is(trial, "running")
+            self.trial_state(trial, "running")
 
-    def trial_is(self, trial: Trial, state: State, cause: str = "") -> None:
+    def trial_state(self, trial: Trial, state: StateName, cause: str = "") -> None:
         """How a trial stands: every attempt has two states to tell, its beginning and its end."""
         step = 2 * trial.attempt + (state != "running")
         payload = {"state": state, "cause": cause}

@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING
 
 from synrep.errors import InputError
 from synrep.storage import masked
-from synrep_search.paths import names
-from synrep_search.tracking.address import artifact_folder, sqlite_file
+from synrep_search.paths import artifact_folder, names, sqlite_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,6 +1,6 @@
-"""Trials where they run: what a process is told, what it tells, and the attempt itself.
+"""One attempt of a trial in a worker process: what it saves, and what it reports.
 
-Knows no Ray, and not who listens.
+Knows nothing of Ray, nor of who listens.
 """
 
 from __future__ import annotations
@@ -10,111 +10,32 @@ import math
 import resource
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from synrep.config import Section
 from synrep.errors import DamagedError, Diverged
 from synrep.storage import Storage
 from synrep.training.checkpoint import (
-    CheckpointRef,
-    State,
     load_checkpoint,
     newest_checkpoints,
     save_checkpoint,
 )
-from synrep.training.protocol import never
-from synrep_search.durability.retry import StorageFailed, patiently
+from synrep.training.protocol import never_pause
+from synrep_search.durability.retry import StorageUnavailable, with_retries
+from synrep_search.messages import KEPT, REPORT_HISTORY, TrialReport
 from synrep_search.trainers import trainer_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from synrep.training.protocol import Asked
+    from synrep.config import Section
+    from synrep.training.checkpoint import CheckpointRef, TrainingState
+    from synrep.training.protocol import PauseCheck, ResumableTraining
+    from synrep_search.messages import End, TrialJob
 
 T = TypeVar("T")
 
-HISTORY = "reports"
-"""Name in a checkpoint's state under which the newest reports of its trial stand: a ledger that
-was lost with them gets them back (`synrep_search.durability.recovery`)."""
 LONGEST_HISTORY = 50
-KEPT = 3
-"""Checkpoints of a trial that are kept: two that the ledger knows of, whatever happens to it while
-it is told of a third. Should the newer of the two be damaged, the other serves."""
-
-
-class TrialJob(Section):
-    """All that a process needs to run an attempt of a trial.
-
-    Attributes:
-        number: of the trial.
-        attempt: 1 for the first.
-        trainer: name in `synrep_search.trainers`.
-        config: complete configuration of the training, with its seed.
-        checkpoints: storage URI of this trial's checkpoints.
-        resume_from: checkpoints of its reports, the newest first; empty to start anew.
-        paused: checkpoint of a pause since the newest of them.
-        alone: whether no other trial may share its process.
-    """
-
-    number: int
-    attempt: int
-    trainer: str
-    config: dict[str, Any]
-    checkpoints: str
-    resume_from: tuple[CheckpointRef, ...] = ()
-    paused: CheckpointRef | None = None
-    alone: bool = False
-
-
-End = Literal["", "completed", "diverged", "died", "paused", "parked", "full"]
-
-
-class TrialReport(Section):
-    """What an attempt tells the driver at a report.
-
-    Attributes:
-        number: of the trial.
-        attempt: of the trial.
-        iteration: updates done; 0 if the training ended before any report.
-        metrics: of this report; empty if there was none to make.
-        checkpoint: of the state at this report or pause.
-        ended: why this is the last report. Died is an exception of the training; paused, it was
-            asked to; parked, its storage could not be used; full, there is no room in it.
-        cause: of an end other than completed.
-        note: what the user should know of the attempt.
-        time_ms: when it was made, since 1970.
-        memory_mb: largest resident memory of the process so far.
-    """
-
-    number: int
-    attempt: int
-    iteration: int
-    metrics: dict[str, float]
-    checkpoint: CheckpointRef | None = None
-    ended: End = ""
-    cause: str = ""
-    note: str = ""
-    time_ms: int
-    memory_mb: float = 0.0
-
-
-class Training(Protocol):
-    """What a trainer's class offers; `synrep.training.loop.Training` is the one that matters."""
-
-    iteration: int
-
-    @property
-    def finished(self) -> bool:
-        """Whether all iterations are done."""
-
-    def advance(self, paused: Asked) -> dict[str, float] | None:
-        """Train to the next report, or until `paused` says yes; raises Diverged."""
-
-    def state(self) -> State:
-        """Everything needed to go on from here."""
-
-    def restore(self, saved: State) -> None:
-        """Go on from a state."""
+"""Reports that a checkpoint carries; older ones are long in the ledger."""
 
 
 class Reporter:
@@ -136,33 +57,35 @@ class Reporter:
         model = trainer_named(self.job.trainer).config_model()
         return model.model_validate_json(json.dumps(self.job.config))
 
-    def saved(self) -> State | None:
+    def saved(self) -> TrainingState | None:
         """The state to go on from; a damaged checkpoint is passed over for the one before it.
 
         Raises:
-            StorageFailed: the storage can't be read.
+            StorageUnavailable: the storage can't be read.
         """
         job, damaged = self.job, []
         for ref in [job.paused, *job.resume_from] if job.paused else job.resume_from:
             try:
-                state = self._patiently(load_checkpoint, ref)
+                state = self._with_retries(load_checkpoint, ref)
             except DamagedError as error:
                 damaged.append(str(error))
                 continue
             if ref == job.paused:
                 self._drop_older_pauses(ref)
-            self._history = state.meta.pop(HISTORY, [])
+            self._history = state.meta.pop(REPORT_HISTORY, [])
             self._tell(damaged, f"went on from {ref.iteration}")
             return state
         self._tell(damaged, "began anew")
         return None
 
-    def reached(self, state: State, metrics: dict[str, float], *, finished: bool) -> TrialReport:
+    def reached(
+        self, state: TrainingState, metrics: dict[str, float], *, finished: bool
+    ) -> TrialReport:
         """A report was reached: save the state.
 
         Raises:
             Diverged: a metric is not finite.
-            StorageFailed: the storage can't be written.
+            StorageUnavailable: the storage can't be written.
         """
         iteration = state.meta["iteration"]
         _check_finite(metrics, iteration)
@@ -175,15 +98,15 @@ class Reporter:
         self._kept, gone = [ref, *self._kept][:KEPT], [*self._kept[KEPT - 1 :], *paused]
         for old in gone:
             if old.file != ref.file:
-                self._patiently(Storage.delete, old.file)
+                self._with_retries(Storage.delete, old.file)
         ended: End = "completed" if finished else ""
         return self._report(iteration, metrics=metrics, checkpoint=ref, ended=ended)
 
-    def paused(self, state: State) -> TrialReport:
+    def paused(self, state: TrainingState) -> TrialReport:
         """The training was asked to pause: save what it has done since its last report.
 
         Raises:
-            StorageFailed: the storage can't be written.
+            StorageUnavailable: the storage can't be written.
         """
         iteration = state.meta["iteration"]
         done = max((ref.iteration for ref in self._kept), default=0)
@@ -194,14 +117,14 @@ class Reporter:
         """The attempt ended by an exception, after so many iterations at its last report."""
         if isinstance(error, Diverged):
             return self._report(error.iteration, ended="diverged", cause=error.reason)
-        if isinstance(error, StorageFailed):
-            ended: End = "full" if error.full else "parked"
+        if isinstance(error, StorageUnavailable):
+            ended: End = "full" if error.full else "deferred"
             return self._report(iteration, ended=ended, cause=str(error))
         return self._report(iteration, ended="died", cause=f"{type(error).__name__}: {error}"[:300])
 
-    def _save(self, state: State) -> CheckpointRef:
-        state.meta[HISTORY] = self._history
-        return self._patiently(save_checkpoint, state, state.meta["iteration"])
+    def _save(self, state: TrainingState) -> CheckpointRef:
+        state.meta[REPORT_HISTORY] = self._history
+        return self._with_retries(save_checkpoint, state, state.meta["iteration"])
 
     def _drop_older_pauses(self, paused: CheckpointRef) -> None:
         """Delete the files of pauses before the one that the ledger knows, and that is good.
@@ -210,16 +133,16 @@ class Reporter:
         can have written there, and no ledger goes by their files.
         """
         reported = max((ref.iteration for ref in self._kept), default=0)
-        for name in self._patiently(newest_checkpoints):
+        for name in self._with_retries(newest_checkpoints):
             iteration = name.partition("-")[0]
             if iteration.isdecimal() and reported < int(iteration) < paused.iteration:
-                self._patiently(Storage.delete, name)
+                self._with_retries(Storage.delete, name)
 
-    def _patiently(self, act: Callable[..., T], *rest: Any) -> T:
+    def _with_retries(self, act: Callable[..., T], *rest: Any) -> T:
         """What `act` gives for the storage, which is opened as late as this: that can fail, too."""
         if self._storage is None:
-            self._storage = patiently(partial(Storage.at, self.job.checkpoints))
-        return patiently(partial(act, self._storage, *rest))
+            self._storage = with_retries(partial(Storage.at, self.job.checkpoints))
+        return with_retries(partial(act, self._storage, *rest))
 
     def _tell(self, damaged: list[str], what: str) -> None:
         if damaged:
@@ -245,15 +168,17 @@ class Attempt:
         job: what to run.
         device: where to train.
         threads: CPU threads to train with.
-        paused: asked before each iteration whether to pause.
+        should_pause: called before each iteration whether to pause.
     """
 
-    def __init__(self, job: TrialJob, device: str, threads: int, paused: Asked = never) -> None:
+    def __init__(
+        self, job: TrialJob, device: str, threads: int, should_pause: PauseCheck = never_pause
+    ) -> None:
         self._reporter = Reporter(job)
         self._device = device
         self._threads = threads
-        self._paused = paused
-        self._training: Training | None = None
+        self._should_pause = should_pause
+        self._training: ResumableTraining | None = None
 
     def advance(self) -> TrialReport:
         """Train to the next report and save a checkpoint; an exception becomes a report."""
@@ -261,17 +186,17 @@ class Attempt:
         try:
             self._training = training = self._training or self._begin()
             before = training.iteration
-            metrics = training.advance(self._paused)
+            metrics = training.advance(self._should_pause)
             if metrics is None:
                 return reporter.paused(training.state())
             return reporter.reached(training.state(), metrics, finished=training.finished)
         except Exception as error:  # noqa: BLE001 - whatever a training does, the others go on
             return reporter.failed(error, before)
 
-    def _begin(self) -> Training:
+    def _begin(self) -> ResumableTraining:
         build = trainer_named(self._reporter.job.trainer).training_class()
         config = self._reporter.config()
-        training: Training = build(config, device=self._device, threads=self._threads)
+        training: ResumableTraining = build(config, device=self._device, threads=self._threads)
         saved = self._reporter.saved()
         if saved is not None:
             training.restore(saved)

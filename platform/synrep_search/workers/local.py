@@ -18,7 +18,7 @@ def run(search: Search) -> None:
     while not search.finished:
         job = search.next_job()
         if job is None:
-            time.sleep(0.1)  # what is open is parked
+            time.sleep(0.1)  # what is open is deferred
             continue
         attempt = Attempt(job, device, threads, lambda: bool(search.stopping))
         while search.on_reports([attempt.advance()]):

@@ -8,8 +8,8 @@ from synrep_search.workers.attempt import Reporter
 
 if TYPE_CHECKING:
     from synrep.errors import Diverged
-    from synrep.training.protocol import Asked
-    from synrep_search.workers.attempt import TrialJob, TrialReport
+    from synrep.training.protocol import PauseCheck
+    from synrep_search.messages import TrialJob, TrialReport
 
 
 class Pack:
@@ -42,13 +42,13 @@ class Pack:
         if seat in self._fused.slots():  # a training that diverged has left by itself
             self._fused.leave(seat)
 
-    def advance(self, paused: Asked) -> list[TrialReport]:
+    def advance(self, should_pause: PauseCheck) -> list[TrialReport]:
         """Train until a trial reaches its next report; the reports of all that did.
 
         Args:
-            paused: asked before each iteration; after a yes, all trials report their pause.
+            should_pause: called before each iteration; after a yes, all trials report their pause.
         """
-        reached = self._fused.advance(paused)
+        reached = self._fused.advance(should_pause)
         return [
             self._report(number, reached.get(seat))
             for number, seat in self._seats.items()

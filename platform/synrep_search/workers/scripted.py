@@ -18,10 +18,10 @@ from pydantic import Field
 
 from synrep.config import Count, NonNegative, Section
 from synrep.errors import Diverged
-from synrep.training.checkpoint import State
+from synrep.training.checkpoint import TrainingState
 
 if TYPE_CHECKING:
-    from synrep.training.protocol import Asked
+    from synrep.training.protocol import PauseCheck
 
 Iteration = Annotated[int, Field(ge=0)]
 """An iteration at which something happens; 0 is never."""
@@ -120,12 +120,12 @@ class ScriptedTraining:
         """Whether all iterations are done."""
         return self.iteration >= self.config.iterations
 
-    def advance(self, paused: Asked = lambda: False) -> dict[str, float] | None:
+    def advance(self, should_pause: PauseCheck = lambda: False) -> dict[str, float] | None:
         """Go to the next report, with whatever the script has in store; None after a pause."""
         config = self.config
         step = max(1, config.iterations // config.reports)
         while self.iteration < min(self._since + step, config.iterations):
-            if paused():
+            if should_pause():
                 return None
             time.sleep(config.sleep_s / step)
             self.iteration += 1
@@ -137,14 +137,14 @@ class ScriptedTraining:
         loss = distance + 1 / self.iteration + 1e-3 * float(self._memory.sum())
         return {"loss": loss} | {f"metric_{i}": loss + i for i in range(1, config.metrics)}
 
-    def state(self) -> State:
+    def state(self) -> TrainingState:
         """Iterations and memory."""
         self._journal.write(self.iteration, "save")
         time.sleep(self.config.save_s)
         meta = {"iteration": self.iteration, "since": self._since}
-        return State(arrays={"memory": self._memory}, meta=meta)
+        return TrainingState(arrays={"memory": self._memory}, meta=meta)
 
-    def restore(self, saved: State) -> None:
+    def restore(self, saved: TrainingState) -> None:
         """Go on from a state."""
         self.iteration, self._since = saved.meta["iteration"], saved.meta["since"]
         self._memory = saved.arrays["memory"].copy()

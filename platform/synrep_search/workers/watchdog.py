@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-class Watch:
+class Watchdog:
     """Called before each iteration; answers whether to pause.
 
     SIGTERM, as a machine that is taken away sends it, asks for a pause. A training that does not

@@ -8,14 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from synrep.config import Section
-from synrep.training.protocol import never
+from synrep.training.protocol import never_pause
+from synrep_search.messages import TrialJob
 from synrep_search.trainers import trainer_named
-from synrep_search.workers.attempt import Attempt, Reporter, TrialJob
+from synrep_search.workers.attempt import Attempt, Reporter
 from synrep_search.workers.pack import Pack
 
 if TYPE_CHECKING:
-    from synrep.training.protocol import Asked
-    from synrep_search.workers.attempt import TrialReport
+    from synrep.training.protocol import PauseCheck
+    from synrep_search.messages import TrialReport
 
 
 class Orders(Section):
@@ -30,7 +31,7 @@ class Orders(Section):
     begin: tuple[TrialJob, ...] = ()
 
 
-class Slot:
+class Worker:
     """Trains the trials that it is told to: each by itself, or those of one shape as a pack.
 
     Args:
@@ -38,7 +39,7 @@ class Slot:
         gpu: GPUs, or a fraction of one.
         most: trials that it may have at a time.
         measure: whether to find out how many of them are fastest; if not, it is `most`.
-        paused: asked before each iteration whether all trials are to pause.
+        should_pause: called before each iteration whether all trials are to pause.
 
     Attributes:
         capacity: trials that it trains at a time.
@@ -52,7 +53,7 @@ class Slot:
         *,
         most: int = 1,
         measure: bool = False,
-        paused: Asked = never,
+        should_pause: PauseCheck = never_pause,
     ) -> None:
         self._where: dict[str, Any] = {
             "device": "cuda" if gpu else "cpu",
@@ -60,7 +61,7 @@ class Slot:
         }
         self._most = most
         self._measure = measure
-        self._paused = paused
+        self._should_pause = should_pause
         self.capacity = 1 if measure else most
         self.measured = False
         self._attempts: dict[int, Attempt] = {}
@@ -86,20 +87,24 @@ class Slot:
         self._reports = []
         for pack in self._packs.values():
             if pack.numbers:
-                reports += pack.advance(self._paused)
+                reports += pack.advance(self._should_pause)
         return reports
 
     def _take_on(self, job: TrialJob) -> None:
         fusing = trainer_named(job.trainer).fusing() if self._most > 1 else None
         if fusing is None:
-            self._attempts[job.number] = Attempt(job, **self._where, paused=self._paused)
+            self._attempts[job.number] = Attempt(
+                job, **self._where, should_pause=self._should_pause
+            )
             return
         config = Reporter(job).config()
         if self._measure and not self.measured:
             self.capacity = fusing.fastest_capacity(config, most=self._most, **self._where)
             self.measured = True
         if self.capacity == 1:
-            self._attempts[job.number] = Attempt(job, **self._where, paused=self._paused)
+            self._attempts[job.number] = Attempt(
+                job, **self._where, should_pause=self._should_pause
+            )
             return
         key = fusing.fusion_key(config)
         if key not in self._packs:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from synrep.datasets.human36m.cameras import Cameras
     from synrep.datasets.human36m.detections import Detections
-    from synrep.datasets.human36m.layouts import Recording
+    from synrep.datasets.human36m.layouts import PoseRecording
     from synrep.datasets.human36m.options import Human36MOptions
     from synrep.datasets.store.header import Split
 
@@ -99,7 +99,7 @@ class Assembly:
     _cut: list[int] = field(default_factory=list)
     _dropped: list[str] = field(default_factory=list)
 
-    def run(self, recordings: Iterable[Recording]) -> dict[Split, Poses]:
+    def run(self, recordings: Iterable[PoseRecording]) -> dict[Split, Poses]:
         """The poses of every split.
 
         Raises:
@@ -119,7 +119,7 @@ class Assembly:
         splits = {name: part.poses() for name, part in self._parts.items() if part.labels}
         return complete(splits, self.options, self.notes, self.place)
 
-    def _add(self, recording: Recording, evidence: Evidence) -> None:
+    def _add(self, recording: PoseRecording, evidence: Evidence) -> None:
         split = split_of(recording.subject, train_on_s8=self.options.train_on_s8)
         for name in CAMERAS:
             camera = require_camera(self.cameras, recording.subject, name, self.place)
@@ -139,7 +139,7 @@ class Assembly:
             )
 
     def _keypoints(
-        self, source: Detections | None, recording: Recording, camera: str
+        self, source: Detections | None, recording: PoseRecording, camera: str
     ) -> NDArray[np.float32] | None:
         """Keypoints cut to the length of the motion capture; videos may be longer."""
         found = source.of(recording.subject, recording.name, camera) if source else None

@@ -34,7 +34,7 @@ MARKS: dict[Layout, str] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Recording:
+class PoseRecording:
     """One recording in the room.
 
     Attributes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from synrep.datasets.human36m.layouts import MARKS, Recording, of_32
+from synrep.datasets.human36m.layouts import MARKS, PoseRecording, of_32
 from synrep.datasets.human36m.protocol import SUBJECTS, order_of, recording_name
 from synrep.datasets.untrusted.hdf5 import read_datasets
 from synrep.errors import DamagedError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 KEY = "3D_positions"
 
 
-def recordings(folder: Path) -> Iterator[Recording]:
+def recordings(folder: Path) -> Iterator[PoseRecording]:
     """All recordings of the seven subjects.
 
     Raises:
@@ -27,7 +27,7 @@ def recordings(folder: Path) -> Iterator[Recording]:
         InputError: a recording is unknown.
     """
     for (subject, name), path in files(folder, MARKS["martinez"]).items():
-        yield Recording(subject, name, of_32(_positions(path), 1.0, str(path)), str(path))
+        yield PoseRecording(subject, name, of_32(_positions(path), 1.0, str(path)), str(path))
 
 
 def files(folder: Path, pattern: str) -> dict[tuple[str, str], Path]:

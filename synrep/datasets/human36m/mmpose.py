@@ -12,7 +12,7 @@ import numpy as np
 
 from synrep.datasets.cameras import Camera
 from synrep.datasets.human36m.assembly import clip_name, complete
-from synrep.datasets.human36m.plausible import check_size, evenly
+from synrep.datasets.human36m.plausible import check_size, evenly_spaced
 from synrep.datasets.human36m.protocol import (
     CAMERAS,
     DAMAGED,
@@ -88,7 +88,7 @@ def _read(
     keys, clip, frame = _parse(path)
     step = _step(frame, path)
     count = len(frame)
-    pixels = _points(path, "part", count, (2, 3))[evenly(count, SAMPLES), :, :2]
+    pixels = _points(path, "part", count, (2, 3))[evenly_spaced(count, SAMPLES), :, :2]
     joints_mm = _points(path, "S", count, (3, 4))[..., :3].astype(np.float32)
     joints_mm *= 1000
     check_size(joints_mm, "metres", str(path))
@@ -181,7 +181,7 @@ def _check_fit(
     place: str,
 ) -> None:
     """The poses, projected, are the 2D joints of the same row: frame, unit and order are right."""
-    rows = evenly(len(joints_mm), SAMPLES)
+    rows = evenly_spaced(len(joints_mm), SAMPLES)
     off = np.empty(len(rows))
     for name in np.unique(cameras[rows]).tolist():
         lens = Camera.recorded(intrinsics[name].model_dump())

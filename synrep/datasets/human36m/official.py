@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synrep.datasets.human36m.layouts import MARKS, Recording, of_32
+from synrep.datasets.human36m.layouts import MARKS, PoseRecording, of_32
 from synrep.datasets.human36m.martinez import files
 from synrep.datasets.untrusted.hdf5 import needs
 from synrep.errors import DamagedError
@@ -21,7 +21,7 @@ KEY = "Pose"
 _AGAIN = "unpack Poses_D3_Positions again"
 
 
-def recordings(folder: Path) -> Iterator[Recording]:
+def recordings(folder: Path) -> Iterator[PoseRecording]:
     """All recordings of the seven subjects.
 
     Raises:
@@ -29,7 +29,7 @@ def recordings(folder: Path) -> Iterator[Recording]:
         InputError: a recording is unknown.
     """
     for (subject, name), path in files(folder, MARKS["official"]).items():
-        yield Recording(subject, name, of_32(_positions(path), 1.0, str(path)), str(path))
+        yield PoseRecording(subject, name, of_32(_positions(path), 1.0, str(path)), str(path))
 
 
 def _positions(path: Path) -> NDArray[np.floating]:

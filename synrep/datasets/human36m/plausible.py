@@ -32,8 +32,8 @@ for _left, _right in HUMAN36M_17.pairs:
     MIRROR[_left], MIRROR[_right] = _right, _left
 
 
-def evenly(count: int, samples: int = SAMPLES) -> NDArray[np.intp]:
-    """Numbers of at most `samples` rows, evenly spaced."""
+def evenly_spaced(count: int, samples: int = SAMPLES) -> NDArray[np.intp]:
+    """Numbers of at most `samples` rows, evenly_spaced spaced."""
     return np.linspace(0, count - 1, min(count, samples)).round().astype(np.intp)
 
 
@@ -44,7 +44,7 @@ def check_size(joints_mm: NDArray[np.floating], unit: str, place: str) -> None:
         DamagedError: they are not.
     """
     hip, knee = HUMAN36M_17.indices("RHip", "RKnee")
-    rows = joints_mm[evenly(len(joints_mm))]
+    rows = joints_mm[evenly_spaced(len(joints_mm))]
     length = float(np.median(np.linalg.norm(rows[:, knee] - rows[:, hip], axis=-1)))
     low, high = THIGH_MM
     if low <= length <= high or not np.isfinite(length):
@@ -69,7 +69,7 @@ class Evidence:
     def world(self, subject: str, joints_mm: NDArray[np.float64]) -> None:
         """Take note of (T, 17, 3) positions in the room."""
         head, hip = HUMAN36M_17.indices("Head", "Hip")
-        rows = joints_mm[evenly(len(joints_mm))]
+        rows = joints_mm[evenly_spaced(len(joints_mm))]
         self._bodies[subject].append(rows[:, head] - rows[:, hip])
 
     def view(
@@ -89,7 +89,7 @@ class Evidence:
             detected: (T, 17, 2) keypoints of a detector.
             projected: (T, 17, 2) keypoints that another program projected.
         """
-        rows = evenly(len(camera_mm))
+        rows = evenly_spaced(len(camera_mm))
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             pixels = camera.project(camera_mm[rows])
         root = pixels[:, 0]

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from synrep.datasets.human36m.layouts import Layout, Recording
+    from synrep.datasets.human36m.layouts import Layout, PoseRecording
     from synrep.datasets.human36m.options import Human36MOptions
     from synrep.datasets.store.header import Split
     from synrep.datasets.store.poses import Poses
 
-READERS: dict[Layout, tuple[Callable[[Path], Iterator[Recording]], str]] = {
+READERS: dict[Layout, tuple[Callable[[Path], Iterator[PoseRecording]], str]] = {
     "videopose3d": (videopose3d.recordings, "metres"),
     "martinez": (martinez.recordings, "millimetres"),
     "official": (official.recordings, "millimetres"),

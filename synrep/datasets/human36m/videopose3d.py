@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from synrep.datasets.human36m.layouts import MARKS, Recording, of_32
+from synrep.datasets.human36m.layouts import MARKS, PoseRecording, of_32
 from synrep.datasets.human36m.protocol import SUBJECTS, order_of, recording_name
 from synrep.datasets.untrusted.npz import as_array, read_npz
 from synrep.errors import DamagedError
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def recordings(folder: Path) -> Iterator[Recording]:
+def recordings(folder: Path) -> Iterator[PoseRecording]:
     """All recordings of the seven subjects.
 
     Raises:
@@ -31,7 +31,7 @@ def recordings(folder: Path) -> Iterator[Recording]:
     }
     for subject, name in sorted(found, key=lambda key: order_of(*key)):
         place = f"{path}, {subject} {name}"
-        yield Recording(
+        yield PoseRecording(
             subject, name, of_32(as_array(found[subject, name], place), 1000.0, place), place
         )
 

@@ -1,1 +1,1 @@
-"""Motion capture of any format becomes poses of 17 Human3.6M joints."""
+"""SkeletonMotion capture of any format becomes poses of 17 Human3.6M joints."""

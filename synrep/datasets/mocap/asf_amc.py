@@ -1,4 +1,4 @@
-"""Motion capture in Acclaim's ASF and AMC files, the CMU database's own format.
+"""SkeletonMotion capture in Acclaim's ASF and AMC files, the CMU database's own format.
 
 An .asf file is a person: bones with their directions and axes. An .amc file is a motion of it.
 A joint has the name of the bone that starts there, so that positions and rotations mean the same
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import Field
 
-from synrep.datasets.mocap.motion import Motion, check_size, stride, turn_fixed
+from synrep.datasets.mocap.motion import SkeletonMotion, check_size, stride, turn_fixed
 from synrep.datasets.mocap.reading import MocapOptions, read_folder
 from synrep.errors import InputError
 
@@ -82,7 +82,7 @@ def read_asf_amc_folder(
     """
     people: dict[Path, AsfSkeleton] = {}
 
-    def read(path: Path) -> tuple[Motion, str]:
+    def read(path: Path) -> tuple[SkeletonMotion, str]:
         asf = find_asf(path)
         if asf not in people:
             people[asf] = read_asf(asf)
@@ -124,7 +124,9 @@ def read_asf(path: Path) -> AsfSkeleton:
         raise _unreadable(path, "ASF", error) from None
 
 
-def read_amc(path: Path, skeleton: AsfSkeleton, recorded_fps: float, wanted_fps: float) -> Motion:
+def read_amc(
+    path: Path, skeleton: AsfSkeleton, recorded_fps: float, wanted_fps: float
+) -> SkeletonMotion:
     """The motion in an .amc file, at about the wanted rate.
 
     Raises:
@@ -267,7 +269,7 @@ def _frames(lines: list[str], skeleton: AsfSkeleton, step: int) -> dict[str, NDA
 
 def _assemble(
     skeleton: AsfSkeleton, values: dict[str, NDArray[np.float64]], *, in_degrees: bool, fps: float
-) -> Motion:
+) -> SkeletonMotion:
     """Joints where bones start; a bone turns by C M C^-1, with C its axes and M its rotations."""
     names = list(skeleton.bones)
     count = len(values[ROOT])
@@ -286,7 +288,7 @@ def _assemble(
         for k, channel in enumerate(bone.channels):
             if channel in MOVES:
                 offsets[:, index, MOVES[channel]] += given[:, k]
-    return Motion(
+    return SkeletonMotion(
         names=tuple(names),
         parents=tuple(names.index(b.parent) if b.parent else -1 for b in skeleton.bones.values()),
         offsets=offsets,

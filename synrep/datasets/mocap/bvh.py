@@ -1,4 +1,4 @@
-"""Motion capture in BVH files: a folder of them becomes poses of 17 Human3.6M joints.
+"""SkeletonMotion capture in BVH files: a folder of them becomes poses of 17 Human3.6M joints.
 
 Axes: T frames of a file, J joints, C channels.
 """
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synrep.datasets.mocap.motion import Motion, check_size, stride, turn
+from synrep.datasets.mocap.motion import SkeletonMotion, check_size, stride, turn
 from synrep.datasets.mocap.reading import MocapOptions, read_folder
 from synrep.errors import InputError
 
@@ -46,7 +46,7 @@ def read_bvh_folder(
     )
 
 
-def read_bvh(path: Path, wanted_fps: float) -> Motion:
+def read_bvh(path: Path, wanted_fps: float) -> SkeletonMotion:
     """The motion in a BVH file, at about the wanted rate.
 
     A joint may have position channels too: they take the place of its offset, as in the files of
@@ -159,7 +159,7 @@ class _Reader:
         return values.reshape(count, channels), round(1 / seconds, 2)
 
 
-def _assemble(joints: list[_Joint], frames: NDArray[np.float64], fps: float) -> Motion:
+def _assemble(joints: list[_Joint], frames: NDArray[np.float64], fps: float) -> SkeletonMotion:
     offsets = np.empty((len(frames), len(joints), 3))
     turns = np.empty((len(frames), len(joints), 3, 3))
     column = 0
@@ -173,7 +173,7 @@ def _assemble(joints: list[_Joint], frames: NDArray[np.float64], fps: float) -> 
                 offsets[:, index, "xyz".index(name[0])] = mine[:, k]
         axes = "".join(joint.channels[k][0] for k in rotations)
         turns[:, index] = turn(axes, mine[:, rotations])
-    return Motion(
+    return SkeletonMotion(
         names=tuple(joint.name for joint in joints),
         parents=tuple(joint.parent for joint in joints),
         offsets=offsets,

@@ -1,4 +1,4 @@
-"""Motion of a tree of joints, as motion-capture files hold it: offsets and rotations.
+"""SkeletonMotion of a tree of joints, as motion-capture files hold it: offsets and rotations.
 
 Axes: T frames, J joints.
 """
@@ -20,7 +20,7 @@ MOST_JOINTS, MOST_PLACES = 1000, 20_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class Motion:
+class SkeletonMotion:
     """One clip in the unit and axes of its file."""
 
     names: tuple[str, ...]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from synrep.datasets.mocap.motion import Motion
+    from synrep.datasets.mocap.motion import SkeletonMotion
 
     Progress = Callable[[int, int], None]
 
@@ -65,7 +65,7 @@ class MocapOptions(Options):
 
 
 @dataclass(frozen=True, eq=False)
-class Recording:
+class MocapClip:
     """One file: joints in its own unit and axes, nose and head not yet placed."""
 
     path: Path
@@ -83,7 +83,7 @@ class Recording:
 def read_folder(
     root: str | Path,
     suffix: str,
-    read: Callable[[Path], tuple[Motion, str]],
+    read: Callable[[Path], tuple[SkeletonMotion, str]],
     options: MocapOptions,
     on_file: Progress,
 ) -> tuple[Poses, list[str]]:
@@ -120,12 +120,14 @@ def read_folder(
         if options.path or not subject:
             labels = _labels(path, clip, options.path or joint_map.path)
         joints, skull = _joints(motion, joint_map)
-        recordings.append(Recording(path, *labels, clip, joints, skull, motion.fps, joint_map))
+        recordings.append(MocapClip(path, *labels, clip, joints, skull, motion.fps, joint_map))
         on_file(count, len(paths))
     return _join(recordings, options)
 
 
-def _joints(motion: Motion, joint_map: JointMap) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _joints(
+    motion: SkeletonMotion, joint_map: JointMap
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Joints (T, J, 3) by a joint map, and the rotation of the skull (T, 3, 3)."""
     places, turned = motion.world()
     at = dict(zip(motion.names, np.moveaxis(places, 1, 0), strict=True))
@@ -158,7 +160,7 @@ def _labels(path: Path, clip: str, pattern: str) -> tuple[str, str]:
     return groups["subject"], groups.get("action") or "unknown"
 
 
-def _join(recordings: list[Recording], options: MocapOptions) -> tuple[Poses, list[str]]:
+def _join(recordings: list[MocapClip], options: MocapOptions) -> tuple[Poses, list[str]]:
     """All recordings in one unit and one frame, with heads, and notes on what was detected."""
     _check_rates(recordings)
     scale, unit = _unit(recordings, options)
@@ -177,7 +179,7 @@ def _join(recordings: list[Recording], options: MocapOptions) -> tuple[Poses, li
     return Poses.concatenate(parts), notes
 
 
-def _check_rates(recordings: list[Recording]) -> None:
+def _check_rates(recordings: list[MocapClip]) -> None:
     first = recordings[0]
     for file in recordings:
         if abs(file.fps - first.fps) > 0.01 * first.fps:
@@ -188,12 +190,12 @@ def _check_rates(recordings: list[Recording]) -> None:
             )
 
 
-def _unit(recordings: list[Recording], options: MocapOptions) -> tuple[float, str]:
+def _unit(recordings: list[MocapClip], options: MocapOptions) -> tuple[float, str]:
     """Millimetres per unit, and how it is known."""
     hip, knee, foot = HUMAN36M_17.indices("RHip", "RKnee", "RFoot")
     if options.unit != "auto":
         return MM_PER_UNIT[options.unit], f"unit {options.unit}"
-    found: dict[Unit, Recording] = {}
+    found: dict[Unit, MocapClip] = {}
     for file in recordings:
         joints = file.joints[0]
         leg = float(
@@ -218,7 +220,7 @@ def _unit(recordings: list[Recording], options: MocapOptions) -> tuple[float, st
     return MM_PER_UNIT[unit], f"unit {unit} (judged by the length of the legs)"
 
 
-def _upright(recordings: list[Recording], options: MocapOptions) -> tuple[NDArray[np.float64], str]:
+def _upright(recordings: list[MocapClip], options: MocapOptions) -> tuple[NDArray[np.float64], str]:
     """Rotation (3, 3) that brings the files' up axis to z, and how that axis is known."""
     hip, thorax = HUMAN36M_17.indices("Hip", "Thorax")
     if options.up != "auto":
@@ -243,7 +245,7 @@ def _to_z_up(up: Axis) -> NDArray[np.float64]:
     return np.stack([x, np.cross(z, x), z])
 
 
-def _poses(file: Recording, joints: NDArray[np.float64]) -> Poses:
+def _poses(file: MocapClip, joints: NDArray[np.float64]) -> Poses:
     count = len(joints)
     return Poses(
         joints_mm=joints.astype(np.float32),

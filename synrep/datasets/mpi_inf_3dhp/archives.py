@@ -11,7 +11,12 @@ import numpy as np
 
 from synrep.datasets.mpi_inf_3dhp.joints import FROM_17, RELEVANT_17
 from synrep.datasets.mpi_inf_3dhp.published import FPS, FRAMES, VALID_FRAMES
-from synrep.datasets.mpi_inf_3dhp.recording import Recording, SequenceRead, common_length, frames
+from synrep.datasets.mpi_inf_3dhp.recording import (
+    CameraSequence,
+    SequenceRead,
+    common_length,
+    frames,
+)
 from synrep.datasets.untrusted.npz import as_array, read_npz
 from synrep.errors import InputError
 
@@ -52,7 +57,7 @@ def training_sequences(path: Path, cameras: Sequence[int]) -> Iterator[SequenceR
             rows = np.arange(0, count, fps // FPS)
             subject, action = name.split("/")
             recordings.append(
-                Recording(
+                CameraSequence(
                     source=str(path),
                     name=f"{name}/cam{camera}",
                     subject=subject,
@@ -94,7 +99,7 @@ def test_sequences(path: Path) -> Iterator[SequenceRead]:
         rows = np.flatnonzero(valid[:count])
         if len(rows) == 0:
             raise InputError(str(path), f"no frame of {name} is valid", _REMEDY)
-        recording = Recording(
+        recording = CameraSequence(
             source=str(path),
             name=name,
             subject=name,

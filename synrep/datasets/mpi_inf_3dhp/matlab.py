@@ -5,17 +5,21 @@ Axes: F frames of a file, T frames that are kept.
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from synrep.datasets.mpi_inf_3dhp.joints import FROM_17, FROM_28, JOINTS_28, RELEVANT_17
 from synrep.datasets.mpi_inf_3dhp.published import ACTIVITIES, FPS, FRAMES
-from synrep.datasets.mpi_inf_3dhp.recording import Recording, SequenceRead, common_length, frames
-from synrep.datasets.untrusted.hdf5 import refuse_elsewhere
-from synrep.datasets.untrusted.matlab_limits import check_mat
-from synrep.errors import DamagedError, InputError
+from synrep.datasets.mpi_inf_3dhp.recording import (
+    CameraSequence,
+    SequenceRead,
+    common_length,
+    frames,
+)
+from synrep.datasets.untrusted.hdf5 import read_datasets
+from synrep.datasets.untrusted.matlab import load_mat
+from synrep.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,39 +29,7 @@ if TYPE_CHECKING:
 
     from synrep.datasets.store.header import Intrinsics
 
-LIMIT = 10_000_000
-"""Most numbers of one array of a test file; the longest published one has 313,701."""
-
 _AGAIN = "get the file again from the data set"
-
-
-def load_mat(path: Path, variables: Sequence[str], **options: Any) -> dict[str, Any]:
-    """The variables of a MATLAB file (before version 7.3) that it has of those named.
-
-    Raises:
-        InputError: it can't be opened, or is of version 7.3.
-        DamagedError: it is no MATLAB file, or cut off.
-    """
-    import scipy.io  # noqa: PLC0415 - takes a while to load
-
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise InputError(str(path), f"can't be opened: {error.strerror}") from None
-    try:
-        check_mat(raw)
-        stream = io.BytesIO(raw)
-        content = scipy.io.loadmat(stream, variable_names=list(variables), **options)
-    except NotImplementedError:
-        raise InputError(
-            str(path),
-            "is of MATLAB's version 7.3, the published file is older",
-            "get it again, or save it in MATLAB with -v7",
-        ) from None
-    except Exception as error:  # noqa: BLE001 - the package raises anything on a damaged file
-        reason = str(error) or type(error).__name__
-        raise DamagedError(str(path), f"not readable as MATLAB: {reason}", _AGAIN) from None
-    return {name: value for name, value in content.items() if not name.startswith("__")}
 
 
 def training_sequence(
@@ -105,7 +77,7 @@ def training_sequence(
         steps = len(kept["annot2"])
         subject, sequence = name.split("/")
         recordings.append(
-            Recording(
+            CameraSequence(
                 source=str(path),
                 name=f"{name}/cam{camera}",
                 subject=subject,
@@ -159,7 +131,7 @@ def test_sequence(path: Path, name: str, kind: str) -> SequenceRead:
         DamagedError: the file can't be read.
     """
     wanted = dict.fromkeys(("annot2", "annot3", kind))
-    content = _load_hdf5(path, (*wanted, "valid_frame", "activity_annotation"))
+    content = read_datasets(path, (*wanted, "valid_frame", "activity_annotation"))
     _require(path, wanted | {"valid_frame": None}, content)
     points = {
         variable: frames(
@@ -179,7 +151,7 @@ def test_sequence(path: Path, name: str, kind: str) -> SequenceRead:
     if "activity_annotation" not in content:
         notes.append(f"{name}: no activity_annotation, so the activity is 'unknown'")
     kept = {variable: values[rows][:, FROM_17] for variable, values in points.items()}
-    recording = Recording(
+    recording = CameraSequence(
         source=str(path),
         name=name,
         subject=name,
@@ -202,31 +174,3 @@ def activities(numbers: Any, rows: NDArray[np.intp]) -> NDArray[np.str_]:
     codes[there] = known[rows[there]]
     codes[(codes < 1) | (codes > len(ACTIVITIES))] = 0
     return np.array(("unknown", *ACTIVITIES))[codes]
-
-
-def _load_hdf5(path: Path, names: Sequence[str]) -> dict[str, Any]:
-    """The arrays of numbers that the file has of those named."""
-    try:
-        import h5py  # noqa: PLC0415 - takes a while to load
-    except ModuleNotFoundError:
-        raise InputError(
-            str(path),
-            "reading it needs the package h5py",
-            "install synrep-search with its extra 'data'",
-        ) from None
-    found = {}
-    try:
-        with h5py.File(path) as file:
-            for name in names:
-                refuse_elsewhere(file, name, path)
-                item = file.get(name)
-                if isinstance(item, h5py.Dataset) and item.dtype.kind in "biuf":
-                    if item.size is None or item.size > LIMIT:
-                        raise DamagedError(str(path), f"{name} claims {item.size} numbers", _AGAIN)
-                    found[name] = item[()]
-    except (OSError, KeyError, RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise DamagedError(
-            str(path), f"not readable as MATLAB 7.3 (HDF5): {reason}", _AGAIN
-        ) from None
-    return found

@@ -15,7 +15,7 @@ from synrep.errors import InputError
 from synrep.skeleton import HUMAN36M_17
 
 if TYPE_CHECKING:
-    from synrep.datasets.mpi_inf_3dhp.recording import Recording
+    from synrep.datasets.mpi_inf_3dhp.recording import CameraSequence
 
 LIMIT_PX = 50.0
 """Largest median error of reprojection: more means that 2D and 3D don't belong together."""
@@ -42,7 +42,7 @@ class Placing:
         self._scales: list[float] = []
         self._left_mm = 0.0
 
-    def add(self, recording: Recording) -> Poses:
+    def add(self, recording: CameraSequence) -> Poses:
         """The poses of a recording, standing where they project to its keypoints.
 
         Raises:
@@ -73,7 +73,7 @@ class Placing:
         self.intrinsics[recording.name] = intrinsics
         return _poses(recording, poses)
 
-    def _rescaled(self, recording: Recording, projecting_mm: cameras.Array) -> cameras.Array:
+    def _rescaled(self, recording: CameraSequence, projecting_mm: cameras.Array) -> cameras.Array:
         poses, scale, left_mm = cameras.rescaled(recording.poses_mm, projecting_mm, ROOT)
         if left_mm > LIMIT_RESCALED_MM:
             raise InputError(
@@ -85,7 +85,7 @@ class Placing:
         self._left_mm = max(self._left_mm, left_mm)
         return poses
 
-    def _camera(self, recording: Recording, projecting_mm: cameras.Array) -> Intrinsics:
+    def _camera(self, recording: CameraSequence, projecting_mm: cameras.Array) -> Intrinsics:
         """The measured camera if it fits, else the one that fits best."""
         keypoints = recording.keypoints_px
         if (measured := recording.calibration) is not None:
@@ -119,7 +119,7 @@ class Placing:
         return notes
 
 
-def _require_numbers(recording: Recording) -> None:
+def _require_numbers(recording: CameraSequence) -> None:
     """Refuse gaps in the frames that are used; those of other frames don't matter."""
     for what, points in (
         ("annot2", recording.keypoints_px),
@@ -138,7 +138,7 @@ def _require_numbers(recording: Recording) -> None:
             )
 
 
-def _poses(recording: Recording, joints_mm: cameras.Array) -> Poses:
+def _poses(recording: CameraSequence, joints_mm: cameras.Array) -> Poses:
     count = len(joints_mm)
     poses = Poses(
         joints_mm=joints_mm.astype(np.float32),

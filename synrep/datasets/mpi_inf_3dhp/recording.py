@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Recording:
+class CameraSequence:
     """One sequence before one camera, in the 17 joints of Human3.6M."""
 
     source: str
@@ -50,7 +50,7 @@ class SequenceRead(NamedTuple):
 
     name: str
     """Such as "S1/Seq1" or "TS1"."""
-    recordings: list[Recording]
+    recordings: list[CameraSequence]
     """One for each camera."""
     notes: list[str]
     """What a user should know about it."""

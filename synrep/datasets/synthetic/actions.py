@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Motion:
+class AngleCurves:
     """Curves of one clip under construction.
 
     Args:
@@ -86,7 +86,7 @@ class Motion:
         return "left" if self.rng.random() < 0.5 else "right"
 
 
-def _gait(motion: Motion, *, period_s: float, stride: float, knee: float, arms: float) -> None:
+def _gait(motion: AngleCurves, *, period_s: float, stride: float, knee: float, arms: float) -> None:
     """Legs and arms of walking and running; angles in degrees."""
     phase = motion.cycle(period_s)
     for side, shift in (("left", 0.0), ("right", np.pi)):
@@ -102,14 +102,14 @@ def _gait(motion: Motion, *, period_s: float, stride: float, knee: float, arms: 
     motion.heading_deg = motion.heading_deg + motion.targets(-90, 90, 3.0)
 
 
-def walk(motion: Motion) -> None:
+def walk(motion: AngleCurves) -> None:
     """Walking along a winding path."""
     pace = motion.rng.uniform(0.9, 1.3)
     _gait(motion, period_s=pace, stride=motion.rng.uniform(18, 28), knee=58, arms=22)
     motion.add("pelvis_pitch", 3)
 
 
-def run(motion: Motion) -> None:
+def run(motion: AngleCurves) -> None:
     """Running, with both feet off the floor between steps."""
     pace = motion.rng.uniform(0.62, 0.75)
     _gait(motion, period_s=pace, stride=motion.rng.uniform(34, 42), knee=95, arms=38)
@@ -119,14 +119,14 @@ def run(motion: Motion) -> None:
     motion.hop_mm = motion.hop_mm + 60 * motion.pulses(pace / 2)
 
 
-def _arm_up(motion: Motion, side: str, amount: NDArray[np.float64] | float) -> None:
+def _arm_up(motion: AngleCurves, side: str, amount: NDArray[np.float64] | float) -> None:
     """Upper arm out to the side, forearm up."""
     motion.add(f"{side}_shoulder_abduction", 85 * amount)
     motion.add(f"{side}_shoulder_twist", 70 * amount)
     motion.add(f"{side}_elbow_flexion", 50 * amount)
 
 
-def wave(motion: Motion) -> None:
+def wave(motion: AngleCurves) -> None:
     """Waving with one raised arm, or with both."""
     sides = ("left", "right") if motion.rng.random() < 0.3 else (motion.side(),)
     for side in sides:
@@ -136,7 +136,7 @@ def wave(motion: Motion) -> None:
         motion.add(f"{side}_shoulder_abduction", 8 * swing)
 
 
-def talk(motion: Motion) -> None:
+def talk(motion: AngleCurves) -> None:
     """Standing and speaking with the hands; the weight shifts."""
     for side in ("left", "right"):
         active = motion.targets(0, 1, 2.0)
@@ -148,7 +148,7 @@ def talk(motion: Motion) -> None:
     motion.add("head_turn", motion.targets(-35, 35, 1.5))
 
 
-def _crouch(motion: Motion, depth: NDArray[np.float64], apart: float) -> None:
+def _crouch(motion: AngleCurves, depth: NDArray[np.float64], apart: float) -> None:
     """Hips and knees bend together so that the feet stay under the body."""
     for side in ("left", "right"):
         motion.add(f"{side}_hip_flexion", 88 * depth)
@@ -156,7 +156,7 @@ def _crouch(motion: Motion, depth: NDArray[np.float64], apart: float) -> None:
         motion.add(f"{side}_hip_abduction", apart * depth)
 
 
-def squat(motion: Motion) -> None:
+def squat(motion: AngleCurves) -> None:
     """Knee bends with the arms stretched forward."""
     depth = motion.pulses(motion.rng.uniform(2.2, 3.2)) * motion.rng.uniform(0.7, 1.0)
     _crouch(motion, depth, 14)
@@ -166,7 +166,7 @@ def squat(motion: Motion) -> None:
         motion.add(f"{side}_elbow_flexion", -12 * depth)
 
 
-def sit(motion: Motion) -> None:
+def sit(motion: AngleCurves) -> None:
     """Sitting with moving hands; some sit down first."""
     settled = 1.0 / (1.0 + np.exp(-4 * (motion.time_s - motion.rng.uniform(-1.5, 1.5))))
     for side in ("left", "right"):
@@ -181,7 +181,7 @@ def sit(motion: Motion) -> None:
     motion.add("head_turn", motion.targets(-30, 30, 2.0))
 
 
-def reach(motion: Motion) -> None:
+def reach(motion: AngleCurves) -> None:
     """Reaching for things high, low, in front and to the side."""
     for side in ("left", "right"):
         active = np.clip(motion.targets(-0.6, 1.3, 1.8), 0, 1)
@@ -194,7 +194,7 @@ def reach(motion: Motion) -> None:
     _crouch(motion, np.clip(motion.targets(-0.3, 0.35, 2.5), 0, 1), 4)
 
 
-def bend(motion: Motion) -> None:
+def bend(motion: AngleCurves) -> None:
     """Bending down to the floor and lifting something."""
     depth = motion.pulses(motion.rng.uniform(2.8, 4.0))
     motion.add("pelvis_pitch", 42 * depth)
@@ -206,7 +206,7 @@ def bend(motion: Motion) -> None:
         motion.add(f"{side}_elbow_flexion", 45 * (1 - depth))
 
 
-def box(motion: Motion) -> None:
+def box(motion: AngleCurves) -> None:
     """Punching, one fist after the other, on bent knees."""
     period = motion.rng.uniform(0.9, 1.3)
     side = motion.side()
@@ -224,7 +224,7 @@ def box(motion: Motion) -> None:
     motion.heading_deg = motion.heading_deg + motion.targets(-60, 60, 2.5)
 
 
-def dance(motion: Motion) -> None:
+def dance(motion: AngleCurves) -> None:
     """Stepping, turning and swinging the arms to a beat."""
     beat = motion.rng.uniform(0.9, 1.2)
     phase = motion.cycle(2 * beat)
@@ -243,7 +243,7 @@ def dance(motion: Motion) -> None:
     motion.heading_deg = motion.heading_deg + motion.targets(-240, 240, 3.5)
 
 
-ACTIONS: dict[str, Callable[[Motion], None]] = {
+ACTIONS: dict[str, Callable[[AngleCurves], None]] = {
     action.__name__: action
     for action in (walk, run, wave, talk, squat, sit, reach, bend, box, dance)
 }

@@ -19,11 +19,11 @@ from scipy.ndimage import gaussian_filter1d
 from synrep.datasets.store.store import Description, Poses, PoseStore, write_store
 from synrep.datasets.synthetic import actions as motions
 from synrep.datasets.synthetic import body
-from synrep.datasets.synthetic.actions import ACTIONS, Motion
+from synrep.datasets.synthetic.actions import ACTIONS, AngleCurves
 from synrep.datasets.synthetic.body import ANGLES, Body
 from synrep.errors import InputError
-from synrep.paths import cache_dir
 from synrep.skeleton import HUMAN36M_17
+from synrep.storage import cache_dir
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,7 +65,7 @@ def _clip(seed: int, actor: int, action: str, frames: int) -> Poses:
     """One actor doing one action; independent of all other clips."""
     size = _build(np.random.default_rng([seed, actor]))
     rng = np.random.default_rng([seed, actor, list(ACTIONS).index(action)])
-    motion = Motion(rng, frames, FPS)
+    motion = AngleCurves(rng, frames, FPS)
     ACTIONS[action](motion)
     joints = _placed(size, motion)
     subject = f"actor{actor + 1:02d}"
@@ -90,7 +90,7 @@ def _build(rng: np.random.Generator) -> Body:
     )
 
 
-def _placed(size: Body, motion: Motion) -> NDArray[np.float64]:
+def _placed(size: Body, motion: AngleCurves) -> NDArray[np.float64]:
     """(T, J, 3) joints in the room: the lower foot is on the floor and does not slide."""
     curves = np.stack([motion.angles[name] for name in ANGLES], axis=1)
     angles = gaussian_filter1d(body.angles_within_limits(curves), 1.0, axis=0)

@@ -67,7 +67,7 @@ def read_datasets(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
                 refuse_elsewhere(file, name, path)
                 if not isinstance(dataset := file.get(name), h5py.Dataset):
                     continue
-                if dataset.size is None or dataset.size > LIMIT or dataset.dtype.kind not in "iuf":
+                if dataset.size is None or dataset.size > LIMIT or dataset.dtype.kind not in "biuf":
                     raise DamagedError(
                         str(path), f"{name} is {dataset.shape} of {dataset.dtype}", _AGAIN
                     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from synrep.training.fused.step import FusedGan
-from synrep.training.loop import Material, settle_memory
+from synrep.training.loop import TrainingData, settle_memory
 from synrep.training.step import Gan
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def fastest_capacity(
     if threads is not None:
         torch.set_num_threads(threads)
     settle_memory()
-    material = Material.open(config, torch.device(device), torch.float32)
-    plain, numbers = Gan(config, material.inputs, material.reals), itertools.count()
+    training_data = TrainingData.load(config, torch.device(device), torch.float32)
+    plain, numbers = Gan(config, training_data.inputs, training_data.reals), itertools.count()
     steps: dict[int, Callable[[], object]] = {1: lambda: plain.iterate(next(numbers))}
     end = time.perf_counter() + ENOUGH
     times = {1: _seconds(steps[1], device)}
@@ -58,7 +58,7 @@ def fastest_capacity(
         if time.perf_counter() > end or not _fits(plain, capacity, device):
             break
         try:
-            steps[capacity] = _fused(config, material, capacity)
+            steps[capacity] = _fused(config, training_data, capacity)
             times[capacity] = _seconds(steps[capacity], device) / capacity
         except torch.OutOfMemoryError:
             steps.pop(capacity, None)
@@ -70,9 +70,9 @@ def fastest_capacity(
     return best if times[best] * GAIN < times[1] else 1
 
 
-def _fused(config: TrainConfig, material: Material, capacity: int) -> Callable[[], object]:
+def _fused(config: TrainConfig, training_data: TrainingData, capacity: int) -> Callable[[], object]:
     """The step of a fused training with so many members."""
-    fused = FusedGan(config, material)
+    fused = FusedGan(config, training_data)
     for seed in range(capacity):
         fused.add(config.model_copy(update={"seed": seed}), None)
     return fused.iterate

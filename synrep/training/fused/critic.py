@@ -23,7 +23,7 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from synrep.config import CriticConfig
     from synrep.training.fused.features import Features
-    from synrep.training.fused.networks import Leak
+    from synrep.training.fused.networks import LeakyRelu
     from synrep.training.fused.stack import Stack
 
 BRANCHES = ("pose_out", "keypoints_in", "kcs_in")
@@ -31,7 +31,7 @@ BRANCHES = ("pose_out", "keypoints_in", "kcs_in")
 
 
 @dataclass
-class Seen:
+class CriticInputs:
     """What critics look at, or the gradient of it, or a direction to move it in.
 
     Attributes:
@@ -64,7 +64,7 @@ class StackedCritic:
         self._slopes: dict[str, Tensor] = {}
         self._scales: dict[str, tuple[Tensor, ...]] = {}
 
-    def forward(self, seen: Seen, features: Features, leak: Leak) -> Tensor:
+    def forward(self, seen: CriticInputs, features: Features, leak: LeakyRelu) -> Tensor:
         """Scores (K, N)."""
         self._features, self._leak = features, leak
         self._weights = {layer: self._weight(layer) for layer in self._layers}
@@ -101,18 +101,18 @@ class StackedCritic:
         first = torch.bmm(self._through("pose_block.0", inner), weights["pose_block.0"])
         self._through("pose_in", first.add_(both))
 
-    def inputs(self, rows: slice) -> Seen:
+    def inputs(self, rows: slice) -> CriticInputs:
         """Gradients of the inputs of some samples; that of the features not yet pulled back."""
         slopes = {layer: self._slopes[layer][:, rows] for layer in ("pose_in", *BRANCHES)}
         weights = self._weights
-        return Seen(
+        return CriticInputs(
             torch.bmm(slopes["pose_in"], weights["pose_in"]),
             torch.bmm(slopes["keypoints_in"], weights["keypoints_in"]),
             # Samples innermost, as the features want them.
             torch.bmm(weights["kcs_in"].mT, slopes["kcs_in"].mT).mT,
         )
 
-    def push(self, direction: Seen, rows: slice) -> None:
+    def jvp(self, direction: CriticInputs, rows: slice) -> None:
         """Put the changes that a direction causes in place of the activations of some samples."""
         first = self._pushed("pose_in", direction.poses, rows)
         inner = self._pushed("pose_block.0", first, rows)

@@ -38,11 +38,11 @@ class Features(Protocol):
         """Features (K, N, F) of poses (K, N, 3J)."""
         ...
 
-    def pull(self, poses: Tensor, slope: Tensor) -> Tensor:
+    def vjp(self, poses: Tensor, slope: Tensor) -> Tensor:
         """Gradient (K, N, 3J) of poses, from that of their features (K, N, F)."""
         ...
 
-    def push(self, poses: Tensor, direction: Tensor) -> Tensor:
+    def jvp(self, poses: Tensor, direction: Tensor) -> Tensor:
         """Change (K, N, F) of the features of poses moved in a direction (K, N, 3J)."""
         ...
 
@@ -110,7 +110,7 @@ class GramFeatures:
         bones = self._vectors(poses)
         return self._products([(bones, bones)])
 
-    def pull(self, poses: Tensor, slope: Tensor) -> Tensor:
+    def vjp(self, poses: Tensor, slope: Tensor) -> Tensor:
         """Gradient of poses from that of the inner products."""
         bones = self._vectors(poses)
         found = torch.zeros_like(bones)
@@ -123,7 +123,7 @@ class GramFeatures:
         matrix = self._matrix.expand(len(poses), -1, -1)
         return torch.bmm(found.flatten(1, 2).mT, matrix)
 
-    def push(self, poses: Tensor, direction: Tensor) -> Tensor:
+    def jvp(self, poses: Tensor, direction: Tensor) -> Tensor:
         """Change of the inner products."""
         bones, moved = self._vectors(poses), self._vectors(direction)
         return self._products([(bones, moved), (moved, bones)])
@@ -169,7 +169,7 @@ class GeneralFeatures:
         entries = self._kcs.products(poses.reshape(-1, poses.shape[2] // 3, 3))
         return entries.view(*poses.shape[:2], -1) * self._weights
 
-    def pull(self, poses: Tensor, slope: Tensor) -> Tensor:
+    def vjp(self, poses: Tensor, slope: Tensor) -> Tensor:
         """Gradient of poses from that of the entries."""
         with torch.enable_grad():
             leaf = poses.detach().requires_grad_()
@@ -177,7 +177,7 @@ class GeneralFeatures:
             (found,) = torch.autograd.grad(self.values(leaf), leaf, slope.contiguous())
         return found
 
-    def push(self, poses: Tensor, direction: Tensor) -> Tensor:
+    def jvp(self, poses: Tensor, direction: Tensor) -> Tensor:
         """Change of the entries: the pullback is linear, and its own pullback is this."""
         with torch.enable_grad():
             leaf = poses.detach().requires_grad_()

@@ -17,16 +17,16 @@ import torch
 from synrep.errors import Diverged, InputError
 from synrep.training import state
 from synrep.training.fused.step import FusedGan
-from synrep.training.loop import Material, next_report, settle_memory
-from synrep.training.protocol import never
+from synrep.training.loop import TrainingData, next_report, settle_memory
+from synrep.training.protocol import never_pause
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from synrep.config import TrainConfig
-    from synrep.training.checkpoint import State
+    from synrep.training.checkpoint import TrainingState
     from synrep.training.fused.settings import Member
-    from synrep.training.protocol import Asked
+    from synrep.training.protocol import PauseCheck
 
 OWN: dict[str, Any] = {
     "seed": ...,
@@ -59,7 +59,7 @@ def fusion_key(config: TrainConfig) -> str:
 class FusedTraining:
     """Up to `capacity` trainings as one program, advanced from report to report.
 
-    Slices join and leave between calls of `advance`; an empty slot costs nothing. What one slice
+    Members join and leave between calls of `advance`; an empty slot costs nothing. What one slice
     does never reaches another.
 
     Args:
@@ -85,9 +85,9 @@ class FusedTraining:
         self._gan: FusedGan | None = None
         self._key = ""
         self._slots: dict[int, Member] = {}
-        self._parked: dict[int, State] = {}
+        self._parked: dict[int, TrainingState] = {}
 
-    def join(self, config: TrainConfig, saved: State | None = None) -> int:
+    def join(self, config: TrainConfig, saved: TrainingState | None = None) -> int:
         """Add a training, at its start or from a state of it, fused or not.
 
         Returns:
@@ -112,7 +112,7 @@ class FusedTraining:
             self._remove([member])
 
     def slots(self) -> list[int]:
-        """Slots that are taken, by trainings that go on or are finished."""
+        """SlotTable that are taken, by trainings that go on or are finished."""
         return sorted(self._slots)
 
     def finished(self, slot: int) -> bool:
@@ -123,20 +123,22 @@ class FusedTraining:
         """Updates done by a slot's training."""
         return self._slots[slot].iteration
 
-    def state(self, slot: int) -> State:
+    def state(self, slot: int) -> TrainingState:
         """Everything needed to go on from here, as `synrep.training.loop.Training.state` gives it."""
         if slot in self._parked:
             return self._parked[slot]
         assert self._gan is not None
         member = self._slots[slot]
         tensors = self._gan.tensors(self._gan.members.index(member))
-        return state.assemble(member, tensors, self._gan.material.body)
+        return state.assemble(member, tensors, self._gan.training_data.body)
 
-    def advance(self, paused: Asked = never) -> dict[int, dict[str, float] | Diverged]:
+    def advance(
+        self, should_pause: PauseCheck = never_pause
+    ) -> dict[int, dict[str, float] | Diverged]:
         """Train all slots until at least one reaches its next report.
 
         Args:
-            paused: see `Training.advance`.
+            should_pause: see `Training.advance`.
 
         Returns:
             The metrics of each slot that reached a report, as `Training.advance` gives them. One
@@ -147,7 +149,7 @@ class FusedTraining:
             return {}
         left = [next_report(m.config, m.since) - m.iteration for m in gan.members]
         for _ in range(min(left)):
-            if paused():
+            if should_pause():
                 return {}
             gan.iterate()
         due = {id(m) for m, rest in zip(gan.members, left, strict=True) if rest == min(left)}
@@ -165,7 +167,7 @@ class FusedTraining:
         sums = gan.take_sums(row)
         iterations, member.since = member.iteration - member.since, member.iteration
         try:
-            return gan.material.report(member, gan.scored(row), sums, iterations)
+            return gan.training_data.report(member, gan.scored(row), sums, iterations)
         except Diverged as error:
             return error
 
@@ -175,8 +177,8 @@ class FusedTraining:
         if not self._slots:
             self._gan = None
         if self._gan is None:
-            material = Material.open(config, self._device, self._dtype)
-            self._gan, self._key = FusedGan(config, material), key
+            training_data = TrainingData.load(config, self._device, self._dtype)
+            self._gan, self._key = FusedGan(config, training_data), key
         if key != self._key:
             raise InputError(
                 "fuse", "the configuration differs in more than slices can", "see fusion_key"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from synrep.model.networks import build
-from synrep.training.fused.settings import Member, Traits
+from synrep.training.fused.settings import Member, MemberSettings
 from synrep.training.fused.stack import Stack
 from synrep.training.state import optimiser_moments, restore
 from synrep.training.step import REFERENCE
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
     from synrep.config import TrainConfig
     from synrep.model.networks import Critic, Generator
-    from synrep.training.checkpoint import State
-    from synrep.training.loop import Material
+    from synrep.training.checkpoint import TrainingState
+    from synrep.training.loop import TrainingData
 
 NETWORKS = ("generator", "reprojection", "critic")
 
 
-class Slices:
+class Members:
     """The stacks of K trainings.
 
     Args:
         config: of any of them; they agree in all that `synrep.training.fused.fusion_key` names.
-        material: their views.
+        training_data: the views they share.
 
     Attributes:
         members: in the order of the slices.
@@ -40,21 +40,21 @@ class Slices:
         sums: losses (K,) summed since they were last cleared.
     """
 
-    def __init__(self, config: TrainConfig, material: Material) -> None:
+    def __init__(self, config: TrainConfig, training_data: TrainingData) -> None:
         self.config = config
-        self.material = material
-        self.skeleton = material.inputs.skeleton
+        self.training_data = training_data
+        self.skeleton = training_data.inputs.skeleton
         self.members: list[Member] = []
         self.sums: dict[str, Tensor] = {}
-        self.like = material.inputs.poses.new_empty(0)
-        self._reference = material.reals.evenly(REFERENCE).poses.cpu()
+        self.like = training_data.inputs.poses.new_empty(0)
+        self._reference = training_data.reals.evenly_spaced(REFERENCE).poses.cpu()
         networks = build(config, self.skeleton, self._reference)
         betas = (config.optim.beta1, config.optim.beta2)
         device, dtype = self.like.device, self.like.dtype
         self.stacks = {name: Stack(networks[name], betas, device, dtype) for name in NETWORKS}
         self.average = Stack(networks["generator"], None, device, dtype)
 
-    def add(self, config: TrainConfig, saved: State | None) -> Member:
+    def add(self, config: TrainConfig, saved: TrainingState | None) -> Member:
         """Add a training, at its start or from a state.
 
         Raises:
@@ -98,7 +98,7 @@ class Slices:
             self._change()
 
     def _change(self) -> None:
-        self.traits = Traits(self.members, self.skeleton, self.like)
+        self.traits = MemberSettings(self.members, self.skeleton, self.like)
 
     def tensors(self, row: int) -> dict[str, Tensor]:
         """The tensors of a slice's state, by dotted name."""

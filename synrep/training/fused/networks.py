@@ -25,7 +25,7 @@ MOMENTUM = 0.1
 """Of running statistics; likewise."""
 
 
-class Leak:
+class LeakyRelu:
     """Leaky ReLU with a slope for each slice.
 
     Neighbours with the same slope are served by one operation, so slices are best sorted by it.
@@ -59,7 +59,7 @@ class Leak:
         return out
 
 
-class Masks:
+class DropoutMasks:
     """Dropout masks of K slices, each from its own generator.
 
     Args:
@@ -73,7 +73,7 @@ class Masks:
         self.generators: Sequence[torch.Generator] = ()
 
     def draw(self, shape: tuple[int, int]) -> Tensor:
-        """Masks [K, *shape] that keep the mean; 1 everywhere without dropout."""
+        """DropoutMasks [K, *shape] that keep the mean; 1 everywhere without dropout."""
         masks = self._keep.new_zeros(len(self._rates), *shape)
         for mask, rate, generator in zip(masks, self._rates, self.generators, strict=True):
             if rate:
@@ -120,10 +120,10 @@ class StackedNetwork:
         ]
         self._last = f"network.{blocks + 1}"
         self._passed: dict[str, Passed] = {}
-        self._leak = Leak([])
+        self._leak = LeakyRelu([])
         self._hidden = torch.empty(0)
 
-    def forward(self, x: Tensor, leak: Leak, masks: Masks | None) -> Tensor:
+    def forward(self, x: Tensor, leak: LeakyRelu, masks: DropoutMasks | None) -> Tensor:
         """Outputs (K, B, out) of inputs (K, B, in); updates running statistics."""
         self._leak = leak
         hidden = self._layer(self._first, x, masks)
@@ -161,7 +161,7 @@ class StackedNetwork:
     def _names(self, layer: str) -> tuple[str, str]:
         return f"{layer}.0", f"{layer}.1"
 
-    def _layer(self, layer: str, x: Tensor, masks: Masks | None) -> Tensor:
+    def _layer(self, layer: str, x: Tensor, masks: DropoutMasks | None) -> Tensor:
         weights = self.stack.weights
         linear, norm = self._names(layer)
         y = torch.bmm(x, weights[f"{linear}.weight"].mT)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from synrep.random_streams import Streams
+from synrep.random_streams import RandomStreams
 from synrep.training.fused.features import Features, GeneralFeatures, GramFeatures
-from synrep.training.fused.networks import Leak, Masks
+from synrep.training.fused.networks import DropoutMasks, LeakyRelu
 from synrep.training.fused.stack import unbounded
-from synrep.training.loop import Best
+from synrep.training.protocol import Best
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,16 +47,16 @@ class Member:
     iteration: int = 0
     best: Best = field(default_factory=Best)
     since: int = 0
-    streams: Streams = field(init=False)
-    masks: Streams = field(init=False)
+    streams: RandomStreams = field(init=False)
+    masks: RandomStreams = field(init=False)
 
     def __post_init__(self) -> None:
         device = self.kcs.weights.device
-        self.streams = Streams(self.config.seed, device)
-        self.masks = Streams(self.config.seed, device)
+        self.streams = RandomStreams(self.config.seed, device)
+        self.masks = RandomStreams(self.config.seed, device)
 
 
-class Traits:
+class MemberSettings:
     """What differs between members, as tensors that broadcast over a stack.
 
     Args:
@@ -84,9 +84,9 @@ class Traits:
         def column(*values: float) -> Tensor:
             return like.new_tensor(values)[:, None]
 
-        self.leak = Leak([config.generator.slope for config in configs])
+        self.leak = LeakyRelu([config.generator.slope for config in configs])
         rates = [config.generator.dropout for config in configs]
-        self.masks = Masks(rates, like) if any(rates) else None
+        self.masks = DropoutMasks(rates, like) if any(rates) else None
         weights = torch.stack([member.kcs.weights for member in members]).to(like)
         kcs = members[0].kcs
         self.features: Features

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adam import adam
 
-from synrep.model.networks import idle
+from synrep.model.networks import cancelled_biases
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ Moments = dict[int, dict[str, Tensor]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
+class FlatLayout:
     """Where each weight of a network lies in a row.
 
     Attributes:
@@ -48,9 +48,9 @@ class Layout:
     lengths: tuple[int, int]
 
     @classmethod
-    def of(cls, network: nn.Module) -> Layout:
+    def of(cls, network: nn.Module) -> FlatLayout:
         """The layout of a network's state dictionary."""
-        unused = idle(network)
+        unused = cancelled_biases(network)
         weights = dict(network.named_parameters())
         state = network.state_dict()
         starts: dict[str, int] = {}
@@ -102,7 +102,7 @@ class Stack:
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
-        self.layout = Layout.of(network)
+        self.layout = FlatLayout.of(network)
         self.betas = betas
         self._like = torch.empty(0, device=device, dtype=dtype)
         self.steps: list[Tensor] = []

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from synrep.model.losses import angle_loss, norm_penalty, reprojection_distance
-from synrep.model.networks import place
-from synrep.training.fused.critic import Seen, StackedCritic
-from synrep.training.fused.members import Slices
+from synrep.model.networks import lift_depths
+from synrep.training.fused.critic import CriticInputs, StackedCritic
+from synrep.training.fused.members import Members
 from synrep.training.fused.networks import StackedNetwork
 from synrep.training.step import learning_rates
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from synrep.config import TrainConfig
     from synrep.datasets.views import Views
     from synrep.training.fused.settings import Member
-    from synrep.training.loop import Material
+    from synrep.training.loop import TrainingData
 
 
-class FusedGan(Slices):
+class FusedGan(Members):
     """Generators, reprojection networks and critics of K trainings.
 
     Args:
         config: of any of them; they agree in all that `synrep.training.fused.fusion_key` names.
-        material: their views.
+        training_data: the views they share.
     """
 
-    def __init__(self, config: TrainConfig, material: Material) -> None:
-        super().__init__(config, material)
+    def __init__(self, config: TrainConfig, training_data: TrainingData) -> None:
+        super().__init__(config, training_data)
         normed = config.generator.batch_norm
         self._generator = StackedNetwork(
             self.stacks["generator"], blocks=config.generator.blocks, normed=normed
@@ -78,7 +78,7 @@ class FusedGan(Slices):
 
     def _fake(self, index: int) -> None:
         """Lift a batch; what the critic sees of it is left in `_poses` and `_points`."""
-        inputs, traits = self.material.inputs, self.traits
+        inputs, traits = self.training_data.inputs, self.traits
         if traits.masks is not None:
             traits.masks.generators = [
                 m.masks.at("dropout", self._step(m, index)) for m in self.members
@@ -92,7 +92,7 @@ class FusedGan(Slices):
         with torch.enable_grad():
             self._raw_depths = raw.requires_grad_()
             depths = raw - raw[..., :1]
-            self._poses = place(depths, self._keypoints, ray, distance)
+            self._poses = lift_depths(depths, self._keypoints, ray, distance)
         self._points = self._keypoints
         if self.config.reprojection != "none":
             self._raw_points, self._points = self._reproject(self._poses.detach())
@@ -106,7 +106,7 @@ class FusedGan(Slices):
             return raw, points - points[..., :1, :]
 
     def _real(self, index: int) -> None:
-        reals = self.material.reals
+        reals = self.training_data.reals
         chosen = self._batch("real", index, reals)
         paired = self.config.data.pair_real
         seen = chosen if paired else self._batch("real_2d", index, reals)
@@ -132,23 +132,23 @@ class FusedGan(Slices):
             bound = self.traits.clip
             self.stacks["critic"].rows.clamp_(-bound, bound)
 
-    def _samples(self, index: int, *, mixed: bool) -> Seen:
+    def _samples(self, index: int, *, mixed: bool) -> CriticInputs:
         """Fake, real and, if asked for, interpolated samples, in this order along N."""
         fake = (self._poses.detach().flatten(2), self._points.detach().flatten(2))
         real = (self._real_poses.flatten(2), self._real_points.flatten(2))
         both = [torch.cat(pair, 1) for pair in zip(fake, real, strict=True)]
         if not mixed:
-            return Seen(both[0], both[1], self.traits.features.values(both[0]))
+            return CriticInputs(both[0], both[1], self.traits.features.values(both[0]))
         mix = self._mix(index)
         poses, keypoints = (
             torch.cat([pair, f.lerp(r, mix)], 1)
             for pair, f, r in zip(both, fake, real, strict=True)
         )
         if self.config.critic.gp_inputs == "pose":
-            return Seen(poses, keypoints, self.traits.features.values(poses))
+            return CriticInputs(poses, keypoints, self.traits.features.values(poses))
         features = self.traits.features.values(both[0])
         f, r = features.chunk(2, 1)
-        return Seen(poses, keypoints, torch.cat([features, f.lerp(r, mix)], 1))
+        return CriticInputs(poses, keypoints, torch.cat([features, f.lerp(r, mix)], 1))
 
     def _mix(self, index: int) -> Tensor:
         """Interpolation (K, B, 1) of each slice: 1 takes the real sample, 0 the fake one."""
@@ -157,35 +157,37 @@ class FusedGan(Slices):
             [m.streams.uniform("mix", self._step(m, index), shape, dtype) for m in self.members]
         )
 
-    def _penalise(self, seen: Seen) -> Tensor:
+    def _penalise(self, seen: CriticInputs) -> Tensor:
         """Prepare the gradients of the penalty (K,) on the interpolated samples; return it."""
         rows = slice(2 * self.config.batch_size, None)
         features, poses = self.traits.features, seen.poses[:, rows]
         found = self._critic.inputs(rows)
         separate = self.config.critic.gp_inputs == "pose+features"
         if not separate:
-            found.poses += features.pull(poses, found.features)
+            found.poses += features.vjp(poses, found.features)
         parts = [found.poses, found.keypoints] + ([found.features] if separate else [])
         squared = torch.cat(parts, 2).square().sum(2)
         with torch.enable_grad():
             penalty = norm_penalty(squared.requires_grad_())
             (slope,) = torch.autograd.grad(penalty.sum(), squared)
         factor = (2 * self.traits.penalty * slope)[..., None]
-        direction = Seen(found.poses * factor, found.keypoints * factor, found.features * factor)
+        direction = CriticInputs(
+            found.poses * factor, found.keypoints * factor, found.features * factor
+        )
         if not separate:
-            direction.features = features.push(poses, direction.poses)
-        self._critic.push(direction, rows)
+            direction.features = features.jvp(poses, direction.poses)
+        self._critic.jvp(direction, rows)
         return penalty.detach()
 
     def _update_generator(self) -> None:
         config, traits = self.config, self.traits
         poses = self._poses.detach().flatten(2)
-        seen = Seen(poses, self._points.detach().flatten(2), traits.features.values(poses))
+        seen = CriticInputs(poses, self._points.detach().flatten(2), traits.features.values(poses))
         scores = self._critic.forward(seen, traits.features, traits.leak)
         self._critic.backward(torch.full_like(scores, -1 / config.batch_size))
         wanted = self._critic.inputs(slice(None))
         self._critic.release()
-        of_poses = traits.features.pull(poses, wanted.features).add_(wanted.poses)
+        of_poses = traits.features.vjp(poses, wanted.features).add_(wanted.poses)
         with torch.enable_grad():
             angle = angle_loss(self._poses, self.skeleton, config.loss.angle_norm)
         with torch.set_grad_enabled(traits.reprojection is not None):

@@ -23,7 +23,7 @@ from synrep.baselines.repnet import (
 )
 from synrep.baselines.training import Block
 from synrep.config import DataConfig
-from synrep.datasets.views import open_views
+from synrep.datasets.views import load_views
 from synrep.skeleton import HUMAN36M_16, HUMAN36M_17, Skeleton
 
 angles = st.floats(-np.pi, np.pi)
@@ -44,7 +44,7 @@ def rotation(yaw: float, pitch: float, roll: float) -> Tensor:
 
 def some_poses(count: int = 40) -> Tensor:
     """Poses (count, 17, 3) of the built-in motion, in float64."""
-    return open_views(DataConfig(), "validation").evenly(count).poses.double()
+    return load_views(DataConfig(), "validation").evenly_spaced(count).poses.double()
 
 
 @given(angles, angles, angles)

@@ -11,16 +11,16 @@ from synrep.baselines.predict import predict_poses
 from synrep.baselines.references import mean_depth, perfect_depth, supervised
 from synrep.baselines.supervised import SupervisedTraining
 from synrep.config import DataConfig, EvaluationConfig, GeneratorConfig, TrainConfig
-from synrep.datasets.views import open_views
+from synrep.datasets.views import load_views
 from synrep.evaluation.tables import errors
-from synrep.training.checkpoint import State
+from synrep.training.checkpoint import TrainingState
 
 CONFIG = TrainConfig(iterations=3, batch_size=32, generator=GeneratorConfig(width=16, dropout=0.5))
 
 
 def test_supervised_reference_is_reproducible_with_dropout() -> None:
     """The same configuration gives the same poses, whatever the state of torch's own generator."""
-    views = open_views(DataConfig(), "validation").evenly(200)
+    views = load_views(DataConfig(), "validation").evenly_spaced(200)
     torch.manual_seed(1)
     first = supervised(CONFIG, views)
     torch.manual_seed(2)
@@ -29,8 +29,8 @@ def test_supervised_reference_is_reproducible_with_dropout() -> None:
 
 def test_depth_references_copy_the_input() -> None:
     """Only depths differ from the 2D pose: they are the training mean, or the truth."""
-    train = open_views(DataConfig(), "train")
-    views = open_views(DataConfig(), "validation").evenly(200)
+    train = load_views(DataConfig(), "train")
+    views = load_views(DataConfig(), "validation").evenly_spaced(200)
     mean, perfect = mean_depth(train, views), perfect_depth(views)
     for made in (mean, perfect):
         assert torch.equal(made[..., :2], views.keypoints)
@@ -55,7 +55,7 @@ def test_supervision_learns_and_goes_on_to_the_bit() -> None:
     resumed = SupervisedTraining(config, threads=1)
     resumed.restore(saved)
     assert resumed.advance() == last
-    train, views = open_views(DataConfig(), "train"), whole.validation
+    train, views = load_views(DataConfig(), "train"), whole.validation
     guess = errors(mean_depth(train, views), views, config.evaluation, whole.body)
     known = float(guess["mpjpe_mm"].mean())
     assert last["validation/mpjpe_mm"] < first["validation/mpjpe_mm"] < known
@@ -69,8 +69,8 @@ def test_a_state_is_read_whatever_its_order() -> None:
     )
     training = SupervisedTraining(config, threads=1)
     training.advance()
-    state, views = training.state(), training.validation.evenly(50)
+    state, views = training.state(), training.validation.evenly_spaced(50)
     integers = sorted(state.arrays, key=lambda name: state.arrays[name].dtype.kind == "f")
-    turned = State(arrays={name: state.arrays[name] for name in integers}, meta=state.meta)
+    turned = TrainingState(arrays={name: state.arrays[name] for name in integers}, meta=state.meta)
     assert state.arrays[integers[0]].dtype.kind == "i"
     assert torch.equal(predict_poses(turned, views), predict_poses(training, views))

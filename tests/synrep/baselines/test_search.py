@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from synrep_search.messages import TrialJob, TrialReport
 from synrep_search.trainers import TRAINERS
-from synrep_search.workers.attempt import Attempt, TrialJob, TrialReport
+from synrep_search.workers.attempt import Attempt
 
 from synrep.baselines.config import KudoConfig, RepNetConfig
 from synrep.baselines.kudo import KudoTraining
 from synrep.baselines.predict import predict_poses
 from synrep.baselines.repnet import RepNetTraining
 from synrep.config import DataConfig
-from synrep.datasets.views import open_views
+from synrep.datasets.views import load_views
 from synrep.storage import Storage
 from synrep.training.checkpoint import load_checkpoint
 
@@ -116,7 +117,7 @@ def test_a_trial_resumes(name: str, tmp_path: Path) -> None:
     assert last.checkpoint == whole[3].checkpoint
     assert last.checkpoint is not None
     state = load_checkpoint(Storage.at(tmp_path), last.checkpoint)
-    views = open_views(DataConfig(), "test").evenly(20)
+    views = load_views(DataConfig(), "test").evenly_spaced(20)
     assert predict_poses(state, views).shape == (20, 17, 3)
 
 

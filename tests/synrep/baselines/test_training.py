@@ -15,7 +15,7 @@ from synrep.baselines.predict import predict_poses
 from synrep.baselines.references import mean_depth
 from synrep.baselines.repnet import RepNetTraining
 from synrep.config import DataConfig, TrainConfig, set_dotted
-from synrep.datasets.views import open_views
+from synrep.datasets.views import load_views
 from synrep.errors import Diverged, InputError
 from synrep.evaluation.tables import errors, score
 from synrep.storage import Storage
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from synrep.baselines.training import BaselineTraining
-    from synrep.training.checkpoint import State
+    from synrep.training.checkpoint import TrainingState
 
 SMALL: dict[str, dict[str, Any]] = {
     "repnet": {"width": 24, "pose_width": 16, "kcs_width": 16},
@@ -56,7 +56,7 @@ def finish(training: Training) -> list[dict[str, float]]:
     return reports
 
 
-def assert_same(one: State, other: State) -> None:
+def assert_same(one: TrainingState, other: TrainingState) -> None:
     """Two states are equal to the last bit."""
     assert one.meta == other.meta
     assert one.arrays.keys() == other.arrays.keys()
@@ -181,7 +181,7 @@ def test_poses_of_the_best_report_are_predicted(name: str) -> None:
 @both
 def test_poses_before_any_report(name: str) -> None:
     """The generator as it is, on views that no training has seen."""
-    views = open_views(DataConfig(), "test").evenly(50)
+    views = load_views(DataConfig(), "test").evenly_spaced(50)
     training = make(name)
     poses = predict_poses(training, views)
     assert poses.shape == views.poses.shape
@@ -238,6 +238,6 @@ def test_built_in_motion_is_learnt(name: str) -> None:
     training = make(name, **size, **LEARNS[name], evaluation__views=1000)
     finish(training)
     config, views = training.config, training.validation
-    known = mean_depth(open_views(config.data, "train"), views)
+    known = mean_depth(load_views(config.data, "train"), views)
     bar = errors(known, views, config.evaluation, training.body)["mpjpe_mm"].mean()
     assert training.best.value < 0.9 * float(bar)

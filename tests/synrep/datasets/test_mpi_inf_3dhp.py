@@ -16,7 +16,7 @@ from synrep.cli.data import data
 from synrep.config import DataConfig
 from synrep.datasets.mpi_inf_3dhp.reading import MpiInf3dhp, MpiInf3dhpOptions, read_mpi_inf_3dhp
 from synrep.datasets.store.store import PoseStore
-from synrep.datasets.views import open_views
+from synrep.datasets.views import load_views
 from synrep.errors import DamagedError, InputError
 
 if TYPE_CHECKING:
@@ -253,7 +253,7 @@ def test_store_and_views(folder: Folder, tmp_path: Path, monkeypatch: pytest.Mon
     assert "research" in header.licence
     told = [check.name for check in PoseStore.open(out).verify() if check.status != "passed"]
     assert told == ["published counts"], "most sequences are missing"
-    views = open_views(DataConfig(poses=str(out)), "train")
+    views = load_views(DataConfig(poses=str(out)), "train")
     univ, annot2 = (
         np.concatenate([store[f"S1/Seq1/cam{camera}"] for camera in CHEST_5])
         for store in (folder.univ, folder.annot2)
@@ -268,13 +268,13 @@ def test_store_and_views(folder: Folder, tmp_path: Path, monkeypatch: pytest.Mon
     torch.testing.assert_close(views.real_keypoints, views.keypoints, atol=1e-4, rtol=0)
     ray = (annot2[:, 0] - CENTRE) / FOCAL
     np.testing.assert_allclose(views.ray, ray, atol=1e-5)
-    test = open_views(DataConfig(poses=str(out)), "test")
+    test = load_views(DataConfig(poses=str(out)), "test")
     assert test.actions[test.action[1]] == "Sitting"
 
     own = tmp_path / "own"
     invoke("--root", folder.root, "--out", own, "--cameras", "chest-5", "--validation", "S7",
            "--poses", "annot3")  # fmt: skip
-    each = open_views(DataConfig(poses=str(own)), "train")
+    each = load_views(DataConfig(poses=str(own)), "train")
     torch.testing.assert_close(each.poses, views.poses, atol=1e-4, rtol=0)
     torch.testing.assert_close(each.scale_mm, views.scale_mm / 0.9, atol=0.01, rtol=0)
 

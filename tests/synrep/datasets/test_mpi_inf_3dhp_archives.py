@@ -17,7 +17,7 @@ from synrep.datasets.cameras import Camera
 from synrep.datasets.mpi_inf_3dhp.cameras import fit_intrinsics, fit_rescaled, rescaled
 from synrep.datasets.mpi_inf_3dhp.layout import find_layout
 from synrep.datasets.mpi_inf_3dhp.reading import MpiInf3dhpOptions, read_mpi_inf_3dhp
-from synrep.datasets.views import open_views
+from synrep.datasets.views import load_views
 from synrep.errors import DamagedError, InputError
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def test_archives_become_a_store_with_right_views(
         ("train", *(np.concatenate([getattr(s, k)[::2] for s in seen["a"]]) for k in KEYS)),
         ("test", test.univ[valid > 0], test.pixels[valid > 0]),
     ):
-        made = open_views(DataConfig(poses=str(out)), split)
+        made = load_views(DataConfig(poses=str(out)), split)
         centred = univ - univ[:, :1]
         radius = np.linalg.norm(centred[:, 1:, :2], axis=-1).mean(-1)
         np.testing.assert_allclose(made.scale_mm, radius, rtol=1e-5)

@@ -17,14 +17,14 @@ from synrep.config import DataConfig
 from synrep.datasets import open_poses
 from synrep.datasets.cameras import place_in_rig, virtual_rig
 from synrep.datasets.store.store import PoseStore
-from synrep.datasets.views import open_views
+from synrep.datasets.views import load_views
 from synrep.errors import InputError
 
 
 def test_views_are_every_pose_before_every_camera() -> None:
     """The first view is the first pose before the first camera, recomputed by hand."""
     poses = open_poses("synthetic").read("validation")
-    views = open_views(DataConfig(), "validation")
+    views = load_views(DataConfig(), "validation")
     assert len(views) == 4 * len(poses)
     clip = poses.clip == poses.clip[0]
     placed = place_in_rig(poses.joints_mm[clip].astype(np.float64), 0)[0]
@@ -39,7 +39,7 @@ def test_views_are_every_pose_before_every_camera() -> None:
 
 def test_two_openings_share_one_copy() -> None:
     """The tensors of two openings in two processes are mapped from the same file."""
-    views = open_views(DataConfig(), "train")
+    views = load_views(DataConfig(), "train")
     maps = Path("/proc/self/maps")
     if not maps.exists():
         pytest.skip("needs /proc to see memory maps")
@@ -52,8 +52,8 @@ def test_two_openings_share_one_copy() -> None:
     )
     assert line.endswith(".arrow")
     script = (
-        "from synrep.config import DataConfig; from synrep.datasets.views import open_views;"
-        "v = open_views(DataConfig(), 'train'); v.poses.sum();"
+        "from synrep.config import DataConfig; from synrep.datasets.views import load_views;"
+        "v = load_views(DataConfig(), 'train'); v.poses.sum();"
         "print([l.split()[-1] for l in open('/proc/self/maps') if '.arrow' in l][0])"
     )
     other = subprocess.run(
@@ -64,36 +64,36 @@ def test_two_openings_share_one_copy() -> None:
 
 def test_noise_is_in_pixels_seeded_and_kept_from_the_critic() -> None:
     """The same seed gives the same noise; the critic's real 2D poses stay clean (row 25)."""
-    clean = open_views(DataConfig(), "validation")
-    noisy = open_views(DataConfig(noise_px=10.0), "validation")
-    again = open_views(DataConfig(noise_px=10.0), "validation")
-    other = open_views(DataConfig(noise_px=10.0, noise_seed=1), "validation")
+    clean = load_views(DataConfig(), "validation")
+    noisy = load_views(DataConfig(noise_px=10.0), "validation")
+    again = load_views(DataConfig(noise_px=10.0), "validation")
+    other = load_views(DataConfig(noise_px=10.0, noise_seed=1), "validation")
     assert torch.equal(noisy.keypoints, again.keypoints)
     assert not torch.equal(noisy.keypoints, other.keypoints)
     assert torch.equal(noisy.real_keypoints, clean.keypoints)
-    detected = open_views(DataConfig(noise_px=10.0, real_2d="detected"), "validation")
+    detected = load_views(DataConfig(noise_px=10.0, real_2d="detected"), "validation")
     assert torch.equal(detected.real_keypoints, detected.keypoints)
 
 
 def test_orthographic_input_is_x_and_y() -> None:
     """For debugging: the 2D input equals the normalised pose, so perfect depth has no error."""
-    views = open_views(DataConfig(input_2d="orthographic"), "validation")
+    views = load_views(DataConfig(input_2d="orthographic"), "validation")
     torch.testing.assert_close(views.keypoints, views.poses[..., :2])
 
 
 def test_stride_and_subset_choose_evenly() -> None:
     """A stride of 5 keeps about a fifth; a subset is the same every time."""
-    full = open_views(DataConfig(), "validation")
-    fifth = open_views(DataConfig(test_stride=5), "validation")
+    full = load_views(DataConfig(), "validation")
+    fifth = load_views(DataConfig(test_stride=5), "validation")
     assert len(fifth) == pytest.approx(len(full) / 5, rel=0.02)
-    some = full.evenly(100)
+    some = full.evenly_spaced(100)
     assert len(some) == 100
-    assert torch.equal(some.poses, full.evenly(100).poses)
+    assert torch.equal(some.poses, full.evenly_spaced(100).poses)
 
 
 def test_sixteen_joints_leave_out_the_nose() -> None:
     """The sizes of poses are those of the joints that are there."""
-    views = open_views(DataConfig(joints=16), "validation")
+    views = load_views(DataConfig(joints=16), "validation")
     assert views.poses.shape[1:] == (16, 3)
     assert views.keypoints.norm(dim=-1)[:, 1:].mean(-1).allclose(torch.ones(len(views)), atol=1e-4)
 
@@ -109,9 +109,9 @@ def test_subject_in_two_splits_is_refused(tmp_path: Path) -> None:
         header[part]["test"] = header[part]["train"]
     (folder / "store.json").write_text(json.dumps(header))
     config = DataConfig(poses=str(folder))
-    assert len(open_views(config, "validation")) > 0
+    assert len(load_views(config, "validation")) > 0
     with pytest.raises(InputError, match="subject 'actor01' is in train and test"):
-        open_views(config, "test")
+        load_views(config, "test")
 
 
 def test_the_cache_holds_everything_and_heals(
@@ -124,13 +124,13 @@ def test_the_cache_holds_everything_and_heals(
     (folder / "store.json").write_text(json.dumps(header))
     monkeypatch.setenv("SYNREP_CACHE", str(tmp_path / "cache"))
     config = DataConfig(poses=str(folder))
-    made = open_views(config, "validation").poses.clone()
+    made = load_views(config, "validation").poses.clone()
     (path,) = tmp_path.rglob("*.arrow")
     assert path.parent == tmp_path / "cache" / "views"
     for content in (b"", path.read_bytes()[:5000]):
         path.unlink()
         path.write_bytes(content)
-        assert torch.equal(open_views(config, "validation").poses, made)
+        assert torch.equal(load_views(config, "validation").poses, made)
 
 
 def test_stride_without_frames_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,18 +141,18 @@ def test_stride_without_frames_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
         PoseStore, "read", lambda store, split: read(store, split).take(slice(1, 9))
     )
     with pytest.raises(InputError, match="no frame of 'test' is a multiple of 100"):
-        open_views(DataConfig(test_stride=100), "test")
+        load_views(DataConfig(test_stride=100), "test")
 
 
 def test_missing_store_is_one_clear_error(tmp_path: Path) -> None:
     """The message names the folder."""
     with pytest.raises(InputError, match=str(tmp_path / "nowhere")):
-        open_views(DataConfig(poses=str(tmp_path / "nowhere")), "train")
+        load_views(DataConfig(poses=str(tmp_path / "nowhere")), "train")
 
 
 @pytest.mark.skipif("SYNREP_DATA" not in os.environ, reason="SYNREP_DATA names no real poses")
 def test_real_poses_have_the_known_floor() -> None:
     """Perfect depths leave the error of weak perspective: 10 to 25 mm on real motion."""
-    views = open_views(DataConfig(poses=os.environ["SYNREP_DATA"]), "validation")
+    views = load_views(DataConfig(poses=os.environ["SYNREP_DATA"]), "validation")
     error = (views.keypoints - views.poses[..., :2]).norm(dim=-1).mean(-1) * views.scale_mm
     assert 10 < float(error.mean()) < 25

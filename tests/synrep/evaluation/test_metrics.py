@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from synrep.config import DataConfig, EvaluationConfig
-from synrep.datasets.views import open_views
+from synrep.datasets.views import load_views
 from synrep.evaluation.metrics import align, flipped, mpjpe, n_mpjpe, only_z, p_mpjpe, z_error
-from synrep.evaluation.tables import Body, errors, score
+from synrep.evaluation.tables import BodyScale, errors, score
 
 RANDOM = np.random.default_rng(0)
 Array = NDArray[np.float64]
@@ -95,8 +95,8 @@ def test_n_mpjpe_takes_the_best_scale() -> None:
 
 def test_every_error_follows_the_scale_mode() -> None:
     """Under `nmpjpe` the depth error is that of the best-scaled prediction, too."""
-    views = open_views(DataConfig(), "validation").evenly(50)
-    body = Body(bone_length_sum_mm=4000.0, scale_mm=300.0)
+    views = load_views(DataConfig(), "validation").evenly_spaced(50)
+    body = BodyScale(bone_length_sum_mm=4000.0, scale_mm=300.0)
     predicted = 1.3 * views.poses
     found = errors(predicted, views, EvaluationConfig(scale="nmpjpe"), body)
     assert found["mpjpe_mm"].max() < 1e-2
@@ -108,10 +108,10 @@ def test_every_error_follows_the_scale_mode() -> None:
 
 def test_tables_average_over_actions_and_over_frames() -> None:
     """Both means, P2 without scale beside P2, and what qualifies the numbers."""
-    views = open_views(DataConfig(), "validation")
+    views = load_views(DataConfig(), "validation")
     uneven = views.select(views.action <= views.action.median())
     uneven = uneven.select(slice(0, len(uneven) - 700))
-    body = Body(bone_length_sum_mm=4000.0, scale_mm=300.0)
+    body = BodyScale(bone_length_sum_mm=4000.0, scale_mm=300.0)
     predicted = uneven.poses * torch.tensor([1.0, 1.0, 0.5])
     found = score(predicted, uneven, EvaluationConfig(), body)
     rows = dict(found["errors"])

@@ -20,10 +20,10 @@ from synrep.cli.main import main
 from synrep.config import DataConfig, EvaluationConfig, TrainConfig
 from synrep.datasets.store.store import write_store
 from synrep.datasets.synthetic.generate import description, generate
-from synrep.datasets.views import open_views
+from synrep.datasets.views import load_views
 from synrep.errors import InputError
-from synrep.evaluation.tables import Body, score
-from synrep.inference.lifter import Trained
+from synrep.evaluation.tables import BodyScale, score
+from synrep.inference.lifter import Lifter
 from synrep.storage import Storage
 from synrep.training.checkpoint import save_checkpoint
 from synrep.training.loop import Training
@@ -78,9 +78,9 @@ def official(made: NDArray[np.float64], true: NDArray[np.float64]) -> tuple[floa
 
 def test_scores_of_3dhp_follow_the_official_rule() -> None:
     """Strictly below 150 mm, over 14 joints, each pose relative to its pelvis."""
-    views = open_views(DataConfig(), "validation").evenly(300)
+    views = load_views(DataConfig(), "validation").evenly_spaced(300)
     made = views.poses * torch.tensor([1.3, 0.8, 0.2]) + 0.1
-    body = Body(bone_length_sum_mm=4000.0, scale_mm=300.0)
+    body = BodyScale(bone_length_sum_mm=4000.0, scale_mm=300.0)
     row = score(made, views, EvaluationConfig(), body)["errors"]["mean of frames"]
     scale = views.scale_mm[:, None, None].double().numpy()
     pck, auc = official(made.double().numpy() * scale, views.poses.double().numpy() * scale)
@@ -110,7 +110,7 @@ def test_baselines_are_scored(name: str, tmp_path: Path) -> None:
     file = saved(training, tmp_path)
     found = json.loads(evaluate(file, "--json").output)
     assert (found["trainer"], found["seed"]) == (name, 3)
-    views = open_views(config.data, "test")
+    views = load_views(config.data, "test")
     made = predict_poses(training, views)
     errors = (made - views.poses).norm(dim=-1).mean(-1) * views.scale_mm
     error = found["model"]["errors"]["mean of frames"]["mpjpe_mm"]
@@ -119,7 +119,7 @@ def test_baselines_are_scored(name: str, tmp_path: Path) -> None:
     assert refused.exit_code == 2
     assert "synrep reproduce benchmark" in refused.output
     with pytest.raises(InputError, match="is the training of a baseline"):
-        Trained.read(file)
+        Lifter.load(file)
 
 
 def test_a_baseline_of_another_version_is_one_clear_error(tmp_path: Path) -> None:

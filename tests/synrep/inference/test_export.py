@@ -13,15 +13,15 @@ import pytest
 import torch
 
 from synrep.config import DataConfig, GeneratorConfig, TrainConfig
-from synrep.datasets.views import open_views
+from synrep.datasets.views import load_views
 from synrep.errors import DamagedError, InputError
-from synrep.evaluation.tables import Body
+from synrep.evaluation.tables import BodyScale
 from synrep.inference.export import PixelsToPose, export_generator, torchscript_model
-from synrep.inference.lifter import Trained
+from synrep.inference.lifter import Lifter
 from synrep.model.kcs import bone_lengths
 from synrep.model.networks import Generator
 from synrep.storage import Storage
-from synrep.training.checkpoint import State, read_checkpoint, save_checkpoint
+from synrep.training.checkpoint import TrainingState, read_checkpoint, save_checkpoint
 from synrep.training.loop import Training
 
 if TYPE_CHECKING:
@@ -61,16 +61,16 @@ def session(exported: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(exported / "model.onnx")
 
 
-def trained(**changes: Any) -> Trained:
+def trained(**changes: Any) -> Lifter:
     """A generator with random weights and statistics."""
     config = TrainConfig.model_validate(SMALL | changes)
     torch.manual_seed(3)
     network = Generator(config.generator, config.data.joints)
     network.train()(torch.randn(64, config.data.joints, 2))
-    return Trained(
+    return Lifter(
         config=config,
         weights={name: value.numpy() for name, value in network.state_dict().items()},
-        body=Body(bone_length_sum_mm=4000.0, scale_mm=500.0),
+        body=BodyScale(bone_length_sum_mm=4000.0, scale_mm=500.0),
         best={},
     )
 
@@ -87,12 +87,12 @@ def test_onnx_equals_torch(
     """For any batch size, the graph computes what normalisation and network compute apart."""
     points = pixels(frames)
     radii, _ = session.run(None, {"keypoints_px": points.astype(np.float32)})
-    assert np.abs(radii - Trained.read(checkpoint).lift(points)).max() < 1e-4
+    assert np.abs(radii - Lifter.load(checkpoint).lift(points)).max() < 1e-4
 
 
 def seen_by(camera_px: float, frames: int) -> np.ndarray:
     """Poses (F, J, 2) of the built-in motion's test subjects in an image of that width."""
-    views = open_views(DataConfig(), "test").evenly(frames)
+    views = load_views(DataConfig(), "test").evenly_spaced(frames)
     middle = np.random.default_rng(frames).uniform(0.3, 0.7, (len(views), 1, 2))
     return np.asarray(views.keypoints.double()) * camera_px * 0.15 + middle * camera_px
 
@@ -117,7 +117,7 @@ def test_all_forms_are_one_function(
     """PyTorch, ONNX and TorchScript agree to 1e-4 radii, for people in images of any size."""
     points = seen_by(width_px, frames)
     assert len(points) == frames
-    expected = Trained.read(checkpoint).lift(points)
+    expected = Lifter.load(checkpoint).lift(points)
     assert np.abs(expected[..., 2]).max() > 0.01
     radii, pose_mm = session.run(None, {"keypoints_px": points.astype(np.float32)})
     scripted, scripted_mm = load_torchscript(exported)[0](torch.from_numpy(points).float())
@@ -140,7 +140,7 @@ def test_onnx_scales_to_the_training_bodies(
 ) -> None:
     """In millimetres the bones of each pose add up to the mean of the training poses."""
     _, pose_mm = session.run(None, {"keypoints_px": pixels(5).astype(np.float32)})
-    source = Trained.read(checkpoint)
+    source = Lifter.load(checkpoint)
     sums = bone_lengths(torch.from_numpy(pose_mm), source.skeleton).sum(-1).numpy()
     np.testing.assert_allclose(sums, source.body.bone_length_sum_mm, rtol=1e-5)
     assert 2000 < source.body.bone_length_sum_mm < 6000
@@ -219,7 +219,7 @@ def test_readme_says_what_the_errors_took_from_the_truth(
 
 def test_export_reads_back(exported: Path, checkpoint: Path) -> None:
     """An exported folder is the same generator as the checkpoint it came from."""
-    first, second = Trained.read(checkpoint), Trained.read(exported)
+    first, second = Lifter.load(checkpoint), Lifter.load(exported)
     assert first.config == second.config
     assert first.body == second.body
     assert first.best == second.best
@@ -234,7 +234,7 @@ def test_altered_weights_are_refused(exported: Path, tmp_path: Path) -> None:
     weights[-1] ^= 1
     (tmp_path / "generator.safetensors").write_bytes(weights)
     with pytest.raises(DamagedError, match="checksum"):
-        Trained.read(tmp_path)
+        Lifter.load(tmp_path)
 
 
 def test_best_generator_is_taken(tmp_path: Path) -> None:
@@ -249,9 +249,9 @@ def test_best_generator_is_taken(tmp_path: Path) -> None:
         "bone_length_sum_mm": 4000.0,
         "scale_mm": 500.0,
     }
-    state = State(arrays=last | best, meta=meta)
+    state = TrainingState(arrays=last | best, meta=meta)
     ref = save_checkpoint(Storage.at(tmp_path), state, 20)
-    weights = Trained.read(tmp_path / ref.file).weights
+    weights = Lifter.load(tmp_path / ref.file).weights
     name = "network.2.bias"
     np.testing.assert_array_equal(weights[name], last[f"generator.{name}"] + 1)
 
@@ -282,9 +282,9 @@ def test_metrics_are_numbers(checkpoint: Path, tmp_path: Path) -> None:
 def test_other_files_are_refused(tmp_path: Path) -> None:
     """What is no checkpoint or export is told as such, with its place."""
     with pytest.raises(InputError, match="no such checkpoint"):
-        Trained.read(tmp_path / "absent.safetensors")
+        Lifter.load(tmp_path / "absent.safetensors")
     with pytest.raises(InputError, match="no exported generator: it needs config"):
-        Trained.read(tmp_path)
+        Lifter.load(tmp_path)
     (tmp_path / "text.safetensors").write_text("no weights")
     with pytest.raises(DamagedError, match="not a checkpoint"):
-        Trained.read(tmp_path / "text.safetensors")
+        Lifter.load(tmp_path / "text.safetensors")

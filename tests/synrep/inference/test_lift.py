@@ -11,10 +11,10 @@ import torch
 
 from synrep.config import DataConfig, GeneratorConfig, TrainConfig
 from synrep.errors import InputError
-from synrep.evaluation.tables import Body
+from synrep.evaluation.tables import BodyScale
 from synrep.inference.keypoints.joints import Keypoints, conversion, read_keypoints, to_skeleton
 from synrep.inference.lift import ANKLE_HEIGHT, Lifted, lift, lift_file
-from synrep.inference.lifter import Trained
+from synrep.inference.lifter import Lifter
 from synrep.model.networks import Generator
 from synrep.skeleton import (
     COCO_17,
@@ -27,7 +27,7 @@ from synrep.skeleton import (
     Skeleton,
 )
 from synrep.storage import Storage
-from synrep.training.checkpoint import State, save_checkpoint
+from synrep.training.checkpoint import TrainingState, save_checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,15 +37,15 @@ if TYPE_CHECKING:
 SETS = [HUMAN36M_17, HUMAN36M_16, *KEYPOINT_SETS.values()]
 
 
-def trained(**data: Any) -> Trained:
+def trained(**data: Any) -> Lifter:
     """A small generator with random weights for bodies of known size."""
     config = TrainConfig(generator=GeneratorConfig(width=16, blocks=1), data=DataConfig(**data))
     torch.manual_seed(1)
     network = Generator(config.generator, config.data.joints)
-    return Trained(
+    return Lifter(
         config=config,
         weights={name: value.numpy() for name, value in network.state_dict().items()},
-        body=Body(bone_length_sum_mm=4000.0, scale_mm=500.0),
+        body=BodyScale(bone_length_sum_mm=4000.0, scale_mm=500.0),
         best={},
     )
 
@@ -65,7 +65,7 @@ def at(found: NDArray[Any], joint: str) -> NDArray[Any]:
 def checkpoint(tmp_path: Path) -> Path:
     """A checkpoint file with a generator that never reported."""
     source = trained()
-    state = State(
+    state = TrainingState(
         arrays={f"generator.{name}": value for name, value in source.weights.items()},
         meta={
             "config": source.config.model_dump(mode="json"),

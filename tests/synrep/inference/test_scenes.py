@@ -19,7 +19,7 @@ from synrep.inference.scenes import Choice, cut, draw_scene, lifted_scene, model
 from synrep.model.networks import Generator
 from synrep.skeleton import HUMAN36M_17
 from synrep.storage import Storage
-from synrep.training.checkpoint import State, save_checkpoint
+from synrep.training.checkpoint import TrainingState, save_checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ def save_model(folder: Path, **data: Any) -> Path:
     config = TrainConfig.model_validate({"generator": {"width": 8, "blocks": 1}, "data": data})
     torch.manual_seed(1)
     network = Generator(config.generator, config.data.joints).state_dict()
-    state = State(
+    state = TrainingState(
         arrays={f"generator.{name}": value.numpy() for name, value in network.items()},
         meta={
             "config": config.model_dump(mode="json"),

@@ -51,7 +51,7 @@ def test_it_is_refused_where_it_does_nothing(tmp_path: Path, *, keypoints: bool)
         )
     write_store(tmp_path / "seen", about, splits)
     plain = DataConfig(poses=str(tmp_path / "seen"))
-    assert Training(TrainConfig(data=plain, **SMALL), threads=1).material.held_out
+    assert Training(TrainConfig(data=plain, **SMALL), threads=1).training_data.held_out
     mapped = TrainConfig(data=plain.model_copy(update={"sh_map": "martinez"}), **SMALL)
     if keypoints:
         with pytest.raises(InputError, match=r"data.sh_map: has no effect here"):

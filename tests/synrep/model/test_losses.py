@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from synrep.config import CriticConfig, DataConfig, GeneratorConfig, KcsConfig
-from synrep.datasets.views import open_views
+from synrep.datasets.views import load_views
 from synrep.model.kcs import WeightedKcs
 from synrep.model.losses import angle_loss, critic_gap, facing_sine, gradient_penalty
 from synrep.model.networks import Critic
@@ -58,7 +58,7 @@ def test_degenerate_pose_has_finite_gradient() -> None:
 @real_poses
 def test_true_poses_have_almost_no_angle_loss() -> None:
     """On real motion the loss of ground truth is near 0; that of inverted depths is near 1."""
-    views = open_views(DataConfig(poses=os.environ["SYNREP_DATA"]), "validation")
+    views = load_views(DataConfig(poses=os.environ["SYNREP_DATA"]), "validation")
     assert angle_loss(views.poses, HUMAN36M_17).item() < 0.02
     assert angle_loss(views.poses * FLIP, HUMAN36M_17).item() > 0.7
     assert (facing_sine(views.poses, HUMAN36M_17) > 0).double().mean().item() > 0.95

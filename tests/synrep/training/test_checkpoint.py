@@ -16,7 +16,7 @@ from synrep.errors import DamagedError, InputError
 from synrep.storage import Storage
 from synrep.training.checkpoint import (
     CheckpointRef,
-    State,
+    TrainingState,
     identify_checkpoint,
     load_checkpoint,
     newest_checkpoints,
@@ -28,7 +28,7 @@ from synrep.training.checkpoint import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-STATE = State(
+STATE = TrainingState(
     arrays={"weight": np.arange(6.0).reshape(2, 3), "steps": np.array(3, dtype=np.int64)},
     meta={"iteration": 7, "best": None},
 )
@@ -49,7 +49,9 @@ def test_transposed_arrays_come_back_in_order(tmp_path: Path) -> None:
     """An array that does not lie in memory row by row keeps its values."""
     storage = Storage.at(tmp_path)
     transposed = np.arange(6.0).reshape(2, 3).T
-    ref = save_checkpoint(storage, State(arrays={"t": transposed, "zero": np.array(2.0)}), 1)
+    ref = save_checkpoint(
+        storage, TrainingState(arrays={"t": transposed, "zero": np.array(2.0)}), 1
+    )
     found = load_checkpoint(storage, ref).arrays
     np.testing.assert_array_equal(found["t"], transposed)
     assert found["zero"].shape == ()

@@ -18,7 +18,7 @@ from synrep.training.fused.capacity import _capacities
 from synrep.training.loop import Training
 
 if TYPE_CHECKING:
-    from synrep.training.checkpoint import State
+    from synrep.training.checkpoint import TrainingState
 
 Reports = list[dict[str, float]]
 
@@ -60,7 +60,7 @@ MEMBERS: list[dict[str, Any]] = [
         "kcs__diagonal": 2.0,
     },
 ]
-"""Slices that differ in everything they may."""
+"""Members that differ in everything they may."""
 
 
 def small(**options: Any) -> TrainConfig:
@@ -71,7 +71,7 @@ def small(**options: Any) -> TrainConfig:
     return TrainConfig.model_validate_json(json.dumps(content))
 
 
-def alone(config: TrainConfig, dtype: torch.dtype = torch.float64) -> tuple[Reports, State]:
+def alone(config: TrainConfig, dtype: torch.dtype = torch.float64) -> tuple[Reports, TrainingState]:
     """All reports and the last state of a configuration trained by itself."""
     training = Training(config, threads=1, dtype=dtype)
     reports = []
@@ -82,7 +82,7 @@ def alone(config: TrainConfig, dtype: torch.dtype = torch.float64) -> tuple[Repo
 
 def together(
     configs: list[TrainConfig], dtype: torch.dtype = torch.float64
-) -> list[tuple[Reports, State]]:
+) -> list[tuple[Reports, TrainingState]]:
     """The same of each configuration, trained as one program."""
     fused = FusedTraining(len(configs), threads=1, dtype=dtype)
     slots = [fused.join(config) for config in configs]
@@ -100,7 +100,7 @@ def finish(fused: FusedTraining) -> dict[int, Reports]:
     return reports
 
 
-def assert_close(one: State, other: State, rtol: float) -> None:
+def assert_close(one: TrainingState, other: TrainingState, rtol: float) -> None:
     """Same names, types and shapes; values apart by rounding, relative to each array's largest."""
     assert one.meta | {"best": None} == other.meta | {"best": None}
     assert one.arrays.keys() == other.arrays.keys()
@@ -110,7 +110,7 @@ def assert_close(one: State, other: State, rtol: float) -> None:
         np.testing.assert_allclose(other.arrays[name], array, 0, rtol * scale, err_msg=name)
 
 
-def assert_same(one: State, other: State) -> None:
+def assert_same(one: TrainingState, other: TrainingState) -> None:
     """Equal to the last bit."""
     assert one.meta == other.meta
     assert one.arrays.keys() == other.arrays.keys()
@@ -306,12 +306,12 @@ def test_key_tells_what_can_be_fused() -> None:
 
 
 def test_views_are_shared() -> None:
-    """Slices have no copy of the poses; those of the training split stay memory-mapped."""
+    """Members have no copy of the poses; those of the training split stay memory-mapped."""
     fused = FusedTraining(2, threads=1)
     fused.join(small())
     fused.join(small(seed=1))
     assert fused._gan is not None
-    inputs, reals = fused._gan.material.inputs, fused._gan.material.reals
+    inputs, reals = fused._gan.training_data.inputs, fused._gan.training_data.reals
     assert inputs.poses.data_ptr() == reals.poses.data_ptr()
     assert not any(
         value.numel() > inputs.keypoints.numel()

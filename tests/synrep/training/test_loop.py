@@ -11,7 +11,7 @@ import torch
 
 from synrep.baselines.references import mean_depth
 from synrep.config import TrainConfig, set_dotted
-from synrep.datasets.views import open_views
+from synrep.datasets.views import load_views
 from synrep.errors import Diverged, InputError
 from synrep.evaluation.tables import errors
 from synrep.storage import Storage
@@ -21,7 +21,7 @@ from synrep.training.loop import Training, run
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from synrep.training.checkpoint import State
+    from synrep.training.checkpoint import TrainingState
 
 SMALL: dict[str, Any] = {
     "iterations": 24,
@@ -43,7 +43,9 @@ def small(**options: Any) -> TrainConfig:
     return TrainConfig.model_validate_json(json.dumps(content))
 
 
-def train(config: TrainConfig, start: State | None = None) -> tuple[list[dict[str, float]], State]:
+def train(
+    config: TrainConfig, start: TrainingState | None = None
+) -> tuple[list[dict[str, float]], TrainingState]:
     """All reports and the last state of a training."""
     training = Training(config, threads=1)
     if start is not None:
@@ -57,7 +59,7 @@ def train(config: TrainConfig, start: State | None = None) -> tuple[list[dict[st
     return reports, training.state()
 
 
-def assert_same(one: State, other: State) -> None:
+def assert_same(one: TrainingState, other: TrainingState) -> None:
     """Two states are equal to the last bit."""
     assert one.meta == other.meta
     assert one.arrays.keys() == other.arrays.keys()
@@ -254,7 +256,7 @@ def test_real_poses_are_learnt() -> None:
         data__poses=os.environ["SYNREP_DATA"],
     )
     training = Training(config, threads=1)
-    known = mean_depth(open_views(config.data, "train"), training.validation)
+    known = mean_depth(load_views(config.data, "train"), training.validation)
     bar = errors(known, training.validation, config.evaluation, training.body)["mpjpe_mm"].mean()
     reports, _ = train(config)
     assert reports[-1]["validation/mpjpe_mm"] < 0.9 * float(bar)

@@ -13,8 +13,8 @@ from synrep.cli.main import main
 from synrep.config import DataConfig, TrainConfig
 from synrep.datasets.store.store import write_store
 from synrep.datasets.synthetic.generate import description, generate
-from synrep.datasets.views import open_views
-from synrep.inference.lifter import Trained
+from synrep.datasets.views import load_views
+from synrep.inference.lifter import Lifter
 from synrep.training.checkpoint import read_checkpoint
 from synrep.training.fused.loop import FusedTraining
 from synrep.training.loop import Training
@@ -65,8 +65,8 @@ def test_reports_are_of_training_subjects_and_say_so(run_folder: Path, poses: Pa
     for row in log:
         assert {"training/mpjpe_mm", "training/depth_spread"} <= set(row)
         assert not [name for name in row if name.startswith("validation/")]
-    trained = Trained.read(RunFolder(run_folder).newest())
-    views = open_views(DataConfig(poses=str(poses)), "train").evenly(100)
+    trained = Lifter.load(RunFolder(run_folder).newest())
+    views = load_views(DataConfig(poses=str(poses)), "train").evenly_spaced(100)
     made = trained.network().lift(views.keypoints, views.ray).detach()
     errors = (made - views.poses).norm(dim=-1).mean(-1) * views.scale_mm
     assert log[-1]["training/mpjpe_mm"] == pytest.approx(float(errors.mean()), rel=1e-4)
@@ -75,7 +75,7 @@ def test_reports_are_of_training_subjects_and_say_so(run_folder: Path, poses: Pa
 def test_the_last_generator_is_the_result(run_folder: Path) -> None:
     """A checkpoint holds no best one, whatever the errors on training poses were."""
     file = RunFolder(run_folder).newest()
-    state, trained = read_checkpoint(file), Trained.read(file)
+    state, trained = read_checkpoint(file), Lifter.load(file)
     assert state.meta["best"] is None
     assert trained.best == {}
     for name, value in trained.weights.items():
@@ -126,7 +126,7 @@ def test_export_and_lift(run_folder: Path, tmp_path: Path) -> None:
     exported = tmp_path / "exported"
     result = synrep("export", run_folder, "--to", exported)
     assert result.exit_code == 0, result.output
-    assert Trained.read(exported).best == {}
+    assert Lifter.load(exported).best == {}
     readme = (exported / "README.md").read_text()
     assert "best validation" not in readme
     assert "the last generator, chosen by nothing" in readme

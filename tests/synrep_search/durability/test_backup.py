@@ -1,4 +1,4 @@
-"""Copies of a ledger in the search's storage, made beside a running search."""
+"""LedgerBackup of a ledger in the search's storage, made beside a running search."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from synrep_search.durability import backup as copies_module
-from synrep_search.durability.backup import Copies
+from synrep_search.durability.backup import LedgerBackup
 from synrep_search.paths import LEDGER_FILE, SearchPaths
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def test_a_copy_follows_every_beginning_and_end(
     search = make_search(make_spec(storage=str(tmp_path / "bucket")))
     copy = tmp_path / "bucket" / search.ledger.name / LEDGER_FILE
     outbox = search.ledger.outbox
-    with Copies(search, SearchPaths(tmp_path, search.ledger.name)) as copies:
+    with LedgerBackup(search, SearchPaths(tmp_path, search.ledger.name)) as copies:
         wait_for(copy.exists)
         job = search.next_job()
         wait_for(lambda: trials_in(copy) == 1)
@@ -60,7 +60,7 @@ def test_a_driver_that_was_replaced_ends(make_search, make_spec, wait_for, tmp_p
     """It slept, and another one went on from its copy, which it leaves alone from then on."""
     search = make_search(make_spec(storage=str(tmp_path / "bucket")))
     copy = tmp_path / "bucket" / search.ledger.name / LEDGER_FILE
-    with Copies(search, SearchPaths(tmp_path, search.ledger.name)) as copies:
+    with LedgerBackup(search, SearchPaths(tmp_path, search.ledger.name)) as copies:
         wait_for(copy.exists)
         copies.last()
         copy.write_bytes(b"another's")
@@ -83,7 +83,7 @@ def test_mlflow_waits_while_no_copy_can_be_made(
     """The trouble is told once, and so is its end."""
     (tmp_path / "bucket").touch()  # in the way
     search = make_search(make_spec(storage=str(tmp_path / "bucket")))
-    with Copies(search, SearchPaths(tmp_path, search.ledger.name)) as copies:
+    with LedgerBackup(search, SearchPaths(tmp_path, search.ledger.name)) as copies:
         search.next_job()
         wait_for(lambda: search.view.said)
         copies.last()
@@ -116,7 +116,7 @@ def test_a_disk_that_fails_ends_nothing(
     search = make_search(make_spec(storage=str(tmp_path / "bucket")))
     search.next_job()
     lift = request.getfixturevalue("small_files")
-    with Copies(search, SearchPaths(tmp_path, search.ledger.name)) as copies:
+    with LedgerBackup(search, SearchPaths(tmp_path, search.ledger.name)) as copies:
         wait_for(lambda: search.view.said)
         copies.last()
         assert search.ledger.outbox.pending() == []
@@ -133,7 +133,7 @@ def test_copies_do_not_get_in_each_others_way(make_search, make_spec, tmp_path: 
     """The last one may be wanted while the thread makes another."""
     search = make_search(make_spec(storage=str(tmp_path / "bucket")))
     search.next_job()
-    copies = Copies(search, SearchPaths(tmp_path, search.ledger.name))
+    copies = LedgerBackup(search, SearchPaths(tmp_path, search.ledger.name))
     with ThreadPoolExecutor(4) as threads:
         for done in [threads.submit(copies.last) for _ in range(40)]:
             done.result()
@@ -144,7 +144,7 @@ def test_a_ledger_that_is_gone_is_no_empty_one(make_search, make_spec, tmp_path:
     """The last good copy stays: nothing is copied in the place of a file that is not there."""
     search = make_search(make_spec(storage=str(tmp_path / "bucket")))
     search.next_job()
-    copies = Copies(search, SearchPaths(tmp_path, search.ledger.name))
+    copies = LedgerBackup(search, SearchPaths(tmp_path, search.ledger.name))
     copies.last()
     (tmp_path / "ledger.sqlite").rename(tmp_path / "away")
     copies.last()
@@ -156,7 +156,7 @@ def test_a_ledger_that_is_gone_is_no_empty_one(make_search, make_spec, tmp_path:
 def test_a_ledger_in_its_storage_is_not_copied(make_search, make_spec, tmp_path: Path) -> None:
     """It lies where a copy would."""
     search = make_search(make_spec())
-    with Copies(search, SearchPaths(tmp_path, search.ledger.name)) as copies:
+    with LedgerBackup(search, SearchPaths(tmp_path, search.ledger.name)) as copies:
         search.next_job()
         copies.last()
         assert len(search.ledger.outbox.pending()) == 1

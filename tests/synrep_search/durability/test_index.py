@@ -15,8 +15,13 @@ def trials(draw) -> Trial:
     """Any of a few trials, in any state and of any value."""
     record = Record(state=draw(st.sampled_from(STATES)), values={}, seed=0, key="0" * 64)
     value = draw(values)
-    rungs = {} if value is None else {1: value}
-    return Trial(number=draw(st.integers(0, 8)), params={}, record=record, rungs=rungs)
+    best_by_iteration = {} if value is None else {1: value}
+    return Trial(
+        number=draw(st.integers(0, 8)),
+        params={},
+        record=record,
+        best_by_iteration=best_by_iteration,
+    )
 
 
 @settings(deadline=None, database=None, max_examples=60)

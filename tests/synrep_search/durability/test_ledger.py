@@ -102,8 +102,8 @@ def test_searches_share_a_database(ledgers, make_spec, make_report) -> None:
     run_trial(one, make_report, "completed", [3.0, 1.0])
     run_trial(two, make_report, "completed", [5.0])
     one, two = ledgers.open(one.name), ledgers.open(two.name)
-    assert one.trial(0).rungs == {1: 3.0, 2: 1.0}
-    assert two.trial(0).rungs == {1: 5.0}
+    assert one.trial(0).best_by_iteration == {1: 3.0, 2: 1.0}
+    assert two.trial(0).best_by_iteration == {1: 5.0}
     assert (one.outbox.depth(), two.outbox.depth()) == (2, 1)
 
 
@@ -122,7 +122,7 @@ def test_a_trial_from_begin_to_end(ledgers, make_spec, make_report) -> None:
     assert ended.ended
     found = ledgers.open(ledger.name)
     assert found.trial(0) == ended
-    assert found.trial(0).rungs == {3: 2.0, 9: 2.0}
+    assert found.trial(0).best_by_iteration == {3: 2.0, 9: 2.0}
     assert (found.trial(0).iteration, found.trial(0).best_iteration) == (9, 3)
     assert found.trial(0).record.attempts[0].cause == "completed"
     assert found.trial(0).record.attempts[0].ended >= found.trial(0).record.attempts[0].started
@@ -183,9 +183,9 @@ def test_a_repeated_report_changes_nothing(ledgers, make_spec, make_report) -> N
     ledger.report(make_report(trial, 2, 4.0), None, "")
     ledger.report(make_report(trial, 2, 3.0, time_ms=99), None, "")
     ledger.report(make_report(trial, 1, 0.0), None, "")
-    assert ledger.trial(0).rungs == {1: 5.0, 2: 4.0}
+    assert ledger.trial(0).best_by_iteration == {1: 5.0, 2: 4.0}
     found = ledgers.open(ledger.name)
-    assert found.trial(0).rungs == {1: 5.0, 2: 4.0}
+    assert found.trial(0).best_by_iteration == {1: 5.0, 2: 4.0}
     events = found.outbox.reports(0)
     assert [(event.step, event.payload["metrics"]["loss"]) for event in events] == [(2, 4), (1, 5)]
 
@@ -208,7 +208,7 @@ def test_the_best_value_so_far(ledgers, make_spec, make_report, goal, after) -> 
         found.append(ledger.value_after(report))
         ledger.report(report, None, "")
     assert found == after
-    assert list(ledger.trial(0).rungs.values()) == after
+    assert list(ledger.trial(0).best_by_iteration.values()) == after
     best = ledger.outbox.reports(0)[0].payload["best"]
     assert best == {"best/loss": after[-1], "best/step": after.index(after[-1]) + 1}
 

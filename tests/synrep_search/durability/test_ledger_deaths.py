@@ -29,7 +29,7 @@ def test_death_while_a_trial_runs(ledgers, make_spec, make_report, reported) -> 
     assert after.reconcile() == [0]
     assert after.reconcile() == []
     assert after.trial(0).state == "waiting"
-    assert after.trial(0).rungs == ({1: 5.0} if reported else {})
+    assert after.trial(0).best_by_iteration == ({1: 5.0} if reported else {})
     assert [a.cause for a in after.trial(0).record.attempts] == ["interrupted: the driver died"]
     assert after.trial(0).record.failures == 0
     assert [frozen.state for frozen in after._study.get_trials()] == [TrialState.WAITING]

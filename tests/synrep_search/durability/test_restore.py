@@ -16,15 +16,16 @@ from synrep_search.durability import restore
 from synrep_search.durability.ledger import Ledger
 from synrep_search.durability.restore import changed_spec, restore_copy
 from synrep_search.errors import LeaseHeld, LedgerError
+from synrep_search.messages import REPORT_HISTORY
 from synrep_search.paths import LEDGER_FILE, SearchPaths, names
 from synrep_search.search.loop import Search
 from synrep_search.search_file import trial_config
 from synrep_search.workers import local
-from synrep_search.workers.attempt import HISTORY, Attempt
+from synrep_search.workers.attempt import AttemptRecord
 
 from synrep.errors import InputError
 from synrep.storage import Storage
-from synrep.training.checkpoint import State, save_checkpoint
+from synrep.training.checkpoint import TrainingState, save_checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -154,7 +155,7 @@ def test_reports_after_the_copy_come_back_from_the_checkpoints(
     """A copy of a while ago lacks reports; what a trial has trained since is not trained again."""
     search = make_search(make_spec(search={"trials": 2}, storage=str(tmp_path / "bucket")))
     name, job = search.ledger.name, search.next_job()
-    attempt = Attempt(job, "cpu", 1)
+    attempt = AttemptRecord(job, "cpu", 1)
     search.on_reports([attempt.advance()])
     copy = tmp_path / "bucket" / name / LEDGER_FILE
     search.ledger.backup(copy)
@@ -167,11 +168,11 @@ def test_reports_after_the_copy_come_back_from_the_checkpoints(
     with closing(Ledger.open(paths.ledger_url(), name)) as ledger:
         ledger.reconcile()
         trial = ledger.trial(0)
-        assert trial.rungs == search.ledger.trial(0).rungs
+        assert trial.best_by_iteration == search.ledger.trial(0).best_by_iteration
         again = Search(ledger, paths, search.view)
         resumed = again.next_job()
         assert [ref.iteration for ref in resumed.resume_from] == [6, 5, 4]
-        report = Attempt(resumed, "cpu", 1).advance()
+        report = AttemptRecord(resumed, "cpu", 1).advance()
         assert (report.iteration, report.metrics) == (7, attempt.advance().metrics)
         assert resumed.checkpoints.startswith(str(tmp_path / "moved"))
 
@@ -197,16 +198,16 @@ def test_a_checkpoint_with_strange_reports_is_passed_over(
     """It counts as damaged: the one before it serves, and the user is told."""
     search = make_search(make_spec(search={"trials": 2}, storage=str(tmp_path / "bucket")))
     name, job = search.ledger.name, search.next_job()
-    attempt = Attempt(job, "cpu", 1)
+    attempt = AttemptRecord(job, "cpu", 1)
     search.on_reports([attempt.advance()])
     search.ledger.backup(tmp_path / "bucket" / name / LEDGER_FILE)
     for _ in range(3):
         search.on_reports([attempt.advance()])
-    state = State(arrays={}, meta={"iteration": 6, HISTORY: rows})
+    state = TrainingState(arrays={}, meta={"iteration": 6, REPORT_HISTORY: rows})
     strange = save_checkpoint(Storage.at(job.checkpoints), state, 6)
     paths = restore_copy(str(tmp_path / "bucket" / name), tmp_path / "new")
     with closing(Ledger.open(paths.ledger_url(), name)) as ledger:
-        assert ledger.trial(0).rungs == search.ledger.trial(0).rungs
+        assert ledger.trial(0).best_by_iteration == search.ledger.trial(0).best_by_iteration
         assert [ref.iteration for ref in ledger.checkpoints(0)] == [4, 3, 2]
     (line,) = [record.getMessage() for record in caplog.records]
     assert line.startswith("trial 0: a checkpoint is passed over: ")

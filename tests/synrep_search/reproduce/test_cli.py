@@ -23,8 +23,8 @@ from synrep.cli.main import main
 from synrep.config import DataConfig
 from synrep.datasets.store.store import write_store
 from synrep.datasets.synthetic.generate import description, generate
-from synrep.datasets.views import open_views
-from synrep.inference.lifter import Trained
+from synrep.datasets.views import load_views
+from synrep.inference.lifter import Lifter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +73,7 @@ def test_ablation(poses, tmp_path) -> None:
         if trial.record.values == wanted:
             file = opened.checkpoints(trial.number)[0].file
             folder = out / "ablation-poses" / trial_folder(trial.number, trial.record.key)
-            values.append(mean_of_actions(Trained.read(folder / file), poses))
+            values.append(mean_of_actions(Lifter.load(folder / file), poses))
     opened.close()
     assert len(values) == 2
     assert float(averages["Syn + wKCS"]["ours"]) == pytest.approx(sum(values) / 2, abs=2e-3)
@@ -82,10 +82,10 @@ def test_ablation(poses, tmp_path) -> None:
     assert "trial" not in again.output.split("| row |")[0], "nothing was trained again"
 
 
-def mean_of_actions(model: Trained, poses: Path) -> float:
+def mean_of_actions(model: Lifter, poses: Path) -> float:
     """P1 of a generator, from the definition."""
     data = model.config.data.model_copy(update={"poses": str(poses)})
-    views = open_views(data, "test")
+    views = load_views(data, "test")
     with torch.no_grad():
         made = model.network().lift(views.keypoints, views.ray)
     distance = (made - views.poses).norm(dim=-1).mean(-1) * views.scale_mm
@@ -172,7 +172,7 @@ def test_figures(poses, tmp_path) -> None:
     out = tmp_path / "out"
     first = CliRunner().invoke(main, words("figure5", poses, out, seeds=1))
     assert first.exit_code == 0, first.output
-    views = open_views(DataConfig(poses=str(poses), cameras=2), "test")
+    views = load_views(DataConfig(poses=str(poses), cameras=2), "test")
     points = 500 + 80 * views.keypoints[:6].numpy()
     points[1, 3] = np.nan
     np.savez(tmp_path / "people.npz", keypoints=points, skeleton="human36m-17")

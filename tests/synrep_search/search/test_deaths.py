@@ -64,7 +64,14 @@ def outcome(ledger: Ledger) -> list[tuple[Any, ...]]:
         for trial in ledger.index.trials()
     }
     return [
-        (one.number, one.params, one.state, one.rungs, one.record.seed, reports[one.number])
+        (
+            one.number,
+            one.params,
+            one.state,
+            one.best_by_iteration,
+            one.record.seed,
+            reports[one.number],
+        )
         for one in ledger.index.trials()
     ]
 

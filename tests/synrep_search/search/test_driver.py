@@ -17,7 +17,7 @@ from synrep_search.durability.ledger import Ledger
 from synrep_search.errors import LedgerLost
 from synrep_search.paths import SearchPaths
 from synrep_search.search.driver import run_search
-from synrep_search.terminal.progress import SearchView
+from synrep_search.terminal.progress import ProgressDisplay
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,7 @@ def test_a_stop_outlives_the_database(make_spec, tmp_path: Path, why: str) -> No
 
     with closing(Ledger.open(paths.ledger_url(), spec.name)) as ledger:
         with pytest.raises(LedgerLost, match="gone") as lost:
-            run_search(ledger, paths, fail, SearchView(Console(file=io.StringIO())))
+            run_search(ledger, paths, fail, ProgressDisplay(Console(file=io.StringIO())))
         assert lost.value.stopping == why
         assert ledger.lease.is_free()
 

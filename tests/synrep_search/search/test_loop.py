@@ -99,7 +99,7 @@ def test_nothing_of_a_batch_without_all(
     with pytest.raises(KeyError):
         search.on_reports([make_report(jobs[0], 1, 1.0), broken])
     after = sqlite_ledgers.open(search.ledger.name)
-    assert [trial.rungs for trial in after.index.trials()] == [{}, {}]
+    assert [trial.best_by_iteration for trial in after.index.trials()] == [{}, {}]
 
 
 def test_a_trial_that_keeps_dying_fails(make_search, make_spec) -> None:
@@ -173,7 +173,7 @@ def test_what_comes_late_is_ignored(make_search, make_spec, make_report) -> None
     assert search.on_reports([late, make_report(old, 2, ended="diverged")]) == set()
     assert search.ledger.trial(0) == before
     assert search.on_reports([make_report(new, 2, 4.5)]) == {0}
-    assert search.ledger.trial(0).rungs == {1: 5.0, 2: 4.5}
+    assert search.ledger.trial(0).best_by_iteration == {1: 5.0, 2: 4.5}
 
 
 def test_stop(make_search, make_spec, make_report) -> None:
@@ -218,7 +218,7 @@ def test_a_paused_trial_goes_on_from_its_pause(make_search, make_spec, make_repo
     assert (third.paused, third.resume_from) == (None, (ref(6), ref(3)))
 
 
-def test_a_parked_trial_waits_and_no_new_one_begins(
+def test_a_deferred_trial_waits_and_no_new_one_begins(
     make_search, make_spec, make_report, monkeypatch
 ) -> None:
     """While the storage fails nothing new is begun, which would fail too; nobody is to blame."""
@@ -227,17 +227,20 @@ def test_a_parked_trial_waits_and_no_new_one_begins(
     search = make_search(make_spec(search={"trials": 4}))
     first, second = search.next_job(), search.next_job()
     for attempt, pause in enumerate((15, 30, 60, 120, 240, 240), start=1):
-        failed = make_report(first, 0, ended="parked", cause="the storage failed: 503")
+        failed = make_report(first, 0, ended="deferred", cause="the storage failed: 503")
         search.on_reports([failed.model_copy(update={"attempt": attempt})])
-        assert search.view.said[-1] == f"trial 0 is parked for {pause} s (the storage failed: 503)"
+        assert (
+            search.view.said[-1]
+            == f"trial 0 waits {pause} s for its storage (the storage failed: 503)"
+        )
         clock[0] += pause - 1
         assert search.next_job() is None
         clock[0] += 2
         assert search.next_job().number == 0
     assert search.ledger.trial(0).record.failures == 0
     search.on_reports([make_report(search.ledger.trial(0), 1, 1.0)])
-    search.on_reports([make_report(second, 0, ended="parked", cause="again")])
-    assert search.view.said[-1] == "trial 1 is parked for 15 s (again)"
+    search.on_reports([make_report(second, 0, ended="deferred", cause="again")])
+    assert search.view.said[-1] == "trial 1 waits 15 s for its storage (again)"
     clock[0] += 16
     assert [search.next_job().number for _ in range(3)] == [1, 2, 3]
 
@@ -267,7 +270,7 @@ def test_abandon(make_search, make_spec, make_report) -> None:
     search.abandon()
     assert not search.running
     assert states(search) == ["waiting", "waiting"]
-    assert search.ledger.trial(1).rungs == {3: 5.0}
+    assert search.ledger.trial(1).best_by_iteration == {3: 5.0}
     again = search.next_job()
     assert (again.number, again.attempt) == (0, 2)
 

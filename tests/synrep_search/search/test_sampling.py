@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from optuna.trial import TrialState
-from synrep_search.durability.records import Record, State, Trial
+from synrep_search.durability.records import Record, StateName, Trial
 from synrep_search.search import sampling
 from synrep_search.search.sampling import Proposer, derived, key_of
 
@@ -33,15 +33,17 @@ SYNREP: dict[str, Any] = {
 }
 
 
-def trial_of(proposer: Proposer, number: int, state: State, value: float | None) -> Trial:
+def trial_of(proposer: Proposer, number: int, state: StateName, value: float | None) -> Trial:
     """A new trial at the proposed point, which has ended."""
     point = proposer.propose(number)
     record = Record(state=state, values=point.values, seed=0, key="0" * 64)
-    rungs = {} if value is None else {2: value + 1, 5: value}
-    return Trial(number=number, params=point.params, record=record, rungs=rungs)
+    best_by_iteration = {} if value is None else {2: value + 1, 5: value}
+    return Trial(
+        number=number, params=point.params, record=record, best_by_iteration=best_by_iteration
+    )
 
 
-def in_state(trial: Trial, state: State, value: float) -> Trial:
+def in_state(trial: Trial, state: StateName, value: float) -> Trial:
     """The same trial later."""
     record = trial.record.model_copy(update={"state": state})
     return trial.model_copy(update={"record": record, "rungs": {5: value}})
@@ -49,7 +51,7 @@ def in_state(trial: Trial, state: State, value: float) -> Trial:
 
 def run(proposer: Proposer, numbers: range) -> list[Trial]:
     """Trials one after another, ending in all states there are."""
-    states: list[State] = ["completed", "stopped_early", "diverged", "failed", "completed"]
+    states: list[StateName] = ["completed", "stopped_early", "diverged", "failed", "completed"]
     found = []
     for number in numbers:
         state = states[number % len(states)]
@@ -133,7 +135,7 @@ def test_the_sampler_knows_how_trials_ended(make_spec, rebuilt) -> None:
     """Completed trials have a value, stopped ones their last, diverged ones are infeasible."""
     spec = make_spec(space=SPACE, search=FEW)
     proposer = Proposer(spec, [])
-    cases: list[tuple[State, float | None]] = [
+    cases: list[tuple[StateName, float | None]] = [
         ("completed", 2.0),
         ("stopped_early", 3.0),
         ("diverged", 4.0),
@@ -172,7 +174,9 @@ def test_diverged_regions_are_avoided(make_spec) -> None:
             state="diverged" if diverged else "completed", values=point.values, seed=0, key="0" * 64
         )
         value = -10.0 if diverged else (x + 0.5) ** 2
-        proposer.learn(Trial(number=number, params=point.params, record=record, rungs={5: value}))
+        proposer.learn(
+            Trial(number=number, params=point.params, record=record, best_by_iteration={5: value})
+        )
     assert sum(x > 0 for x in points[20:]) <= 4
 
 
@@ -188,7 +192,7 @@ def test_the_sampler_learns(make_spec, goal) -> None:
         distance = abs(trial.params["x"] - 0.3)
         distances.append(distance)
         value = distance if goal == "minimize" else -distance
-        proposer.learn(trial.model_copy(update={"rungs": {5: value}}))
+        proposer.learn(trial.model_copy(update={"best_by_iteration": {5: value}}))
     assert sum(distances[20:]) < 0.5 * sum(distances[:10])
 
 
@@ -232,7 +236,7 @@ def test_trials_outside_a_changed_space_are_left_out(make_spec) -> None:
 
 def test_the_history_is_bounded(make_spec, monkeypatch) -> None:
     """The sampler keeps the best trials and the newest; those that run meanwhile are not lost."""
-    monkeypatch.setattr(sampling, "HISTORY", 6)
+    monkeypatch.setattr(sampling, "SAMPLER_HISTORY", 6)
     spec = make_spec(space=SPACE, search={"sampler": {"random": {"seed": 1}}})
     proposer = Proposer(spec, [])
     live = [trial_of(proposer, number, "completed", -5.0 - number) for number in (0, 1)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 from synrep_search.terminal import progress as module
-from synrep_search.terminal.progress import SearchView, TrialTable, duration, summary
+from synrep_search.terminal.progress import ProgressDisplay, TrialTable, duration, summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,7 +153,7 @@ def test_durations(seconds, words) -> None:
 def test_ends_are_said(half_done, screen) -> None:
     """Each end of a trial is a line with its value and cause, however long."""
     search = half_done()
-    view = SearchView(screen.console)
+    view = ProgressDisplay(screen.console)
     for number in (0, 1):
         view.ended(search.ledger.trial(number))
     view.say("x" * 200)
@@ -169,7 +169,7 @@ def test_plain_lines_in_a_file(half_done, screen, monkeypatch, wait_for) -> None
     """Where there is no terminal a summary is printed now and then, when it has changed."""
     monkeypatch.setattr(module, "SUMMARY_S", 0.01)
     search = half_done(search={"trials": 9})
-    with SearchView(screen.console).showing(search):
+    with ProgressDisplay(screen.console).showing(search):
         wait_for(lambda: "2/9 trials" in screen.file.getvalue())
     assert "\x1b" not in screen.file.getvalue()
 
@@ -179,7 +179,7 @@ def test_the_live_view_on_a_terminal(half_done, wait_for) -> None:
     screen = Screen(terminal=True)
     search = half_done(**MANY)
     search.next_job()
-    with SearchView(screen.console).showing(search):
+    with ProgressDisplay(screen.console).showing(search):
         text = wait_for(screen.file.getvalue)
     assert "2/6 trials" in text
     (row,) = [line for line in text.splitlines() if "4/9" in line]

@@ -14,7 +14,7 @@ from synrep_search.durability.outbox import Event
 from synrep_search.paths import SearchPaths
 from synrep_search.search.driver import run_search
 from synrep_search.search_file import load_spec
-from synrep_search.terminal.progress import SearchView
+from synrep_search.terminal.progress import ProgressDisplay
 from synrep_search.tracking.client import open_client
 from synrep_search.tracking.delivery import Delivery
 from synrep_search.tracking.ui import command, environment
@@ -78,7 +78,7 @@ class Tracked:
     def run(self, runner: Runner = run_locally) -> Search:
         """Run it to its end, as a new driver."""
         self.ledger = Ledger.open(self.paths.ledger_url(), self.paths.name)
-        view = SearchView(Console(file=self.output, width=200))
+        view = ProgressDisplay(Console(file=self.output, width=200))
         return run_search(self.ledger, self.paths, runner, view)
 
     def put(self, trial: int, kind: Any, step: int = 0, **payload: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from synrep_search.tracking.address import artifact_folder, sqlite_file
+from synrep_search.paths import artifact_folder, sqlite_file
 
 if TYPE_CHECKING:
     import pytest

@@ -15,7 +15,7 @@ from synrep_search.errors import LedgerError
 from synrep_search.paths import SearchPaths, trial_folder
 from synrep_search.search.loop import Search
 from synrep_search.search_file import load_spec
-from synrep_search.terminal.progress import SearchView
+from synrep_search.terminal.progress import ProgressDisplay
 from synrep_search.tracking.exports import export_best, export_trial
 from synrep_search.workers.local import run
 
@@ -44,7 +44,7 @@ search: {minimize: loss, trials: 1}
 """
 
 
-def trained(home: Path, text: str) -> tuple[Ledger, SearchPaths, SearchView]:
+def trained(home: Path, text: str) -> tuple[Ledger, SearchPaths, ProgressDisplay]:
     """A search that ran to its end, without MLflow."""
     (home / "a.yaml").write_text(text, encoding="utf-8")
     spec = load_spec(home / "a.yaml")
@@ -52,12 +52,12 @@ def trained(home: Path, text: str) -> tuple[Ledger, SearchPaths, SearchView]:
     paths.folder.mkdir()
     origin = {"id": "0", "code": "", "data": "", "created": ""}
     ledger = Ledger.create(paths.ledger_url(spec), spec, origin)
-    view = SearchView(Console(file=io.StringIO(), width=200))
+    view = ProgressDisplay(Console(file=io.StringIO(), width=200))
     run(Search(ledger, paths, view))
     return ledger, paths, view
 
 
-def said(view: SearchView) -> str:
+def said(view: ProgressDisplay) -> str:
     """What a view was told."""
     assert isinstance(view.console.file, io.StringIO)
     return view.console.file.getvalue()

@@ -14,7 +14,7 @@ from synrep_search.durability.outbox import Event
 from synrep_search.durability.restore import restore_copy
 from synrep_search.paths import LEDGER_FILE, SearchPaths, trial_folder
 from synrep_search.search.driver import run_search
-from synrep_search.terminal.progress import SearchView
+from synrep_search.terminal.progress import ProgressDisplay
 from synrep_search.tracking.client import open_client
 from synrep_search.tracking.ui import free_port
 from synrep_search.workers.local import run as run_locally
@@ -72,7 +72,7 @@ def resume(tracked: Any) -> None:
     tracked.ledger = ledger = Ledger.open(tracked.paths.ledger_url(), tracked.paths.name)
     tracking = ledger.spec.tracking.model_copy(update={"uri": tracked.uri})
     ledger.replace_spec(ledger.spec.model_copy(update={"tracking": tracking}))
-    view = SearchView(Console(file=tracked.output, width=200))
+    view = ProgressDisplay(Console(file=tracked.output, width=200))
     run_search(ledger, tracked.paths, run_locally, view)
 
 

@@ -1,4 +1,4 @@
-"""Slots that train several trials of the real model as one program."""
+"""SlotTable that train several trials of the real model as one program."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from synrep_search.durability import retry as patience
-from synrep_search.workers.attempt import Attempt, TrialJob, TrialReport
-from synrep_search.workers.worker import Orders, Slot
+from synrep_search.messages import TrialJob, TrialReport
+from synrep_search.workers.attempt import Attempt
+from synrep_search.workers.worker import Orders, Worker
 
 from synrep.config import TrainConfig
 
@@ -47,7 +48,7 @@ def make_job(tmp_path: Path) -> Callable[..., TrialJob]:
 def test_a_pack_reports_as_each_trial_alone(make_job) -> None:
     """Same iterations, and the same errors to rounding, whatever differs between the trials."""
     jobs = [make_job(0), make_job(1, loss={"lambda_angle": 0.1}), make_job(2, batch_size=8)]
-    slot = Slot(1, 0, most=4)
+    slot = Worker(1, 0, most=4)
     slot.follow(Orders(begin=tuple(jobs)))
     for _ in range(2):
         reports = {report.number: report for report in slot.advance()}
@@ -64,31 +65,31 @@ def test_a_pack_reports_as_each_trial_alone(make_job) -> None:
         assert fused.metrics[goal] == pytest.approx(alone.metrics[goal], rel=1e-3)
 
 
-def test_a_trial_whose_storage_cannot_be_opened_is_parked(
+def test_a_trial_whose_storage_cannot_be_opened_is_deferred(
     make_job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is told like any other end, and the others of its pack train."""
-    monkeypatch.setattr(patience, "PAUSES_S", (0.01,))
+    monkeypatch.setattr(patience, "BACKOFF_S", (0.01,))
     first = Attempt(make_job(0), "cpu", 1).advance()
     away = {"checkpoints": "hdfs://127.0.0.1:1/x"}
     bad = make_job(0, resume=first).model_copy(update=away)
-    slot = Slot(1, 0, most=2)
+    slot = Worker(1, 0, most=2)
     slot.follow(Orders(begin=(bad, make_job(1))))
-    parked, report = slot.advance()
-    assert (parked.number, parked.attempt, parked.ended) == (0, 2, "parked")
-    assert "the storage failed" in parked.cause
+    deferred, report = slot.advance()
+    assert (deferred.number, deferred.attempt, deferred.ended) == (0, 2, "deferred")
+    assert "the storage failed" in deferred.cause
     assert (report.number, report.iteration, report.ended) == (1, 6, "")
 
 
 def test_trials_come_and_go(make_job) -> None:
     """One that is given up makes room, and the rest end on the same bits as without all that."""
-    calm = Slot(1, 0, most=2)
+    calm = Worker(1, 0, most=2)
     calm.follow(Orders(begin=(make_job(0), make_job(1))))
     expected = []
     for _ in range(4):
         expected += [report for report in calm.advance() if report.number == 0]
         calm.follow(Orders(go_on=(0, 1)))
-    slot = Slot(1, 0, most=2)
+    slot = Worker(1, 0, most=2)
     slot.follow(Orders(begin=(make_job(0), make_job(2))))
     found = [*slot.advance()][:1]
     slot.follow(Orders(go_on=(0,), begin=(make_job(3),)))
@@ -104,12 +105,12 @@ def test_trials_come_and_go(make_job) -> None:
 
 def test_an_interrupted_trial_goes_on_in_a_pack(make_job) -> None:
     """From its checkpoint, beside others that are elsewhere in their training."""
-    first = Slot(1, 0, most=2)
+    first = Worker(1, 0, most=2)
     first.follow(Orders(begin=(make_job(0), make_job(1))))
     reports = first.advance()
     first.follow(Orders(go_on=(0, 1)))
     expected = [report for report in first.advance() if report.number == 0]
-    second = Slot(1, 0, most=2)
+    second = Worker(1, 0, most=2)
     second.follow(Orders(begin=(make_job(2), make_job(0, resume=reports[0]))))
     found = [report for report in second.advance() if report.number == 0]
     assert [report.metrics for report in found] == [report.metrics for report in expected]
@@ -118,12 +119,12 @@ def test_an_interrupted_trial_goes_on_in_a_pack(make_job) -> None:
 
 def test_an_interrupted_trial_goes_on_by_itself(make_job) -> None:
     """It ends on the same bits in a slot that it has to itself."""
-    first = Slot(1, 0, most=2)
+    first = Worker(1, 0, most=2)
     first.follow(Orders(begin=(make_job(0), make_job(1))))
     report, _ = first.advance()
     first.follow(Orders(go_on=(0, 1)))
     expected, _ = first.advance()
-    second = Slot(1, 0, most=2)
+    second = Worker(1, 0, most=2)
     job = make_job(0, resume=report).model_copy(update={"alone": True})
     second.follow(Orders(begin=(job,)))
     (found,) = second.advance()
@@ -133,7 +134,7 @@ def test_an_interrupted_trial_goes_on_by_itself(make_job) -> None:
 def test_one_that_diverges_leaves_the_others(make_job) -> None:
     """It is told as diverged, with the cause; the rest report as usual."""
     wild = make_job(1, optim={"lr_generator": 1e30})
-    slot = Slot(1, 0, most=2)
+    slot = Worker(1, 0, most=2)
     slot.follow(Orders(begin=(make_job(0), wild)))
     calm, gone = slot.advance()
     assert (calm.ended, gone.ended) == ("", "diverged")
@@ -144,7 +145,7 @@ def test_one_that_diverges_leaves_the_others(make_job) -> None:
 
 def test_one_that_cannot_begin_leaves_the_others(make_job) -> None:
     """A state of another configuration is that trial's own death."""
-    slot = Slot(1, 0, most=2)
+    slot = Worker(1, 0, most=2)
     slot.follow(Orders(begin=(make_job(0),)))
     (report,) = slot.advance()
     wrong = make_job(0, resume=report, generator={"width": 8})
@@ -156,7 +157,7 @@ def test_one_that_cannot_begin_leaves_the_others(make_job) -> None:
 
 def test_the_capacity_is_found_by_trying(make_job) -> None:
     """At the first orders, between one and the most that there may be."""
-    slot = Slot(1, 0, most=3, measure=True)
+    slot = Worker(1, 0, most=3, measure=True)
     assert (slot.capacity, slot.measured) == (1, False)
     slot.follow(Orders(begin=(make_job(0),)))
     assert slot.capacity in {1, 3}

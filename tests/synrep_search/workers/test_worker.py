@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from synrep_search.durability import retry as patience
-from synrep_search.workers.attempt import Attempt, TrialJob, TrialReport
-from synrep_search.workers.worker import Orders, Slot
+from synrep_search.messages import TrialJob, TrialReport
+from synrep_search.workers.attempt import Attempt
+from synrep_search.workers.worker import Orders, Worker
 
 from synrep.storage import Storage
 from synrep.training.checkpoint import load_checkpoint, newest_checkpoints
@@ -189,7 +190,7 @@ def test_a_metric_that_is_no_number_is_divergence(make_job) -> None:
 
 def test_a_slot_follows_orders(make_job) -> None:
     """It trains what it was told to begin, and gives up whatever it is not told to go on with."""
-    slot = Slot(1.0, 0.0)
+    slot = Worker(1.0, 0.0)
     slot.follow(Orders(begin=(make_job(0), make_job(1))))
     assert [(r.number, r.iteration) for r in slot.advance()] == [(0, 2), (1, 2)]
     slot.follow(Orders(go_on=(1,), begin=(make_job(2),)))
@@ -201,7 +202,7 @@ def test_a_slot_follows_orders(make_job) -> None:
 def test_others_in_a_slot_go_on(make_job) -> None:
     """One that diverges and one that raises touch neither the process nor the third."""
     alone = run(make_job(2))
-    slot = Slot(1.0, 0.0)
+    slot = Worker(1.0, 0.0)
     slot.follow(Orders(begin=(make_job(0, nan_at=1), make_job(1, fail_at=3), make_job(2))))
     first, second, third = slot.advance()
     assert [first.ended, second.ended, third.ended] == ["diverged", "", ""]
@@ -299,14 +300,14 @@ def test_files_of_others_are_left_alone(make_job) -> None:
 @pytest.fixture
 def impatient(monkeypatch) -> None:
     """A storage is given up after a moment."""
-    monkeypatch.setattr(patience, "PAUSES_S", (0.01, 0.01))
+    monkeypatch.setattr(patience, "BACKOFF_S", (0.01, 0.01))
 
 
 def test_a_trial_that_cannot_be_begun_ends_no_other(make_job) -> None:
     """Neither where its storage is nonsense nor where it has no trainer: the slot goes on."""
     bad = make_job(0).model_copy(update={"checkpoints": "ftp://host/folder"})
     worse = make_job(1).model_copy(update={"trainer": "keras", "checkpoints": "ftp://host/folder"})
-    slot = Slot(1.0, 0.0, most=2)
+    slot = Worker(1.0, 0.0, most=2)
     slot.follow(Orders(begin=(bad, worse, make_job(2))))
     reports = {report.number: report for report in slot.advance()}
     assert [reports[number].ended for number in (0, 1, 2)] == ["died", "died", ""]
@@ -318,10 +319,10 @@ def test_a_trial_that_cannot_be_begun_ends_no_other(make_job) -> None:
 def test_a_storage_that_cannot_be_opened_parks_the_trial(make_job) -> None:
     """Opening a bucket may ask a server where it is: no answer is no fault of the training."""
     job = make_job().model_copy(update={"checkpoints": "hdfs://127.0.0.1:1/x"})
-    slot = Slot(1.0, 0.0)
+    slot = Worker(1.0, 0.0)
     slot.follow(Orders(begin=(job, make_job(1))))
     reports = {report.number: report for report in slot.advance()}
-    assert [reports[number].ended for number in (0, 1)] == ["parked", ""]
+    assert [reports[number].ended for number in (0, 1)] == ["deferred", ""]
     assert "the storage failed" in reports[0].cause
 
 
@@ -335,12 +336,12 @@ def test_a_storage_that_fails_parks_the_trial(make_job, tmp_path: Path) -> None:
     folder, away = Path(job.checkpoints), tmp_path / "away"
     folder.rename(away)
     folder.touch()  # in the way, so that nothing can be written below it
-    parked = attempt.advance()
-    assert (parked.ended, parked.metrics) == ("parked", {})
-    assert "the storage failed" in parked.cause
+    deferred = attempt.advance()
+    assert (deferred.ended, deferred.metrics) == ("deferred", {})
+    assert "the storage failed" in deferred.cause
     refs = [report.checkpoint for report in reversed(reports)]
     again = make_job(1, attempt=2, resume_from=refs, seed=0)
-    assert Attempt(again, "cpu", 1).advance().ended == "parked"
+    assert Attempt(again, "cpu", 1).advance().ended == "deferred"
     folder.unlink()
     away.rename(folder)
     assert [r.metrics for r in run(again)] == [r.metrics for r in expected[2:]]

@@ -11,7 +11,7 @@ import ray
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from synrep_search.workers.attempt import TrialReport
+from synrep_search.messages import TrialReport
 from synrep_search.workers.on_ray.mailbox import ENDING, HUNG
 from synrep_search.workers.on_ray.trainable import MEASURE, MOST, ORDERS, REPORTS, SLOT
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ray.tune.execution.tune_controller import TuneController
     from ray.tune.experiment import Trial as TuneTrial
 
-    from synrep_search.workers.on_ray.slots import Slots
+    from synrep_search.workers.on_ray.slots import SlotTable
 
 
 class SlotSearcher(Searcher):
@@ -30,7 +30,7 @@ class SlotSearcher(Searcher):
         config: what every slot needs to know.
     """
 
-    def __init__(self, slots: Slots, config: dict[str, Any]) -> None:
+    def __init__(self, slots: SlotTable, config: dict[str, Any]) -> None:
         super().__init__()
         self._slots = slots
         self._config = config
@@ -73,7 +73,7 @@ class SlotScheduler(FIFOScheduler):
         desk: handle of the actor that passes on what Tune does not.
     """
 
-    def __init__(self, slots: Slots, desk: Any) -> None:
+    def __init__(self, slots: SlotTable, desk: Any) -> None:
         super().__init__()
         self._slots = slots
         self._desk = desk
@@ -113,7 +113,7 @@ class SlotScheduler(FIFOScheduler):
         self._slots.lost(slot, cause, preempted=preempted)
 
     def choose_trial_to_run(self, tune_controller: TuneController) -> TuneTrial | None:
-        """Asked again and again while the search runs: also the time to pass on its end."""
+        """PauseCheck again and again while the search runs: also the time to pass on its end."""
         if self._slots.search.stopping and not self._closed:
             self._closed = True
             self._desk.close.remote()

@@ -19,7 +19,7 @@ HUNG, ENDING = "it stands still", "its machine is about to end"
 """Why a slot ends."""
 
 
-class Desk:
+class Mailbox:
     """Hands over each note once; whoever comes first, giver or taker, waits for nobody."""
 
     def __init__(self) -> None:

@@ -15,8 +15,8 @@ from ray.tune.execution import class_cache
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from synrep_search.workers.on_ray.bridge import SlotScheduler, SlotSearcher
-from synrep_search.workers.on_ray.mailbox import Desk
-from synrep_search.workers.on_ray.slots import Slots
+from synrep_search.workers.on_ray.mailbox import Mailbox
+from synrep_search.workers.on_ray.slots import SlotTable
 from synrep_search.workers.on_ray.trainable import (
     CPU,
     DESK,
@@ -24,7 +24,7 @@ from synrep_search.workers.on_ray.trainable import (
     HANG,
     MEASURE,
     MOST,
-    SlotTrainable,
+    WorkerTrainable,
 )
 
 if TYPE_CHECKING:
@@ -73,9 +73,9 @@ def _run(search: Search, scratch: Path) -> None:
     most = {"auto": MOST_FUSED, "off": 1}.get(str(resources.fuse)) or int(resources.fuse)
     told = {DESK: name, CPU: resources.cpu, GPU: resources.gpu, MOST: most, MEASURE: measure}
     told[HANG] = 60 * search.spec.failures.hang_minutes
-    slots = Slots(search, count, capacity=1 if measure else most)
+    slots = SlotTable(search, count, capacity=1 if measure else most)
     tuner = tune.Tuner(
-        tune.with_resources(SlotTrainable, {"cpu": resources.cpu, "gpu": resources.gpu}),
+        tune.with_resources(WorkerTrainable, {"cpu": resources.cpu, "gpu": resources.gpu}),
         tune_config=tune.TuneConfig(
             search_alg=SlotSearcher(slots, told),
             scheduler=SlotScheduler(slots, desk),
@@ -105,12 +105,12 @@ def _desk(search: str) -> tuple[str, Any]:
     """The desk of a search beside its driver: the name that slots find it by, and the actor."""
     name = f"synrep-{search}-{uuid.uuid4().hex[:8]}"
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    desk: Any = ray.remote(num_cpus=0)(Desk)
+    desk: Any = ray.remote(num_cpus=0)(Mailbox)
     return name, desk.options(name=name, scheduling_strategy=here).remote()
 
 
 def _slots(resources: Resources) -> int:
-    """Slots that the cluster holds at once."""
+    """SlotTable that the cluster holds at once."""
     have = ray.cluster_resources()
     by_cpu = have.get("CPU", 0) / resources.cpu
     by_gpu = have.get("GPU", 0) / resources.gpu if resources.gpu else by_cpu

@@ -10,12 +10,12 @@ from synrep_search.workers.worker import Orders
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from synrep_search.messages import TrialJob, TrialReport
     from synrep_search.search.loop import Search
-    from synrep_search.workers.attempt import TrialJob, TrialReport
 
 
-class Slots:
-    """Gives the jobs of a search to slots, evenly.
+class SlotTable:
+    """Gives the jobs of a search to slots, evenly_spaced.
 
     Args:
         search: the one that is run.

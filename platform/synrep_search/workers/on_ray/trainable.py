@@ -14,8 +14,8 @@ from ray.tune import Trainable
 
 from synrep_search.workers.on_ray.cluster import is_draining
 from synrep_search.workers.on_ray.mailbox import ENDING, HUNG
-from synrep_search.workers.watchdog import Watch
-from synrep_search.workers.worker import Orders, Slot
+from synrep_search.workers.watchdog import Watchdog
+from synrep_search.workers.worker import Orders, Worker
 
 DESK, CPU, GPU, SLOT, MOST, MEASURE, HANG, ORDERS = (
     "desk", "cpu", "gpu", "slot", "most", "measure", "hang", "orders",
@@ -29,10 +29,10 @@ SILENT = 2
 """A process that stands still ends itself; others end it after so many times as long."""
 
 
-class SlotTrainable(Trainable):
+class WorkerTrainable(Trainable):
     """A slot. It begins trials and gives them up as the desk tells it; checkpoints are ours."""
 
-    _watch: Watch | None = None
+    _watch: Watchdog | None = None
 
     def setup(self, config: dict[str, Any]) -> None:
         """Take the place of a slot, and its first orders."""
@@ -45,11 +45,13 @@ class SlotTrainable(Trainable):
             context = ray.get_runtime_context()
             self._actor, self._process = context.current_actor, context.get_actor_id()
             self._node = context.get_node_id()
-            watch = self._watch = Watch(self._hang_s, self._tell_hung, self._tell_alive)
+            watch = self._watch = Watchdog(self._hang_s, self._tell_hung, self._tell_alive)
             threading.Thread(target=self._listen, name="listen", daemon=True).start()
         self._tell_alive()
         most, measure = config[MOST], config[MEASURE]
-        self._slot = Slot(config[CPU], config[GPU], most=most, measure=measure, paused=watch)
+        self._slot = Worker(
+            config[CPU], config[GPU], most=most, measure=measure, should_pause=watch
+        )
         with watch.training():
             self._slot.follow(Orders.model_validate_json(config[ORDERS]))
 

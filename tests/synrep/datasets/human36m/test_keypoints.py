@@ -11,7 +11,7 @@ import pytest
 from synrep.config import DataConfig
 from synrep.datasets.human36m import Human36MOptions, read_human36m
 from synrep.datasets.store.store import write_store
-from synrep.datasets.views import open_views
+from synrep.datasets.views import load_views
 from synrep.errors import DamagedError, InputError
 from synrep.skeleton import HUMAN36M_17
 
@@ -79,7 +79,7 @@ def test_detections_are_stored_and_reach_the_views(
     found = keypoints_of(splits["test"], f"S9/Greeting.{IDS[1]}")
     np.testing.assert_allclose(found, pixels + shift, atol=1e-3)
     write_store(tmp_path / "store", about, splits)
-    views = open_views(DataConfig(poses=str(tmp_path / "store")), "test")
+    views = load_views(DataConfig(poses=str(tmp_path / "store")), "test")
     row = int(np.flatnonzero(splits["test"].clip == f"S9/Greeting.{IDS[1]}")[0])
     for points, wanted in (
         (views.keypoints, pixels[0] + shift),

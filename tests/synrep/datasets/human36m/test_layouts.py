@@ -11,7 +11,7 @@ import pytest
 from synrep.config import DataConfig
 from synrep.datasets.human36m import Human36MOptions, protocol, read_human36m
 from synrep.datasets.store.store import write_store
-from synrep.datasets.views import open_views
+from synrep.datasets.views import load_views
 from synrep.errors import DamagedError, InputError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def test_views_of_the_store_are_the_projected_poses(
     monkeypatch.setenv("SYNREP_CACHE", str(tmp_path / "cache"))
     about, splits, _ = read(getattr(studio, writer)())
     store = write_store(tmp_path / "store", about, splits)
-    views = open_views(DataConfig(poses=str(tmp_path / "store")), "test")
+    views = load_views(DataConfig(poses=str(tmp_path / "store")), "test")
     poses = store.read("test")
     assert len(views) == len(poses)
     assert poses.camera is not None

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from synrep.datasets.mocap.motion import Motion, stride, turn, turn_fixed
+from synrep.datasets.mocap.motion import SkeletonMotion, stride, turn, turn_fixed
 
 AXES = st.permutations("xyz").map("".join)
 ANGLES = st.lists(st.floats(-360, 360), min_size=3, max_size=3)
@@ -33,7 +33,7 @@ def test_no_axes_turn_nothing() -> None:
 def test_joints_hang_on_turned_parents(first: list[float], second: list[float]) -> None:
     """A child's offset is turned by all its ancestors, its own rotation moves only what follows."""
     turns = turn("zyx", np.array([first, second, [0.0, 0.0, 0.0]]))
-    motion = Motion(
+    motion = SkeletonMotion(
         names=("a", "b", "c"),
         parents=(-1, 0, 1),
         offsets=np.array([[[1.0, 2, 3], [0, 5, 0], [0, 0, 7]]]),

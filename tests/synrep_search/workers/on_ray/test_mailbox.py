@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
-from synrep_search.workers.on_ray.mailbox import HUNG, Desk
+from synrep_search.workers.on_ray.mailbox import HUNG, Mailbox
 
 
 def test_a_note_waits_for_its_taker() -> None:
     """What was put first is taken later."""
 
     async def talk() -> str:
-        desk = Desk()
+        desk = Mailbox()
         await desk.put("a", 1, "orders")
         return await asyncio.wait_for(desk.take("a", 1), 5)
 
@@ -22,7 +22,7 @@ def test_a_taker_waits_for_its_note() -> None:
     """Who comes first waits, and only for the note of its own slot and turn."""
 
     async def talk() -> tuple[bool, str]:
-        desk = Desk()
+        desk = Mailbox()
         taker = asyncio.create_task(desk.take("a", 2))
         await desk.put("b", 2, "for b")
         await desk.put("a", 1, "earlier")
@@ -38,7 +38,7 @@ def test_notes_are_handed_over_once() -> None:
     """A note that was taken is gone, so a desk does not grow with a search."""
 
     async def talk() -> int:
-        desk = Desk()
+        desk = Mailbox()
         for turn in range(50):
             await desk.put("a", turn, str(turn))
             assert await desk.take("a", turn) == str(turn)
@@ -51,7 +51,7 @@ def test_the_desk_says_when_to_pause_and_who_stands_still() -> None:
     """Who waits for the end learns of it; a slot that stands still is remembered."""
 
     async def talk() -> list[object]:
-        desk = Desk()
+        desk = Mailbox()
         waiting = asyncio.create_task(desk.closing())
         await asyncio.sleep(0.01)
         before = waiting.done()

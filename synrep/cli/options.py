@@ -21,9 +21,9 @@ def configure(file: Path | None, options: tuple[str, ...]) -> TrainConfig:
     Raises:
         InputError: the file or an option breaks a rule; names every field that does.
     """
-    from pydantic import ValidationError  # noqa: PLC0415 - a help text loads no pydantic
+    from pydantic import ValidationError
 
-    from synrep.config import TrainConfig, set_dotted  # noqa: PLC0415 - as above
+    from synrep.config import TrainConfig, set_dotted
 
     content = {} if file is None else read_object(file)
     for option in options:
