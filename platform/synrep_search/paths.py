@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import shutil
 from contextlib import contextmanager
@@ -24,16 +23,13 @@ from typing import TYPE_CHECKING
 from synrep.errors import InputError
 from synrep.storage import Storage
 from synrep_search.errors import LedgerError
+from synrep_search.search_file.model import LEDGER_URL, NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from synrep_search.search_file import SearchSpec
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-"""What a search can be called."""
-LEDGER_URL = re.compile(r"(sqlite|postgresql)(\+[a-z0-9]+)?://[^\r\n]*")
-"""Where its ledger can be."""
 SQLITE = "sqlite:///"
 LEDGER_FILE, NOTE_FILE = "ledger.sqlite", "search.json"
 

@@ -21,6 +21,7 @@ from synrep.errors import InputError
 from synrep.storage import Storage
 from tests.security import seeds
 from tests.security.test_poses import STEERING
+from tests.services.trials import begin_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -216,7 +217,7 @@ def test_lines_of_a_running_search(shown: Any, line: str) -> None:
 
 def test_tables_of_trials(ledger: Any, shown: Any) -> None:
     """Options that were searched are shown as they are."""
-    begun = [ledger.begin() for _ in range(8)]
+    begun = [begin_trial(ledger) for _ in range(8)]
     for trial in begun:
         report = {"number": trial.number, "iteration": 1, "metrics": {"loss": 1.0}}
         ledger.report(_report(trial, report), None, "")

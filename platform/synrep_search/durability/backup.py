@@ -10,6 +10,9 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+import uuid
+from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from synrep_search.durability.database import UNREACHABLE
@@ -17,8 +20,12 @@ from synrep_search.errors import LedgerError
 from synrep_search.paths import LEDGER_FILE
 
 if TYPE_CHECKING:
-    from synrep_search.paths import SearchPaths
-    from synrep_search.search.loop import Search
+    from collections.abc import Callable
+
+    from sqlalchemy import Engine
+
+    from synrep.storage import Storage
+    from synrep_search.durability.ledger import Ledger
 
 COPY_S = 30.0
 LOOK_S = 0.5
@@ -27,16 +34,33 @@ REST = 10
 
 
 class LedgerBackup:
-    """The thread, while the search runs; it has nothing to do if the ledger lies in the storage.
+    """The thread, while the search runs.
 
     Args:
-        search: whose ledger is copied.
-        paths: of the search.
+        ledger: that is copied.
+        storage: of the search, where the copy is kept.
+        local: file beside the ledger, for a copy on its way.
+        say: shows a line to the user.
+        stop: ends the search, with the reason.
+        enabled: whether there is anything to do; not if the ledger lies in the storage itself.
     """
 
-    def __init__(self, search: Search, paths: SearchPaths) -> None:
-        self._search = search
-        self._paths = paths
+    def __init__(
+        self,
+        ledger: Ledger,
+        storage: Storage,
+        local: Path,
+        *,
+        say: Callable[[str], None],
+        stop: Callable[[str], None],
+        enabled: bool = True,
+    ) -> None:
+        self._ledger = ledger
+        self._storage = storage
+        self._local = local
+        self._say = say
+        self._stop = stop
+        self._enabled = enabled
         self._ended = threading.Event()
         self._failing = False
         self._written: float | None = None
@@ -44,26 +68,26 @@ class LedgerBackup:
         self._thread = threading.Thread(target=self._run, name="copies", daemon=True)
 
     def __enter__(self) -> Self:
-        if self._search.copied:
-            self._search.ledger.outbox.hold()
+        if self._enabled:
+            self._ledger.outbox.hold()
             self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
-        if self._search.copied:
+        if self._enabled:
             self._thread.join()
 
     def last(self) -> None:
         """Copy the ledger now, whatever was copied before."""
-        if self._search.copied:
+        if self._enabled:
             self._try()
 
     def _run(self) -> None:
         before, copied, rest = None, 0.0, 0.0
         while True:
             now = time.monotonic()
-            state = self._search.ledger.index.counts()
+            state = self._ledger.index.counts()
             if now - copied > COPY_S or (state != before and now - copied > rest):
                 self._try()
                 before, copied = state, time.monotonic()
@@ -76,21 +100,21 @@ class LedgerBackup:
             with self._copying:
                 self._copy()
         except LedgerError as error:
-            self._search.stop(str(error))
+            self._stop(str(error))
         except (OSError, sqlite3.Error, *UNREACHABLE) as error:
             if not self._failing:
-                self._search.view.say(
-                    f"the ledger can't be copied to {self._search.checkpoints.uri} ({error}); "
+                self._say(
+                    f"the ledger can't be copied to {self._storage.uri} ({error}); "
                     "trying again, MLflow waits for it"
                 )
             self._failing = True
         else:
             if self._failing:
-                self._search.view.say("the ledger is copied again")
+                self._say("the ledger is copied again")
             self._failing = False
 
     def _copy(self) -> None:
-        ledger, local = self._search.ledger, self._paths.folder / f"{LEDGER_FILE}.copy"
+        ledger, local = self._ledger, self._local
         newest = ledger.outbox.newest()
         ledger.backup(local)
         try:
@@ -100,7 +124,7 @@ class LedgerBackup:
         ledger.outbox.release(newest)
 
     def _put(self, content: bytes) -> None:
-        storage = self._search.checkpoints
+        storage = self._storage
         if self._is_taken():
             raise LedgerError(
                 f"another driver has taken the search over, from its copy in {storage.uri}"
@@ -114,6 +138,31 @@ class LedgerBackup:
         if self._written is None:
             return False
         try:
-            return self._search.checkpoints.modified(LEDGER_FILE) != self._written
+            return self._storage.modified(LEDGER_FILE) != self._written
         except FileNotFoundError:
             return False
+
+
+def copy_sqlite(engine: Engine, path: Path) -> None:
+    """Copy a SQLite database to a file while it is in use; whole or not at all.
+
+    Raises:
+        LedgerError: the database is another one.
+        sqlite3.Error: it can't be read, or there is no room.
+    """
+    source = engine.url.database
+    if engine.dialect.name != "sqlite" or source is None:
+        raise LedgerError("only a SQLite ledger is copied; the database server has its own ways")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    # By its path alone, a file that is gone would be made anew, and copied over the last good copy.
+    existing = f"{Path(source).absolute().as_uri()}?mode=rw"
+    try:
+        with (
+            closing(sqlite3.connect(existing, uri=True)) as live,
+            closing(sqlite3.connect(temporary)) as copy,
+        ):
+            live.backup(copy)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -14,16 +14,22 @@ import optuna
 
 from synrep.storage import masked
 from synrep.training.checkpoint import CheckpointRef
+from synrep_search.durability.backup import copy_sqlite
 from synrep_search.durability.database import close, opened, read_spec, remove_stub
 from synrep_search.durability.index import TrialIndex
 from synrep_search.durability.lease import Lease
 from synrep_search.durability.outbox import Event, Outbox
-from synrep_search.durability.records import TO_OPTUNA, AttemptRecord, Record, Trial
+from synrep_search.durability.records import (
+    TO_OPTUNA,
+    AttemptRecord,
+    Record,
+    Trial,
+    derived_seed,
+    key_of,
+)
 from synrep_search.durability.rows import TrialRows
-from synrep_search.durability.sqlite_copy import copy_sqlite
 from synrep_search.errors import LedgerError, NoSearch
 from synrep_search.messages import KEPT
-from synrep_search.search.sampling import Proposer, derived, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -32,7 +38,7 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from optuna.trial import FrozenTrial
 
-    from synrep_search.durability.records import StateName
+    from synrep_search.durability.records import Point, StateName
     from synrep_search.messages import TrialReport
     from synrep_search.search_file import SearchSpec
 
@@ -134,10 +140,6 @@ class Ledger:
         trials = (Trial.of(trial, values.get(trial.number, {})) for trial in self._found)
         return TrialIndex(trials, self._sign)
 
-    @cached_property
-    def _proposer(self) -> Proposer:
-        return Proposer(self.spec, self.index.trials())
-
     @property
     def target_met(self) -> bool:
         """Whether the wanted number of trials has ended, and none is open."""
@@ -175,19 +177,35 @@ class Ledger:
         del self._found  # it is out of date now
         return lost
 
-    def begin(self, deferred: AbstractSet[int] = frozenset()) -> Trial | None:
-        """Begin an attempt: of the first waiting trial, else of a new one; None if there is none.
+    def begin_waiting(self, deferred: AbstractSet[int] = frozenset()) -> Trial | None:
+        """Begin the next attempt of the first waiting trial; None if no trial waits.
 
         Args:
-            deferred: trials that are left to wait; while there are any, no new one is made.
+            deferred: trials that are passed over.
         """
         waiting = self.index.first_waiting(deferred)
         if waiting is None:
-            return self._create() if len(self.index) < self.target and not deferred else None
+            return None
         attempt = AttemptRecord(number=waiting.attempt + 1, started=time.time())
         begun = self._store(waiting, state="running", attempts=(*waiting.record.attempts, attempt))
         self._rows.settle(begun)
         return begun
+
+    def begin_new(self, point: Point) -> Trial:
+        """Begin a new trial, in one write: a dying driver leaves all of it or nothing."""
+        number = len(self.index)
+        seed = derived_seed(self.spec.search.seed, number, "trial")
+        record = Record(
+            state="running",
+            values=point.values,
+            seed=seed,
+            key=key_of(point.params, seed),
+            attempts=(AttemptRecord(number=1, started=time.time()),),
+        )
+        self._rows.add(number, point, record)
+        trial = Trial(number=number, params=point.params, record=record)
+        self.index.put(trial)
+        return trial
 
     def report(self, report: TrialReport, ended: StateName | None, cause: str) -> Trial:
         """Record a report; one that was recorded before changes nothing.
@@ -258,8 +276,6 @@ class Ledger:
             paused=paused or trial.record.paused,
         )
         self._rows.settle(stored)
-        if stored.ended and "_proposer" in vars(self):  # else it begins with this trial
-            self._proposer.learn(stored)
         return stored
 
     @property
@@ -274,23 +290,6 @@ class Ledger:
     def close(self) -> None:
         """Let go of the database."""
         close(self._storage)
-
-    def _create(self) -> Trial:
-        """A new trial in one write, so that a dying driver leaves all of it or nothing."""
-        number = len(self.index)
-        point = self._proposer.propose(number)
-        seed = derived(self.spec.search.seed, number, "trial")
-        record = Record(
-            state="running",
-            values=point.values,
-            seed=seed,
-            key=key_of(point.params, seed),
-            attempts=(AttemptRecord(number=1, started=time.time()),),
-        )
-        self._rows.add(number, point, record)
-        trial = Trial(number=number, params=point.params, record=record)
-        self.index.put(trial)
-        return trial
 
     def _store(self, trial: Trial, **changes: Any) -> Trial:
         record = trial.record.model_copy(update=changes)

@@ -12,7 +12,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import Field, ValidationError
@@ -20,6 +23,9 @@ from pydantic import Field, ValidationError
 from synrep.config import Section
 from synrep.training.checkpoint import CheckpointRef
 from synrep_search.errors import LedgerError
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
 StateName = Literal["waiting", "running", "completed", "stopped_early", "diverged", "failed"]
 
@@ -43,6 +49,21 @@ RECORD = "synrep"
 """Name of the trial's user attribute that holds its `Record`."""
 DIVERGED = "constraints:diverged"
 """System attribute that Optuna's `Trial.set_constraint` writes: above 0 is infeasible."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """A proposed point.
+
+    Attributes:
+        values: by searched name, as the configuration takes them.
+        params: the same, flat, as samplers and MLflow see them.
+        distributions: Optuna's, of each flat parameter.
+    """
+
+    values: dict[str, Any]
+    params: dict[str, Any]
+    distributions: dict[str, BaseDistribution]
 
 
 class AttemptRecord(Section):
@@ -152,3 +173,15 @@ class Trial(Section):
             record=record,
             best_by_iteration=best_by_iteration,
         )
+
+
+def derived_seed(seed: int, number: int, purpose: str) -> int:
+    """A seed for one trial and purpose, 31 bits."""
+    digest = hashlib.sha256(f"{seed}/{purpose}/{number}".encode()).digest()
+    return int.from_bytes(digest[:4], "little") >> 1
+
+
+def key_of(params: dict[str, Any], seed: int) -> str:
+    """SHA-256 of parameters and seed: equal for trials that would do the same."""
+    text = json.dumps([params, seed], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

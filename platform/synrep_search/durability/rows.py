@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from optuna.trial import FrozenTrial
 
-    from synrep_search.durability.records import Record, Trial
-    from synrep_search.search.sampling import Point
+    from synrep_search.durability.records import Point, Record, Trial
 
 
 class TrialRows:

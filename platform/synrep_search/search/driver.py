@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from synrep_search.durability.backup import LedgerBackup
 from synrep_search.durability.database import UNREACHABLE, lost_as_error
-from synrep_search.durability.heartbeat import LeaseHeartbeat
 from synrep_search.errors import LedgerLost
+from synrep_search.paths import LEDGER_FILE
+from synrep_search.search.heartbeat import LeaseHeartbeat
 from synrep_search.search.loop import Search
 from synrep_search.tracking.exports import export_best
 from synrep_search.tracking.lifecycle import LifecycleEvents
@@ -21,22 +22,21 @@ if TYPE_CHECKING:
 
     from synrep_search.durability.ledger import Ledger
     from synrep_search.paths import SearchPaths
-    from synrep_search.search.loop import Runner
-    from synrep_search.terminal.progress import ProgressDisplay
+    from synrep_search.search.loop import Display, Runner
     from synrep_search.tracking.delivery import Delivery
 
 FLUSH_S = 60.0
 """Time to deliver what is left at the end; the rest is delivered by the next `resume`."""
 
 
-def run_search(ledger: Ledger, paths: SearchPaths, runner: Runner, view: ProgressDisplay) -> Search:
+def run_search(ledger: Ledger, paths: SearchPaths, runner: Runner, display: Display) -> Search:
     """Run a search to its target, or until it is asked to stop.
 
     Args:
         ledger: just created, or one whose driver ended or died.
         paths: of the search.
         runner: where trials run.
-        view: where the search is shown.
+        display: where the search is shown.
 
     Returns:
         The search as it ended: `target_met`, or `stopping` says why not.
@@ -51,8 +51,8 @@ def run_search(ledger: Ledger, paths: SearchPaths, runner: Runner, view: Progres
         with lost_as_error(ledger.name):
             ledger.lease.acquire()
             try:
-                search = _begun(ledger, paths, view)
-                _run_search(search, paths, runner, view)
+                search = _begun(ledger, paths, display)
+                _run_search(search, paths, runner, display)
             finally:
                 with suppress(*UNREACHABLE):  # it frees itself when its heartbeat stops
                     ledger.lease.release()
@@ -62,42 +62,54 @@ def run_search(ledger: Ledger, paths: SearchPaths, runner: Runner, view: Progres
     return search
 
 
-def _begun(ledger: Ledger, paths: SearchPaths, view: ProgressDisplay) -> Search:
+def _begun(ledger: Ledger, paths: SearchPaths, display: Display) -> Search:
     """The search as its ledger has it; whatever an earlier driver left running waits."""
     import synrep_search.tracking.delivery  # noqa: F401, PLC0415 - loads mlflow, before all is tidy
 
     _tidy()
     lost = ledger.reconcile()
     if lost:
-        view.say(f"going on with {len(lost)} interrupted trials: {_listed(lost)}")
+        display.say(f"going on with {len(lost)} interrupted trials: {_listed(lost)}")
     if not ledger.is_file:  # a file means nothing to other machines; they find its copy
-        _share_note(ledger, paths, view)
-    return Search(ledger, paths, view)
+        _share_note(ledger, paths, display)
+    return Search(ledger, paths, display)
 
 
-def _share_note(ledger: Ledger, paths: SearchPaths, view: ProgressDisplay) -> None:
+def _share_note(ledger: Ledger, paths: SearchPaths, display: Display) -> None:
     try:
         paths.share_note(ledger.spec)
     except OSError as error:
-        view.say(f"the storage can't be told yet where the ledger is ({error})")
+        display.say(f"the storage can't be told yet where the ledger is ({error})")
 
 
-def _run_search(search: Search, paths: SearchPaths, runner: Runner, view: ProgressDisplay) -> None:
+def _run_search(search: Search, paths: SearchPaths, runner: Runner, display: Display) -> None:
     from synrep_search.tracking.delivery import Delivery  # noqa: PLC0415 - loads mlflow
 
     ledger = search.ledger
-    delivery = Delivery(ledger, paths.tracking_uri(ledger.spec), view.say)
-    with LedgerBackup(search, paths) as copies:
+    delivery = Delivery(ledger, paths.tracking_uri(ledger.spec), display.say)
+    with ledger_backup(search, paths) as backup:
         delivery.start()
         try:
             LifecycleEvents(ledger).search_started()
             with LeaseHeartbeat(search) as heart, _signals(search):
-                with view.showing(search):
+                with display.showing(search):
                     _drive(search, runner, heart)
-                _conclude(search, paths, view, delivery, copies)
+                _conclude(search, paths, display, delivery, backup)
         finally:
             delivery.stop()
-        copies.last()
+        backup.last()
+
+
+def ledger_backup(search: Search, paths: SearchPaths) -> LedgerBackup:
+    """The thread that copies the ledger of a search to its storage."""
+    return LedgerBackup(
+        search.ledger,
+        search.checkpoints,
+        paths.folder / f"{LEDGER_FILE}.copy",
+        say=search.display.say,
+        stop=search.stop,
+        enabled=search.copied,
+    )
 
 
 def _tidy() -> None:
@@ -116,7 +128,7 @@ def _drive(search: Search, runner: Runner, heart: LeaseHeartbeat) -> None:
         if not search.ledger.target_met:
             runner(search)
     except KeyboardInterrupt:
-        search.view.say("stopped at once")
+        search.display.say("stopped at once")
     heart.check()
     search.abandon()
 
@@ -124,9 +136,9 @@ def _drive(search: Search, runner: Runner, heart: LeaseHeartbeat) -> None:
 def _conclude(
     search: Search,
     paths: SearchPaths,
-    view: ProgressDisplay,
+    display: Display,
     delivery: Delivery,
-    copies: LedgerBackup,
+    backup: LedgerBackup,
 ) -> None:
     """Export the best generators and let MLflow catch up; a signal cuts this short."""
     ledger = search.ledger
@@ -136,13 +148,13 @@ def _conclude(
     left = ledger.outbox.depth()
     try:
         if ledger.target_met:
-            export_best(ledger, paths, view)
-        copies.last()
+            export_best(ledger, paths, display.say)
+        backup.last()
         left = delivery.flush(FLUSH_S)
     except KeyboardInterrupt:
-        view.say("the end was cut short; what was not exported or delivered is kept")
+        display.say("the end was cut short; what was not exported or delivered is kept")
     if left:
-        view.say(
+        display.say(
             f"{left} events for MLflow are kept: `synrep-search resume {paths.typed}` sends them"
         )
 

@@ -16,12 +16,14 @@ from synrep_search.durability.retry import StorageBackoff
 from synrep_search.messages import TrialJob
 from synrep_search.paths import trial_folder
 from synrep_search.search.early_stopping import SuccessiveHalving
+from synrep_search.search.sampling import Proposer
 from synrep_search.search_file import trial_config
 from synrep_search.tracking.lifecycle import LifecycleEvents
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
+    from contextlib import AbstractContextManager
 
     from synrep.training.checkpoint import CheckpointRef
     from synrep_search.durability.ledger import Ledger
@@ -33,7 +35,7 @@ SUSPECT_AFTER = 2
 """A trial whose process died this often while it shared it runs by itself from then on."""
 
 
-class View(Protocol):
+class Display(Protocol):
     """Where a running search is shown."""
 
     def say(self, line: str) -> None:
@@ -41,6 +43,9 @@ class View(Protocol):
 
     def ended(self, trial: Trial) -> None:
         """A trial has ended for good."""
+
+    def showing(self, search: Search) -> AbstractContextManager[None]:
+        """Keep what is shown up to date while a search runs."""
 
 
 class Runner(Protocol):
@@ -65,13 +70,13 @@ class Search:
     Args:
         ledger: opened, its lease held, reconciled.
         paths: of the search.
-        view: where it is shown.
+        display: where it is shown.
     """
 
-    def __init__(self, ledger: Ledger, paths: SearchPaths, view: View) -> None:
+    def __init__(self, ledger: Ledger, paths: SearchPaths, display: Display) -> None:
         self.ledger = ledger
         self.spec = ledger.spec
-        self.view = view
+        self.display = display
         self.checkpoints = paths.storage(self.spec)
         self.copied = ledger.is_file and not paths.is_here(self.checkpoints)
         """Whether the ledger is a file that is to be copied to a storage elsewhere."""
@@ -89,6 +94,7 @@ class Search:
         self._begun = {trial.number: trial.iteration for trial in ledger.index.trials()}
         self._sign = 1 if self.spec.search.direction == "minimize" else -1
         self._halving = self._successive_halving()
+        self._proposer: Proposer | None = None
 
     @property
     def length(self) -> int:
@@ -116,7 +122,7 @@ class Search:
         deferred = self._backoff.deferred()
         if self.stopping or (not alone and self._next_is_suspect(deferred)):
             return None
-        trial = self.ledger.begin(deferred)
+        trial = self.ledger.begin_waiting(deferred) or self._new_trial(deferred)
         if trial is None:
             return None
         if self.copied and trial.attempt == 1:  # a driver before may have lost its beginning
@@ -134,6 +140,15 @@ class Search:
             paused=_paused(trial),
             alone=_is_suspect(trial),
         )
+
+    def _new_trial(self, deferred: AbstractSet[int]) -> Trial | None:
+        """A trial at a new point, unless there are enough, or one waits for its storage."""
+        number = len(self.ledger.index)
+        if deferred or number >= self.ledger.target:
+            return None
+        if self._proposer is None:
+            self._proposer = Proposer(self.spec, self.ledger.index.trials())
+        return self.ledger.begin_new(self._proposer.propose(number))
 
     def on_reports(self, reports: Sequence[TrialReport]) -> set[int]:
         """Record reports, and decide which of their trials go on.
@@ -157,7 +172,7 @@ class Search:
         """What follows from a report once it is recorded."""
         number, (state, cause) = report.number, verdict
         if report.note:
-            self.view.say(report.note)
+            self.display.say(report.note)
         if report.metrics:
             self._backoff.release(number)
         if report.ended == "died":
@@ -165,7 +180,7 @@ class Search:
         elif report.ended == "deferred":
             # New trials would fare no better: none is begun while one is deferred.
             pause = self._backoff.defer(number)
-            self.view.say(f"trial {number} waits {pause:.0f} s for its storage ({cause})")
+            self.display.say(f"trial {number} waits {pause:.0f} s for its storage ({cause})")
             self._end(number, "waiting", cause)
         elif report.ended == "paused":
             self._end(number, "waiting", cause, paused=report.checkpoint)
@@ -195,14 +210,14 @@ class Search:
         if failures > self.spec.failures.retries:
             self._end(number, "failed", f"died {failures} times, at last: {cause}", failures=1)
             return
-        self.view.say(f"trial {number} died ({cause}); trying again from its last checkpoint")
+        self.display.say(f"trial {number} died ({cause}); trying again from its last checkpoint")
         self._end(number, "waiting", cause, failures=int(alone), shared_failures=int(not alone))
 
     def stop(self, why: str) -> None:
         """End as soon as the running trials have paused; all of them can be resumed."""
         if not self.stopping:
             self.stopping = why
-            self.view.say(f"stopping ({why}): the running trials are being saved")
+            self.display.say(f"stopping ({why}): the running trials are being saved")
 
     def abandon(self) -> None:
         """Give up the running attempts at once; their trials go back to waiting."""
@@ -256,7 +271,9 @@ class Search:
         del self.running[number]
         if not ended.ended:
             return
-        self.view.ended(ended)
+        if self._proposer is not None:  # else it will begin with this trial
+            self._proposer.learn(ended)
+        self.display.ended(ended)
         self._events.best()
 
     def _successive_halving(self) -> SuccessiveHalving | None:

@@ -6,23 +6,19 @@ whole history before each proposal would cost more than the proposal.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import warnings
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import optuna
 from optuna.trial import TrialState, create_trial
 
 from synrep.errors import InputError
-from synrep_search.durability.records import TO_OPTUNA
+from synrep_search.durability.records import TO_OPTUNA, Point, derived_seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from optuna.distributions import BaseDistribution
     from optuna.trial import BaseTrial
 
     from synrep_search.durability.records import Trial
@@ -62,21 +58,6 @@ class OptunaSuggest:
     def choice(self, name: str, options: Sequence[Scalar]) -> Scalar:
         """One of the options."""
         return cast("Scalar", self._trial.suggest_categorical(name, list(options)))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Point:
-    """A proposed point.
-
-    Attributes:
-        values: by searched name, as the configuration takes them.
-        params: the same, flat, as samplers and MLflow see them.
-        distributions: Optuna's, of each flat parameter.
-    """
-
-    values: dict[str, Any]
-    params: dict[str, Any]
-    distributions: dict[str, BaseDistribution]
 
 
 class _Mirror(optuna.storages.InMemoryStorage):
@@ -192,7 +173,7 @@ class Proposer:
 
 def _sampler(spec: SearchSpec, number: int) -> optuna.samplers.BaseSampler:
     sampler = spec.search.sampler
-    seed = derived(sampler.seed, number, "sampler")
+    seed = derived_seed(sampler.seed, number, "sampler")
     if sampler.kind == "random":
         return optuna.samplers.RandomSampler(seed=seed)
     with warnings.catch_warnings():
@@ -206,15 +187,3 @@ def _sampler(spec: SearchSpec, number: int) -> optuna.samplers.BaseSampler:
             group=True,
             constant_liar=True,
         )
-
-
-def derived(seed: int, number: int, purpose: str) -> int:
-    """A seed for one trial and purpose, 31 bits."""
-    digest = hashlib.sha256(f"{seed}/{purpose}/{number}".encode()).digest()
-    return int.from_bytes(digest[:4], "little") >> 1
-
-
-def key_of(params: dict[str, Any], seed: int) -> str:
-    """SHA-256 of parameters and seed: equal for trials that would do the same."""
-    text = json.dumps([params, seed], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()

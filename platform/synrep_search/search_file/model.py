@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, PlainValidator
 
 from synrep.config import Count, Section
 from synrep_search.search_file.space import Space
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+"""What a search can be called."""
+LEDGER_URL = re.compile(r"(sqlite|postgresql)(\+[a-z0-9]+)?://[^\r\n]*")
+"""Where its ledger can be."""
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 

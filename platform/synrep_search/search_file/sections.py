@@ -11,8 +11,14 @@ from pydantic import ValidationError
 
 from synrep.config import Section
 from synrep.storage import SCHEMES, carries_credentials
-from synrep_search.paths import LEDGER_URL, NAME
-from synrep_search.search_file.model import Asha, RandomSampler, SearchSection, Tpe
+from synrep_search.search_file.model import (
+    LEDGER_URL,
+    NAME,
+    Asha,
+    RandomSampler,
+    SearchSection,
+    Tpe,
+)
 from synrep_search.search_file.problems import explain, shown, unknown
 
 if TYPE_CHECKING:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from synrep_search.durability.ledger import Ledger
     from synrep_search.durability.records import Trial
     from synrep_search.paths import SearchPaths
-    from synrep_search.search.loop import View
 
 
 class Exported(NamedTuple):
@@ -43,7 +42,7 @@ class Exported(NamedTuple):
         return self.folder.exists()
 
 
-def export_best(ledger: Ledger, paths: SearchPaths, view: View) -> None:
+def export_best(ledger: Ledger, paths: SearchPaths, say: Callable[[str], None]) -> None:
     """Export the best generators, hand them to MLflow, and put the very best into `best/`.
 
     Trainers other than `synrep` have no generator: nothing happens. Repeating it makes only what
@@ -53,8 +52,8 @@ def export_best(ledger: Ledger, paths: SearchPaths, view: View) -> None:
         return
     put = ledger.outbox.put
     kept = ledger.index.best(ledger.spec.tracking.keep_best)
-    found = _export(ledger, paths, [*kept, *_owed(ledger, paths, kept)], view.say)
-    _forget_lost(ledger, paths, found, view.say)
+    found = _export(ledger, paths, [*kept, *_owed(ledger, paths, kept)], say)
+    _forget_lost(ledger, paths, found, say)
     for folder, number, ref in found.values():
         files = {"folder": folder.name}
         put(Event(trial=number, kind="artifacts", step=ref.iteration, payload=files))

@@ -9,7 +9,7 @@ import pytest
 
 from synrep.datasets import open_poses
 from synrep.datasets.store import checks
-from synrep.datasets.synthetic.actions import ACTIONS, Motion
+from synrep.datasets.synthetic.actions import ACTIONS, AngleCurves
 from synrep.datasets.synthetic.body import ANGLES, LIMITS_DEG, Body, angles_within_limits, joints_mm
 from synrep.datasets.synthetic.generate import FPS, description, generate
 from synrep.errors import InputError
@@ -129,7 +129,7 @@ def test_every_check_of_a_store_passes(splits: dict[Split, Poses], split: Split)
 @pytest.mark.parametrize("action", ACTIONS)
 def test_limits_hold_without_much_cutting(action: str) -> None:
     """Motions stay in the joints' range mostly by themselves; the rest is cut."""
-    motion = Motion(np.random.default_rng(1), 240, FPS)
+    motion = AngleCurves(np.random.default_rng(1), 240, FPS)
     ACTIONS[action](motion)
     curves = np.stack([motion.angles[name] for name in ANGLES], axis=1)
     limited = angles_within_limits(curves)

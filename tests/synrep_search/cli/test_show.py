@@ -12,6 +12,8 @@ import pytest
 from synrep_search.durability.ledger import Ledger
 from synrep_search.paths import SearchPaths
 
+from tests.services.trials import begin_trial
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -27,7 +29,7 @@ def make(run, make_spec) -> Callable[..., SearchPaths]:
         paths.folder.mkdir(parents=True)
         spec = make_spec(name=name, **sections)
         with closing(Ledger.create(paths.ledger_url(spec), spec, PROVENANCE)) as ledger:
-            ledger.begin()
+            begin_trial(ledger)
         return paths
 
     return made

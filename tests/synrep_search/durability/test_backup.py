@@ -1,4 +1,4 @@
-"""LedgerBackup of a ledger in the search's storage, made beside a running search."""
+"""Copies of a ledger in the search's storage, made beside a running search."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from synrep_search.durability import backup as copies_module
-from synrep_search.durability.backup import LedgerBackup
+from synrep_search.durability import backup as backup_module
 from synrep_search.paths import LEDGER_FILE, SearchPaths
+from synrep_search.search.driver import ledger_backup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch) -> None:
     """Nobody waits for long."""
-    monkeypatch.setattr(copies_module, "LOOK_S", 0.02)
-    monkeypatch.setattr(copies_module, "COPY_S", 0.2)
-    monkeypatch.setattr(copies_module, "REST", 1)
+    monkeypatch.setattr(backup_module, "LOOK_S", 0.02)
+    monkeypatch.setattr(backup_module, "COPY_S", 0.2)
+    monkeypatch.setattr(backup_module, "REST", 1)
 
 
 def trials_in(copy: Path) -> int:
@@ -39,15 +39,15 @@ def test_a_copy_follows_every_beginning_and_end(
     make_search, make_spec, make_report, wait_for, monkeypatch, tmp_path: Path
 ) -> None:
     """MLflow is told what the copy holds, and no more."""
-    monkeypatch.setattr(copies_module, "COPY_S", 3600)
+    monkeypatch.setattr(backup_module, "COPY_S", 3600)
     search = make_search(make_spec(storage=str(tmp_path / "bucket")))
     copy = tmp_path / "bucket" / search.ledger.name / LEDGER_FILE
     outbox = search.ledger.outbox
-    with LedgerBackup(search, SearchPaths(tmp_path, search.ledger.name)) as copies:
+    with ledger_backup(search, SearchPaths(tmp_path, search.ledger.name)) as backup:
         wait_for(copy.exists)
         job = search.next_job()
         wait_for(lambda: trials_in(copy) == 1)
-        copies.last()  # that copy may have come before the event
+        backup.last()  # that copy may have come before the event
         assert [event.trial for event in outbox.pending()] == [0]
         search.on_reports([make_report(job, 1, 1.0)])
         assert len(outbox.pending()) == 1  # a report alone is worth no copy
@@ -60,12 +60,12 @@ def test_a_driver_that_was_replaced_ends(make_search, make_spec, wait_for, tmp_p
     """It slept, and another one went on from its copy, which it leaves alone from then on."""
     search = make_search(make_spec(storage=str(tmp_path / "bucket")))
     copy = tmp_path / "bucket" / search.ledger.name / LEDGER_FILE
-    with LedgerBackup(search, SearchPaths(tmp_path, search.ledger.name)) as copies:
+    with ledger_backup(search, SearchPaths(tmp_path, search.ledger.name)) as backup:
         wait_for(copy.exists)
-        copies.last()
+        backup.last()
         copy.write_bytes(b"another's")
         wait_for(lambda: search.stopping)
-        copies.last()
+        backup.last()
     assert "another driver has taken the search over" in search.stopping
     assert copy.read_bytes() == b"another's"
 
@@ -83,17 +83,17 @@ def test_mlflow_waits_while_no_copy_can_be_made(
     """The trouble is told once, and so is its end."""
     (tmp_path / "bucket").touch()  # in the way
     search = make_search(make_spec(storage=str(tmp_path / "bucket")))
-    with LedgerBackup(search, SearchPaths(tmp_path, search.ledger.name)) as copies:
+    with ledger_backup(search, SearchPaths(tmp_path, search.ledger.name)) as backup:
         search.next_job()
-        wait_for(lambda: search.view.said)
-        copies.last()
+        wait_for(lambda: search.display.said)
+        backup.last()
         assert search.ledger.outbox.depth() == 1
         assert search.ledger.outbox.pending() == []
         (tmp_path / "bucket").unlink()
         wait_for(search.ledger.outbox.pending)
-        wait_for(lambda: len(search.view.said) == 2)
-    assert "the ledger can't be copied to" in search.view.said[0]
-    assert search.view.said[1] == "the ledger is copied again"
+        wait_for(lambda: len(search.display.said) == 2)
+    assert "the ledger can't be copied to" in search.display.said[0]
+    assert search.display.said[1] == "the ledger is copied again"
 
 
 @pytest.fixture
@@ -116,15 +116,15 @@ def test_a_disk_that_fails_ends_nothing(
     search = make_search(make_spec(storage=str(tmp_path / "bucket")))
     search.next_job()
     lift = request.getfixturevalue("small_files")
-    with LedgerBackup(search, SearchPaths(tmp_path, search.ledger.name)) as copies:
-        wait_for(lambda: search.view.said)
-        copies.last()
+    with ledger_backup(search, SearchPaths(tmp_path, search.ledger.name)) as backup:
+        wait_for(lambda: search.display.said)
+        backup.last()
         assert search.ledger.outbox.pending() == []
         lift()
         wait_for(search.ledger.outbox.pending)
-        wait_for(lambda: len(search.view.said) == 2)
-    assert "the ledger can't be copied to" in search.view.said[0]
-    assert search.view.said[1] == "the ledger is copied again"
+        wait_for(lambda: len(search.display.said) == 2)
+    assert "the ledger can't be copied to" in search.display.said[0]
+    assert search.display.said[1] == "the ledger is copied again"
     assert not list(tmp_path.glob(f"{search.ledger.name}/*.copy*"))
     assert not list(tmp_path.glob(f"{search.ledger.name}/.*.tmp*"))
 
@@ -133,31 +133,31 @@ def test_copies_do_not_get_in_each_others_way(make_search, make_spec, tmp_path: 
     """The last one may be wanted while the thread makes another."""
     search = make_search(make_spec(storage=str(tmp_path / "bucket")))
     search.next_job()
-    copies = LedgerBackup(search, SearchPaths(tmp_path, search.ledger.name))
+    backup = ledger_backup(search, SearchPaths(tmp_path, search.ledger.name))
     with ThreadPoolExecutor(4) as threads:
-        for done in [threads.submit(copies.last) for _ in range(40)]:
+        for done in [threads.submit(backup.last) for _ in range(40)]:
             done.result()
-    assert search.view.said == []
+    assert search.display.said == []
 
 
 def test_a_ledger_that_is_gone_is_no_empty_one(make_search, make_spec, tmp_path: Path) -> None:
     """The last good copy stays: nothing is copied in the place of a file that is not there."""
     search = make_search(make_spec(storage=str(tmp_path / "bucket")))
     search.next_job()
-    copies = LedgerBackup(search, SearchPaths(tmp_path, search.ledger.name))
-    copies.last()
+    backup = ledger_backup(search, SearchPaths(tmp_path, search.ledger.name))
+    backup.last()
     (tmp_path / "ledger.sqlite").rename(tmp_path / "away")
-    copies.last()
+    backup.last()
     (tmp_path / "away").rename(tmp_path / "ledger.sqlite")
     assert trials_in(tmp_path / "bucket" / search.ledger.name / LEDGER_FILE) == 1
-    assert "unable to open database file" in search.view.said[0]
+    assert "unable to open database file" in search.display.said[0]
 
 
 def test_a_ledger_in_its_storage_is_not_copied(make_search, make_spec, tmp_path: Path) -> None:
     """It lies where a copy would."""
     search = make_search(make_spec())
-    with LedgerBackup(search, SearchPaths(tmp_path, search.ledger.name)) as copies:
+    with ledger_backup(search, SearchPaths(tmp_path, search.ledger.name)) as backup:
         search.next_job()
-        copies.last()
+        backup.last()
         assert len(search.ledger.outbox.pending()) == 1
     assert not (tmp_path / search.ledger.name / LEDGER_FILE).exists()

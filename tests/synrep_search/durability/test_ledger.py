@@ -16,6 +16,7 @@ from synrep_search.durability.outbox import Event
 from synrep_search.errors import LedgerError, NoSearch
 
 from synrep.training.checkpoint import CheckpointRef
+from tests.services.trials import begin_trial
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +37,7 @@ def contents(path: Path) -> list[str]:
 
 def run_trial(ledger: Ledger, make_report, ended: str, losses: list[float]) -> int:
     """Begin a trial, report its losses at 1, 2, ..., and end it."""
-    trial = ledger.begin()
+    trial = begin_trial(ledger)
     assert trial is not None
     for iteration, loss in enumerate(losses, 1):
         last = ended if iteration == len(losses) and ended != "diverged" else None
@@ -110,7 +111,7 @@ def test_searches_share_a_database(ledgers, make_spec, make_report) -> None:
 def test_a_trial_from_begin_to_end(ledgers, make_spec, make_report) -> None:
     """What is recorded of a trial is read back: values, reports, attempt, state and cause."""
     ledger = ledgers.create(make_spec())
-    begun = ledger.begin()
+    begun = begin_trial(ledger)
     assert begun is not None
     assert (begun.number, begun.state, begun.attempt) == (0, "running", 1)
     assert begun.params == {name: begun.record.values[name] for name in ("x", "y")}
@@ -149,7 +150,7 @@ def test_numbers_go_on(ledgers, make_spec, make_report) -> None:
         ledger = ledgers.open(spec.name)
         ledger.reconcile()
     assert numbers == list(range(8))
-    assert ledger.begin() is None
+    assert begin_trial(ledger) is None
     assert ledger.target_met
     keys = [trial.record.key for trial in ledger.index.trials()]
     assert len(set(keys)) == 8
@@ -159,14 +160,14 @@ def test_numbers_go_on(ledgers, make_spec, make_report) -> None:
 def test_a_waiting_trial_comes_first(ledgers, make_spec, make_report) -> None:
     """A trial that waits is begun before a new one is made, as a further attempt of its own."""
     ledger = ledgers.create(make_spec())
-    first, second = ledger.begin(), ledger.begin()
+    first, second = begin_trial(ledger), begin_trial(ledger)
     assert first is not None
     assert second is not None
     ledger.report(make_report(first, 4, 1.0), None, "")
     ledger.end(1, "waiting", "its node was lost")
     ledger.end(0, "waiting", "its process died", failures=1)
     ledger = ledgers.open(ledger.name)
-    again = [ledger.begin() for _ in range(3)]
+    again = [begin_trial(ledger) for _ in range(3)]
     assert [trial and (trial.number, trial.attempt) for trial in again] == [(0, 2), (1, 2), (2, 1)]
     record = ledger.trial(0).record
     assert [attempt.cause for attempt in record.attempts] == ["its process died", ""]
@@ -177,7 +178,7 @@ def test_a_waiting_trial_comes_first(ledgers, make_spec, make_report) -> None:
 def test_a_repeated_report_changes_nothing(ledgers, make_spec, make_report) -> None:
     """After a rollback the same iteration is reported again: the first report is kept."""
     ledger = ledgers.create(make_spec())
-    trial = ledger.begin()
+    trial = begin_trial(ledger)
     assert trial is not None
     ledger.report(make_report(trial, 1, 5.0), None, "")
     ledger.report(make_report(trial, 2, 4.0), None, "")
@@ -200,7 +201,7 @@ def test_a_repeated_report_changes_nothing(ledgers, make_spec, make_report) -> N
 def test_the_best_value_so_far(ledgers, make_spec, make_report, goal, after) -> None:
     """A trial is worth its best value so far, in the direction of the goal."""
     ledger = ledgers.create(make_spec(search=goal))
-    trial = ledger.begin()
+    trial = begin_trial(ledger)
     assert trial is not None
     found = []
     for iteration, loss in enumerate([3.0, 2.0, 7.0, -1.0], 1):
@@ -222,7 +223,7 @@ def test_optuna_agrees(ledgers, make_spec, make_report) -> None:
     run_trial(ledger, make_report, "diverged", losses[:4])
     run_trial(ledger, make_report, "diverged", [])
     run_trial(ledger, make_report, "failed", losses[:2])
-    ledger.begin()
+    begin_trial(ledger)
     ledger.end(5, "waiting", "preempted")
     completed, stopped, diverged, at_once, failed, waiting = optuna_trials(
         ledgers.open(ledger.name)
@@ -243,7 +244,7 @@ def test_optuna_agrees(ledgers, make_spec, make_report) -> None:
 def test_rungs_between_reports(ledgers, make_spec, make_report) -> None:
     """Where no report falls on a rung, Optuna is told the value of the first report after it."""
     ledger = ledgers.create(make_spec(search=HALVING))
-    trial = ledger.begin()
+    trial = begin_trial(ledger)
     assert trial is not None
     for iteration, loss in ((2, 5.0), (4, 4.0), (8, 3.0)):
         ledger.report(make_report(trial, iteration, loss), None, "")
@@ -257,7 +258,7 @@ def test_a_raised_target(ledgers, make_spec, make_report) -> None:
     ledger = ledgers.create(make_spec(search={"trials": 1}))
     run_trial(ledger, make_report, "completed", [1.0])
     assert ledger.target_met
-    assert ledger.begin() is None
+    assert begin_trial(ledger) is None
     ledger.set_target(2)
     after = ledgers.open(ledger.name)
     assert after.target == 2
@@ -324,7 +325,7 @@ def test_a_copy_made_in_use(sqlite_ledgers, make_spec, make_report, tmp_path: Pa
     """The copy of a SQLite ledger that is being written holds all that is committed."""
     ledger = sqlite_ledgers.create(make_spec())
     run_trial(ledger, make_report, "completed", [3.0, 1.0])
-    running = ledger.begin()
+    running = begin_trial(ledger)
     assert running is not None
     copy = tmp_path / "elsewhere" / "copy.sqlite"
     with ledger._storage.engine.begin() as connection:
@@ -381,7 +382,7 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
 def test_events_hold_what_mlflow_needs(ledgers, make_spec, make_report) -> None:
     """A report's event carries metrics, the best so far, its step and its own time."""
     ledger = ledgers.create(make_spec())
-    trial = ledger.begin()
+    trial = begin_trial(ledger)
     assert trial is not None
     ledger.report(make_report(trial, 2, 5.0), "stopped_early", "poor")
     (event,) = ledger.outbox.pending()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from optuna.trial import TrialState
 
+from tests.services.trials import begin_trial
+
 HALVING = {"early_stopping": {"asha": {"grace": 0.3, "reduction": 2}}}  # rungs at 3 and 6 of 9
 
 
@@ -21,7 +23,7 @@ def die(*_: object, **__: object) -> None:
 def test_death_while_a_trial_runs(ledgers, make_spec, make_report, reported) -> None:
     """After a begin, or a report that the trial outlives, it waits with what was reported."""
     ledger = ledgers.create(make_spec())
-    trial = ledger.begin()
+    trial = begin_trial(ledger)
     assert trial is not None
     if reported:
         ledger.report(make_report(trial, 1, 5.0), None, "")
@@ -33,7 +35,7 @@ def test_death_while_a_trial_runs(ledgers, make_spec, make_report, reported) -> 
     assert [a.cause for a in after.trial(0).record.attempts] == ["interrupted: the driver died"]
     assert after.trial(0).record.failures == 0
     assert [frozen.state for frozen in after._study.get_trials()] == [TrialState.WAITING]
-    again = after.begin()
+    again = begin_trial(after)
     assert again is not None
     assert (again.number, again.attempt) == (0, 2)
     assert [frozen.state for frozen in after._study.get_trials()] == [TrialState.RUNNING]
@@ -43,7 +45,7 @@ def test_death_while_a_trial_runs(ledgers, make_spec, make_report, reported) -> 
 def test_death_after_a_verdict(ledgers, make_spec, make_report, ended) -> None:
     """A report with its verdict is recorded, its end is not: the trial ends as it was judged."""
     ledger = ledgers.create(make_spec(search=HALVING))
-    trial = ledger.begin()
+    trial = begin_trial(ledger)
     assert trial is not None
     ledger.report(make_report(trial, 3, 5.0), ended, "because")
     after = ledgers.open(ledger.name)
@@ -62,7 +64,7 @@ def test_death_between_two_writes(
 ) -> None:
     """Our record says how it ended, Optuna's trial not yet: it is brought into agreement."""
     ledger = ledgers.create(make_spec(search=HALVING))
-    trial = ledger.begin()
+    trial = begin_trial(ledger)
     assert trial is not None
     ledger.report(make_report(trial, 3, 5.0), None, "")
     with monkeypatch.context() as patched:
@@ -93,16 +95,16 @@ def test_death_between_two_writes(
 def test_death_while_an_attempt_begins(ledgers, make_spec, monkeypatch) -> None:
     """Our record says running, Optuna's trial still waits: it waits for the next attempt."""
     ledger = ledgers.create(make_spec())
-    ledger.begin()
+    begin_trial(ledger)
     ledger.end(0, "waiting", "first")
     with monkeypatch.context() as patched:
         patched.setattr(ledger._storage, "set_trial_state_values", die)
         with pytest.raises(Died):
-            ledger.begin()
+            begin_trial(ledger)
     after = ledgers.open(ledger.name)
     assert after.reconcile() == [0]
     assert [frozen.state for frozen in after._study.get_trials()] == [TrialState.WAITING]
-    begun = after.begin()
+    begun = begin_trial(after)
     assert begun is not None
     assert (begun.number, begun.attempt) == (0, 3)
 
@@ -110,15 +112,15 @@ def test_death_while_an_attempt_begins(ledgers, make_spec, monkeypatch) -> None:
 def test_death_while_a_trial_is_made(ledgers, make_spec, monkeypatch) -> None:
     """A trial is made in one write: it is not there, and the next one takes its number."""
     ledger = ledgers.create(make_spec())
-    first = ledger.begin()
+    first = begin_trial(ledger)
     with monkeypatch.context() as patched:
         patched.setattr(ledger._storage, "create_new_trial", die)
         with pytest.raises(Died):
-            ledger.begin()
+            begin_trial(ledger)
     after = ledgers.open(ledger.name)
     after.reconcile()
     assert [trial.number for trial in after.index.trials()] == [0]
-    again, second = after.begin(), after.begin()
+    again, second = begin_trial(after), begin_trial(after)
     assert again is not None
     assert second is not None
     assert first is not None

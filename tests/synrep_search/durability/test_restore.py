@@ -52,7 +52,7 @@ def test_a_copy_is_enough(make_search, make_spec, make_report, tmp_path: Path) -
     assert (paths.name, names(tmp_path / "new")) == (name, [name])
     ledger = Ledger.open(paths.ledger_url(), name)
     assert ledger.reconcile() == [0]
-    again = Search(ledger, paths, calm.view)
+    again = Search(ledger, paths, calm.display)
     local.run(again)
     assert ledger.target_met
     values = [trial.params for trial in calm.ledger.index.trials()]
@@ -169,7 +169,7 @@ def test_reports_after_the_copy_come_back_from_the_checkpoints(
         ledger.reconcile()
         trial = ledger.trial(0)
         assert trial.best_by_iteration == search.ledger.trial(0).best_by_iteration
-        again = Search(ledger, paths, search.view)
+        again = Search(ledger, paths, search.display)
         resumed = again.next_job()
         assert [ref.iteration for ref in resumed.resume_from] == [6, 5, 4]
         report = AttemptRecord(resumed, "cpu", 1).advance()

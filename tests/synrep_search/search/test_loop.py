@@ -66,7 +66,7 @@ def test_jobs_until_the_target(make_search, make_spec, make_report) -> None:
     assert search.finished
     assert search.open_trials == 0
     assert states(search) == ["completed"] * 3
-    assert [trial.number for trial in search.view.over] == [0, 1, 2]
+    assert [trial.number for trial in search.display.over] == [0, 1, 2]
     assert search.iterations == 27
 
 
@@ -116,7 +116,7 @@ def test_a_trial_that_keeps_dying_fails(make_search, make_spec) -> None:
     assert trial.record.cause == "died 3 times, at last: cause 3"
     assert search.next_job() is None
     assert search.finished
-    assert len(search.view.said) == 2
+    assert len(search.display.said) == 2
 
 
 def test_an_exception_of_the_training_counts(make_search, make_spec, make_report) -> None:
@@ -195,7 +195,7 @@ def test_stop(make_search, make_spec, make_report) -> None:
     records = [search.ledger.trial(number).record for number in (0, 3)]
     assert [record.attempts[0].cause for record in records] == ["SIGTERM"] * 2
     assert [record.failures for record in records] == [0, 0]
-    assert len(search.view.said) == 1
+    assert len(search.display.said) == 1
 
 
 def test_a_paused_trial_goes_on_from_its_pause(make_search, make_spec, make_report) -> None:
@@ -230,7 +230,7 @@ def test_a_deferred_trial_waits_and_no_new_one_begins(
         failed = make_report(first, 0, ended="deferred", cause="the storage failed: 503")
         search.on_reports([failed.model_copy(update={"attempt": attempt})])
         assert (
-            search.view.said[-1]
+            search.display.said[-1]
             == f"trial 0 waits {pause} s for its storage (the storage failed: 503)"
         )
         clock[0] += pause - 1
@@ -240,7 +240,7 @@ def test_a_deferred_trial_waits_and_no_new_one_begins(
     assert search.ledger.trial(0).record.failures == 0
     search.on_reports([make_report(search.ledger.trial(0), 1, 1.0)])
     search.on_reports([make_report(second, 0, ended="deferred", cause="again")])
-    assert search.view.said[-1] == "trial 1 waits 15 s for its storage (again)"
+    assert search.display.said[-1] == "trial 1 waits 15 s for its storage (again)"
     clock[0] += 16
     assert [search.next_job().number for _ in range(3)] == [1, 2, 3]
 

@@ -79,7 +79,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Any:
     ledger, paths, view = trained(tmp_path_factory.mktemp("home"), SMALL)
     sound, damaged, lost = (trial.number for trial in ledger.index.best(3))
     spoil(ledger, paths, damaged, lost)
-    export_best(ledger, paths, view)
+    export_best(ledger, paths, view.say)
     return ledger, paths, view, (sound, damaged, lost)
 
 
@@ -153,7 +153,7 @@ def test_what_mlflow_is_owed_is_made_of_what_is_left(tmp_path: Path) -> None:
         files = {"folder": f"{number:04d}-{newest.sha256[:12]}"}
         ledger.outbox.put(Event(trial=number, kind="artifacts", step=4, payload=files))
     spoil(ledger, paths, damaged, lost)
-    export_best(ledger, paths, view)
+    export_best(ledger, paths, view.say)
     assert [(event.trial, event.kind, event.step) for event in ledger.outbox.files()] == [
         (sound, "artifacts", 4),
         (sound, "champion", 4),
@@ -165,7 +165,7 @@ def test_what_mlflow_is_owed_is_made_of_what_is_left(tmp_path: Path) -> None:
 def test_other_trainers_have_nothing_to_export(tmp_path: Path) -> None:
     """It is no mistake at the end of a search, and one when it is asked for."""
     ledger, paths, view = trained(tmp_path, SCRIPTED)
-    export_best(ledger, paths, view)
+    export_best(ledger, paths, view.say)
     assert not paths.exports.exists()
     with pytest.raises(LedgerError, match="trains no generator"):
         export_trial(ledger, paths, None, tmp_path / "new")

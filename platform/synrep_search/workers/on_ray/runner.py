@@ -67,7 +67,7 @@ class RayRunner:
 def _run(search: Search, scratch: Path) -> None:
     resources = search.spec.resources
     count = resources.slots or _slots(resources)
-    search.view.say(f"{count} slots on {_described(ray.cluster_resources())}")
+    search.display.say(f"{count} slots on {_described(ray.cluster_resources())}")
     name, desk = _desk(search.ledger.name)
     measure = resources.fuse == "auto"
     most = {"auto": MOST_FUSED, "off": 1}.get(str(resources.fuse)) or int(resources.fuse)
