@@ -246,7 +246,7 @@ class EvaluationConfig(Section):
     alignment: Literal["similarity", "rigid"] = "similarity"
     """Procrustes alignment of P-MPJPE, with or without scale (row 34)."""
     views: Count = 4096
-    """Validation views scored at each report: a fixed, evenly_spaced spaced subset."""
+    """Validation views scored at each report: a fixed, evenly spaced subset."""
 
 
 class GuardConfig(Section):

@@ -78,7 +78,7 @@ class RepNetConfig(BaselineConfig):
     beta2: Decay = 0.9
     """Adam's second decay rate."""
     drops: Annotated[int, Field(ge=0)] = 3
-    """How often the learning rate is divided by 10, evenly_spaced spaced: published, after each five of
+    """How often the learning rate is divided by 10, evenly spaced: published, after each five of
     twenty epochs (row 20)."""
     gp_weight: NonNegative = 10.0
     """Weight of the gradient penalty (row 9)."""
