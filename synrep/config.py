@@ -9,90 +9,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from synrep.errors import InputError
-
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-SixFractions = tuple[Fraction, Fraction, Fraction, Fraction, Fraction, Fraction]
-Count = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-
-
-class Section(BaseModel):
-    """Base of all parts of a configuration: frozen, strict types, unknown keys refused."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        strict=True,
-        extra="forbid",
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-    )
-
-
-class Tanh(Section):
-    """tanh(scale * (1 / (d - 1)) ** power); the paper's equation 5 at scale = power = 1."""
-
-    family: Literal["tanh"] = "tanh"
-    scale: Positive = 1.0
-    power: Positive = 1.0
-
-
-class Uniform(Section):
-    """1 for every distance: the plain kinematic chain space."""
-
-    family: Literal["uniform"] = "uniform"
-
-
-class Exponential(Section):
-    """exp(-rate * (d - 1))."""
-
-    family: Literal["exponential"] = "exponential"
-    rate: Positive = 0.5
-
-
-class Power(Section):
-    """d ** -exponent."""
-
-    family: Literal["power"] = "power"
-    exponent: Positive = 1.0
-
-
-class Gaussian(Section):
-    """exp(-(d - 1)**2 / (2 * sigma**2))."""
-
-    family: Literal["gaussian"] = "gaussian"
-    sigma: Positive = 2.0
-
-
-class Linear(Section):
-    """max(0, 1 - (d - 1) / reach): zero beyond the reach."""
-
-    family: Literal["linear"] = "linear"
-    reach: Positive = 6.0
-
-
-class Band(Section):
-    """1 up to the distance `reach`, 0 beyond."""
-
-    family: Literal["band"] = "band"
-    reach: Annotated[int, Field(ge=1, le=7)] = 2
-
-
-class Free(Section):
-    """One weight for each bone distance 2, 3, ..., 7."""
-
-    family: Literal["free"] = "free"
-    weights: SixFractions = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
-
-
-Weighting = Annotated[
-    Tanh | Uniform | Exponential | Power | Gaussian | Linear | Band | Free,
-    Field(discriminator="family"),
-]
+from synrep.keypoint_sets import MpiiMap
+from synrep.schema import Count, NonNegative, Positive, Section, Seed
+from synrep.weighting import Tanh, Weighting
 
 
 class KcsConfig(Section):
@@ -232,7 +154,7 @@ class DataConfig(Section):
     """Seed of the rig of virtual cameras."""
     noise_seed: Seed = 0
     """Seed of the 2D noise, which is drawn once for each view and stays the same in all epochs."""
-    sh_map: Literal["geometric", "martinez", "kudo"] = "geometric"
+    sh_map: MpiiMap = "geometric"
     """How 16 MPII joints become 17 Human3.6M joints (row 35)."""
 
 

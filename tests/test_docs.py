@@ -18,7 +18,8 @@ from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 
 import synrep
-from synrep.config import Section, TrainConfig
+from synrep.config import TrainConfig
+from synrep.schema import Section
 
 ROOT = Path(__file__).resolve().parent.parent
 UNMAPPED = re.compile(r"tests/|\.gitignore$|.*/__init__\.py$")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from synrep.config import Section
+from synrep.schema import Section
 from synrep.training.checkpoint import CheckpointRef
 
 REPORT_HISTORY = "reports"

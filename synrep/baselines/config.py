@@ -9,17 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from synrep.config import (
-    Count,
-    DataConfig,
-    EvaluationConfig,
-    GeneratorConfig,
-    GuardConfig,
-    NonNegative,
-    Positive,
-    Section,
-    Seed,
-)
+from synrep.config import DataConfig, EvaluationConfig, GeneratorConfig, GuardConfig
+from synrep.schema import Count, NonNegative, Positive, Section, Seed
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
 Batch = Annotated[int, Field(ge=2)]

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import Field, ValidationError
 
-from synrep.config import Section
+from synrep.schema import Section
 from synrep.training.checkpoint import CheckpointRef
 from synrep_search.errors import LedgerError
 

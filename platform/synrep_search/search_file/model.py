@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, PlainValidator
 
-from synrep.config import Count, Section
+from synrep.schema import Count, Section
 from synrep_search.search_file.space import Space
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")

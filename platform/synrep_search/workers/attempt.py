@@ -27,7 +27,7 @@ from synrep_search.trainers import trainer_named
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from synrep.config import Section
+    from synrep.schema import Section
     from synrep.training.checkpoint import CheckpointRef, TrainingState
     from synrep.training.protocol import PauseCheck, ResumableTraining
     from synrep_search.messages import End, TrialJob

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from synrep.config import Section
+from synrep.schema import Section
 from synrep.training.protocol import never_pause
 from synrep_search.messages import TrialJob
 from synrep_search.trainers import trainer_named
