@@ -1,4 +1,4 @@
-"""Where results are kept: docs/reliability.json, and the table in docs/reliability.md."""
+"""Where results are kept: docs/reliability.json, and the table in docs/design/reliability.md."""
 
 from __future__ import annotations
 
