@@ -9,7 +9,7 @@ QUICKSTART := quickstart
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: faults help setup quickstart test check format bench lock clean
+.PHONY: faults help setup quickstart test check format docs bench lock clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ check: setup ## Lint, formatting and types
 format: setup ## Format the code and mend what the linter can
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+docs: setup ## Write docs/reference from the docstrings of the configuration models
+	$(BIN)/python docs/generate.py
 
 bench: setup ## Run every script in benchmarks/; leave the machine alone meanwhile
 	@set -e; for script in $(sort $(wildcard benchmarks/[a-z]*.py)); do echo "# $$script"; $(BIN)/python $$script; done
