@@ -62,7 +62,7 @@ class Lifter(Protocol):
 
 
 class Adversaries:
-    """Generator and critic of a baseline with their optimisers, in the place of `synrep.training.step.Gan`.
+    """Generator and critic of a baseline with their optimisers; takes the place of `Gan`.
 
     Args:
         config: of the training.

@@ -49,7 +49,7 @@ class MpiiPeople:
         )
 
     def npz(self) -> bytes:
-        """An npz file in the form of `synrep.inference.keypoints.joints.read_keypoints`, with images and people."""
+        """An npz file that `synrep lift` reads, with the images and people of its rows."""
         buffer = io.BytesIO()
         np.savez_compressed(
             buffer,

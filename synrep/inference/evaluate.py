@@ -61,8 +61,8 @@ def evaluate_model(
             trained for as long as the model was.
 
     Returns:
-        'model' and each reference: see `synrep.evaluation.tables.score`; and what they were trained and
-        tested on.
+        'model' and each reference: see `synrep.evaluation.tables.score`; and what they were trained
+        and tested on.
 
     Raises:
         InputError: the model or the poses can't be used, or references to a baseline are wanted.

@@ -116,7 +116,8 @@ class Trial(Section):
         number: never reused.
         params: flat parameters, as the sampler and MLflow see them.
         record: state, seed, attempts.
-        best_by_iteration: best value of the goal's metric so far at each report, by iteration, in order.
+        best_by_iteration: best value of the goal's metric so far at each report, by iteration, in
+            order.
     """
 
     number: int

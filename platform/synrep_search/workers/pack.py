@@ -21,26 +21,26 @@ class Pack:
 
     def __init__(self, fused: Any) -> None:
         self._fused = fused
-        self._seats: dict[int, int] = {}
+        self._members: dict[int, int] = {}
         self._reporters: dict[int, Reporter] = {}
 
     @property
     def numbers(self) -> set[int]:
         """Trials that are in it."""
-        return set(self._seats)
+        return set(self._members)
 
     def join(self, job: TrialJob) -> None:
         """Take on an attempt; an exception is its own and leaves the others as they are."""
         reporter = Reporter(job)
-        self._seats[job.number] = self._fused.join(reporter.config(), reporter.saved())
+        self._members[job.number] = self._fused.join(reporter.config(), reporter.saved())
         self._reporters[job.number] = reporter
 
     def leave(self, number: int) -> None:
         """Give up a trial."""
-        seat = self._seats.pop(number)
+        member = self._members.pop(number)
         del self._reporters[number]
-        if seat in self._fused.slots():  # a training that diverged has left by itself
-            self._fused.leave(seat)
+        if member in self._fused.numbers():  # a training that diverged has left by itself
+            self._fused.leave(member)
 
     def advance(self, should_pause: PauseCheck) -> list[TrialReport]:
         """Train until a trial reaches its next report; the reports of all that did.
@@ -50,19 +50,19 @@ class Pack:
         """
         reached = self._fused.advance(should_pause)
         return [
-            self._report(number, reached.get(seat))
-            for number, seat in self._seats.items()
-            if seat in reached or not reached
+            self._report(number, reached.get(member))
+            for number, member in self._members.items()
+            if member in reached or not reached
         ]
 
     def _report(self, number: int, result: dict[str, float] | Diverged | None) -> TrialReport:
-        reporter, seat = self._reporters[number], self._seats[number]
+        reporter, member = self._reporters[number], self._members[number]
         if isinstance(result, Exception):
             return reporter.failed(result)
         try:
-            state = self._fused.state(seat)
+            state = self._fused.state(member)
             if result is None:
                 return reporter.paused(state)
-            return reporter.reached(state, result, finished=self._fused.finished(seat))
+            return reporter.reached(state, result, finished=self._fused.finished(member))
         except Exception as error:  # noqa: BLE001 - the others go on
             return reporter.failed(error)

@@ -28,7 +28,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Intrinsics(Section):
-    """A recorded camera, as `synrep.datasets.cameras.Camera` projects; without distortion unless given."""
+    """A recorded camera (`synrep.datasets.cameras.Camera`); without distortion unless given."""
 
     focal_px: tuple[float, float]
     """Focal lengths along x and y."""

@@ -78,9 +78,10 @@ def read_keypoints(source: Path, skeleton: str | None = None) -> Keypoints:
     JSON: a list of frames `[[x, y], ...]`, one such frame, `{"skeleton": ..., "keypoints": ...}`,
     what OpenPose writes for one frame, or the list of COCO's results, one entry a person. A folder:
     OpenPose's files of a video, by name. npz: the array `keypoints`, or the only one. CSV: see
-    `synrep.inference.keypoints.tables.read_table`. A third number beside x and y is a confidence; where it is
-    0, and where a coordinate is null or NaN, the joint is missing. Of several people in a frame,
-    the surest is taken: by the sum of confidences in OpenPose's files, by the score in COCO's.
+    `synrep.inference.keypoints.tables.read_table`. A third number beside x and y is a confidence;
+    where it is 0, and where a coordinate is null or NaN, the joint is missing. Of several people in
+    a frame, the surest is taken: by the sum of confidences in OpenPose's files, by the score in
+    COCO's.
 
     Args:
         source: file or folder.

@@ -8,7 +8,7 @@ Wasserstein loss and the penalty, and one product a layer gives both gradients: 
 interpolated samples hold pushed-forward directions in place of activations.
 
 The formulas are those of `synrep.model.networks.Critic`; tests hold them against autograd.
-Axes: K slices, N samples, J joints, F features.
+Axes: K members, N samples, J joints, F features.
 """
 
 from __future__ import annotations
@@ -64,9 +64,9 @@ class StackedCritic:
         self._slopes: dict[str, Tensor] = {}
         self._scales: dict[str, tuple[Tensor, ...]] = {}
 
-    def forward(self, seen: CriticInputs, features: Features, leak: LeakyRelu) -> Tensor:
+    def forward(self, seen: CriticInputs, features: Features, activation: LeakyRelu) -> Tensor:
         """Scores (K, N)."""
-        self._features, self._leak = features, leak
+        self._features, self._activation = features, activation
         self._weights = {layer: self._weight(layer) for layer in self._layers}
         self._weights["kcs_in"] = features.layer(self._weights["kcs_in"])
         first = self._layer("pose_in", seen.poses)
@@ -78,11 +78,11 @@ class StackedCritic:
         for layer, x, part in zip(BRANCHES, inputs, joined.chunk(3, 2), strict=True):
             self._linear(layer, x, part)
             self._results[layer] = part
-        self._leak.apply(joined)
+        self._activation.apply(joined)
         for layer in self._head:
             joined = self._layer(layer, joined)
         self._inputs["output"] = joined
-        # Weights first: faster, and the other way round one slice rounds otherwise than several.
+        # Weights first: faster, and the other way round one member rounds otherwise than several.
         scores = torch.bmm(self._weights["output"], joined.mT)
         return scores[:, 0] + self.stack.weights["output.bias"]
 
@@ -142,7 +142,7 @@ class StackedCritic:
                 # Outputs innermost, as the features want them.
                 self._features.gradient(torch.bmm(self._inputs[layer].mT, slope).mT, target)
             elif layer == "output":
-                # A product of matrices would round otherwise for one slice than for several.
+                # A product of matrices would round otherwise for one member than for several.
                 torch.sum(slope * self._inputs[layer], 1, keepdim=True, out=target)
             else:
                 torch.bmm(slope.mT, self._inputs[layer], out=target)
@@ -150,7 +150,7 @@ class StackedCritic:
                 target.copy_(self._unscaled(layer, target))
 
     def _layer(self, layer: str, x: Tensor) -> Tensor:
-        result = self._results[layer] = self._leak.apply(self._linear(layer, x))
+        result = self._results[layer] = self._activation.apply(self._linear(layer, x))
         return result
 
     def _linear(self, layer: str, x: Tensor, out: Tensor | None = None) -> Tensor:
@@ -160,7 +160,7 @@ class StackedCritic:
         return torch.add(product, bias, out=product if out is None else out)
 
     def _through(self, layer: str, slope: Tensor, out: Tensor | None = None) -> Tensor:
-        found = self._slopes[layer] = self._leak.back(slope, self._results[layer], out)
+        found = self._slopes[layer] = self._activation.back(slope, self._results[layer], out)
         return found
 
     def _pushed(self, layer: str, direction: Tensor, rows: slice) -> Tensor:
@@ -168,7 +168,7 @@ class StackedCritic:
         # longer asked for.
         self._inputs[layer][:, rows] = direction
         moved = torch.bmm(direction, self._weights[layer].mT)
-        return self._leak.back(moved, self._results[layer][:, rows])
+        return self._activation.back(moved, self._results[layer][:, rows])
 
     def _name(self, layer: str) -> str:
         return f"{layer}.parametrizations.weight.original" if self._spectral else f"{layer}.weight"

@@ -1,8 +1,8 @@
-"""What the critics of K slices see of the bones: values, and gradients both ways.
+"""What the critics of K members see of the bones: values, and gradients both ways.
 
 A critic's gradient penalty needs the pullback of a gradient from the features to the poses, and
 the pushforward of a direction from the poses to the features.
-Axes: K slices, N samples, J joints, b = J - 1 bones, F features.
+Axes: K members, N samples, J joints, b = J - 1 bones, F features.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ class GeneralFeatures:
         """Gradient of poses from that of the entries."""
         with torch.enable_grad():
             leaf = poses.detach().requires_grad_()
-            # In one order: for another, one slice would take other kernels than several.
+            # In one order: for another, one member would take other kernels than several.
             (found,) = torch.autograd.grad(self.values(leaf), leaf, slope.contiguous())
         return found
 

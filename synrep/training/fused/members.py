@@ -1,6 +1,6 @@
-"""K slices: their weights, what differs between them, and their comings and goings.
+"""K members: their weights, what differs between them, and their comings and goings.
 
-Axes: K slices.
+Axes: K members.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Members:
         training_data: the views they share.
 
     Attributes:
-        members: in the order of the slices.
+        members: in the order of the members.
         stacks: weights of each network, by name.
         sums: losses (K,) summed since they were last cleared.
     """
@@ -89,7 +89,7 @@ class Members:
             self.sums[name] = torch.cat([self.sums.get(name, others), value[None]])
 
     def select(self, rows: Sequence[int]) -> None:
-        """Keep these slices, in this order."""
+        """Keep these members, in this order."""
         for stack in (*self.stacks.values(), self.average):
             stack.select(rows)
         self.members = [self.members[row] for row in rows]
@@ -98,10 +98,10 @@ class Members:
             self._change()
 
     def _change(self) -> None:
-        self.traits = MemberSettings(self.members, self.skeleton, self.like)
+        self.settings = MemberSettings(self.members, self.skeleton, self.like)
 
     def tensors(self, row: int) -> dict[str, Tensor]:
-        """The tensors of a slice's state, by dotted name."""
+        """The tensors of a member's state, by dotted name."""
         stacks = self.stacks
         if self.members[row].config.optim.ema:
             stacks = stacks | {"average": self.average}
@@ -122,7 +122,7 @@ class Members:
         return found
 
     def scored(self, row: int) -> Generator:
-        """The generator of a slice that is scored, as it is now."""
+        """The generator of a member that is scored, as it is now."""
         member = self.members[row]
         stack = self.average if member.config.optim.ema else self.stacks["generator"]
         member.generator.load_state_dict(stack.values(row))

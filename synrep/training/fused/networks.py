@@ -1,7 +1,7 @@
 """Forward and backward passes of K residual networks at once, written out.
 
 The formulas are those of `synrep.model.networks.ResidualNetwork`; tests hold them against autograd.
-Axes: K slices, B batch.
+Axes: K members, B batch.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ MOMENTUM = 0.1
 
 
 class LeakyRelu:
-    """Leaky ReLU with a slope for each slice.
+    """Leaky ReLU with a slope for each member.
 
-    Neighbours with the same slope are served by one operation, so slices are best sorted by it.
+    Neighbours with the same slope are served by one operation, so members are best sorted by it.
 
     Args:
-        slopes: of the negative side, for each slice.
+        slopes: of the negative side, for each member.
     """
 
     def __init__(self, slopes: Sequence[float]) -> None:
@@ -52,18 +52,18 @@ class LeakyRelu:
         several times faster than new memory.
         """
         out = slope if out is None else out
-        for run, leak in self._runs:
+        for run, activation in self._runs:
             torch.ops.aten.leaky_relu_backward.grad_input(
-                slope[run], result[run], leak, True, grad_input=out[run]
+                slope[run], result[run], activation, True, grad_input=out[run]
             )
         return out
 
 
 class DropoutMasks:
-    """Dropout masks of K slices, each from its own generator.
+    """Dropout masks of K members, each from its own generator.
 
     Args:
-        rates: for each slice.
+        rates: for each member.
         like: gives device and type.
     """
 
@@ -120,12 +120,12 @@ class StackedNetwork:
         ]
         self._last = f"network.{blocks + 1}"
         self._passed: dict[str, Passed] = {}
-        self._leak = LeakyRelu([])
+        self._activation = LeakyRelu([])
         self._hidden = torch.empty(0)
 
-    def forward(self, x: Tensor, leak: LeakyRelu, masks: DropoutMasks | None) -> Tensor:
+    def forward(self, x: Tensor, activation: LeakyRelu, masks: DropoutMasks | None) -> Tensor:
         """Outputs (K, B, out) of inputs (K, B, in); updates running statistics."""
-        self._leak = leak
+        self._activation = activation
         hidden = self._layer(self._first, x, masks)
         for first, second in self._pairs:
             inner = self._layer(first, hidden, masks)
@@ -171,7 +171,7 @@ class StackedNetwork:
             z = torch.addcmul(weights[f"{norm}.bias"][:, None], y, scale)
         else:
             z = y.add_(weights[f"{linear}.bias"][:, None])
-        kept = self._passed[layer] = Passed(inputs=x, result=self._leak.apply(z))
+        kept = self._passed[layer] = Passed(inputs=x, result=self._activation.apply(z))
         if self.normed:
             kept.centred, kept.inverse = y, inverse
         if masks is None:
@@ -200,7 +200,7 @@ class StackedNetwork:
         linear, norm = self._names(layer)
         if passed.mask is not None:
             slope.mul_(passed.mask)
-        self._leak.back(slope, passed.result)
+        self._activation.back(slope, passed.result)
         total = slope.sum(1, keepdim=True)
         if passed.centred is not None and passed.inverse is not None:
             centred, inverse, batch = passed.centred, passed.inverse, slope.shape[1]

@@ -21,7 +21,7 @@ from synrep_search.paths import LEDGER_FILE, SearchPaths, names
 from synrep_search.search.loop import Search
 from synrep_search.search_file import trial_config
 from synrep_search.workers import local
-from synrep_search.workers.attempt import AttemptRecord
+from synrep_search.workers.attempt import Attempt
 
 from synrep.errors import InputError
 from synrep.storage import Storage
@@ -155,7 +155,7 @@ def test_reports_after_the_copy_come_back_from_the_checkpoints(
     """A copy of a while ago lacks reports; what a trial has trained since is not trained again."""
     search = make_search(make_spec(search={"trials": 2}, storage=str(tmp_path / "bucket")))
     name, job = search.ledger.name, search.next_job()
-    attempt = AttemptRecord(job, "cpu", 1)
+    attempt = Attempt(job, "cpu", 1)
     search.on_reports([attempt.advance()])
     copy = tmp_path / "bucket" / name / LEDGER_FILE
     search.ledger.backup(copy)
@@ -172,7 +172,7 @@ def test_reports_after_the_copy_come_back_from_the_checkpoints(
         again = Search(ledger, paths, search.display)
         resumed = again.next_job()
         assert [ref.iteration for ref in resumed.resume_from] == [6, 5, 4]
-        report = AttemptRecord(resumed, "cpu", 1).advance()
+        report = Attempt(resumed, "cpu", 1).advance()
         assert (report.iteration, report.metrics) == (7, attempt.advance().metrics)
         assert resumed.checkpoints.startswith(str(tmp_path / "moved"))
 
@@ -198,7 +198,7 @@ def test_a_checkpoint_with_strange_reports_is_passed_over(
     """It counts as damaged: the one before it serves, and the user is told."""
     search = make_search(make_spec(search={"trials": 2}, storage=str(tmp_path / "bucket")))
     name, job = search.ledger.name, search.next_job()
-    attempt = AttemptRecord(job, "cpu", 1)
+    attempt = Attempt(job, "cpu", 1)
     search.on_reports([attempt.advance()])
     search.ledger.backup(tmp_path / "bucket" / name / LEDGER_FILE)
     for _ in range(3):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from synrep_search.durability import backoff as parking
+from synrep_search.durability import retry
 from synrep_search.durability.database import SEARCH_ITSELF
 from synrep_search.workers import local
 
@@ -223,7 +223,7 @@ def test_a_deferred_trial_waits_and_no_new_one_begins(
 ) -> None:
     """While the storage fails nothing new is begun, which would fail too; nobody is to blame."""
     clock = [100.0]
-    monkeypatch.setattr(parking.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(retry.time, "monotonic", lambda: clock[0])
     search = make_search(make_spec(search={"trials": 4}))
     first, second = search.next_job(), search.next_job()
     for attempt, pause in enumerate((15, 30, 60, 120, 240, 240), start=1):

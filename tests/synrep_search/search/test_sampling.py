@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from optuna.trial import TrialState
-from synrep_search.durability.records import Record, StateName, Trial
+from synrep_search.durability.records import Record, StateName, Trial, derived_seed, key_of
 from synrep_search.search import sampling
-from synrep_search.search.sampling import Proposer, derived, key_of
+from synrep_search.search.sampling import Proposer
 
 SPACE = {
     "x": {"float": [-1, 1]},
@@ -114,14 +114,14 @@ def test_open_trials_are_known_again(make_spec, search) -> None:
 def test_seeds_differ() -> None:
     """Seeds depend on the file's seed, the trial's number and what they are for."""
     found = {
-        derived(seed, number, purpose)
+        derived_seed(seed, number, purpose)
         for seed in range(20)
         for number in range(20)
         for purpose in ("trial", "sampler")
     }
     assert len(found) == 800
     assert all(0 <= seed < 2**31 for seed in found)
-    assert derived(0, 0, "trial") == derived(0, 0, "trial")
+    assert derived_seed(0, 0, "trial") == derived_seed(0, 0, "trial")
 
 
 def test_keys_tell_trials_apart() -> None:
