@@ -9,10 +9,10 @@ QUICKSTART := quickstart
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: faults help setup quickstart test check format docs bench lock clean
+.PHONY: faults help setup quickstart test test-system check format docs bench lock clean
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Create .venv and install the pinned packages, where they have changed
 
@@ -34,6 +34,9 @@ quickstart: setup ## Run a small search, or go on with it, and score its best ge
 
 test: setup ## Run the tests; ARGS="-k lift" passes options to pytest
 	$(BIN)/pytest $(ARGS)
+
+test-system: setup ## Run the tests that need servers, a cluster or a browser
+	$(BIN)/pytest -m system $(ARGS)
 
 check: setup ## Lint, formatting and types
 	$(BIN)/ruff check
