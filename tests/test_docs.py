@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import runpy
 import shlex
@@ -21,6 +22,9 @@ import synrep
 from synrep.config import Section, TrainConfig
 
 ROOT = Path(__file__).resolve().parent.parent
+ARCHITECTURE = "docs/design/architecture.md"
+UNLAYERED = {"synrep/datasets/human36m/detections.py"}
+"""Needs the conversion of keypoint sets, which lies in `synrep.inference` so far."""
 FENCED = re.compile(r"```.*?```", re.DOTALL)
 
 
@@ -149,13 +153,45 @@ def test_shown_python_names_exist() -> None:
 
 def test_glossary_names_modules() -> None:
     """Each term has one line, in the order of the alphabet, and a module that exists."""
-    section = text("docs/design/architecture.md").split("## Glossary", 1)[1].split("\n## ")[0]
+    section = text(ARCHITECTURE).split("## Glossary", 1)[1].split("\n## ")[0]
     rows = re.findall(r"^\| ([a-z][^|]*) \| ([^|]+) \| `([\w.]+)` \|$", section, re.MULTILINE)
     assert len(rows) == section.count("\n| ") - 1, "a line of the glossary has another form"
     terms = [term for term, _, _ in rows]
     assert len(terms) >= 20
     assert terms == sorted(set(terms))
     assert [module for _, _, module in rows if module_file(module) is None] == []
+
+
+def layers(package: str) -> list[str]:
+    """Modules and subpackages of a package, in the order in which they may import each other."""
+    block = re.search(rf"^ +{package}: +(.+\n +<.+)$", text(ARCHITECTURE), re.MULTILINE)
+    assert block
+    return re.split(r"[,<\s]+", block[1])
+
+
+def imported(module: Path, package: str) -> set[str]:
+    """Modules and subpackages of a package that one of its modules imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {node.module} | {f"{node.module}.{name.name}" for name in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {name.name for name in node.names}
+    return {name.split(".")[1] for name in names if name.startswith(f"{package}.")}
+
+
+@pytest.mark.parametrize("package", ["synrep", "synrep_search"])
+def test_layers_hold(package: str) -> None:
+    """Imports lead to the left in the layers that the architecture page shows."""
+    order = layers(package)
+    root = ROOT / ("platform" if package == "synrep_search" else "") / package
+    for module in sorted(root.rglob("*.py")):
+        place = module.relative_to(root).parts[0].removesuffix(".py")
+        if place == "__init__" or str(module.relative_to(ROOT)) in UNLAYERED:
+            continue
+        assert place in order, f"{module}: not in the layers"
+        above = imported(module, package) & set(order[order.index(place) + 1 :])
+        assert not above, f"{module} imports {above}"
 
 
 def test_reference_is_up_to_date() -> None:
@@ -308,6 +344,6 @@ def test_versions_agree() -> None:
 
 def test_every_dependency_has_a_reason() -> None:
     """docs/design/architecture.md says of each package what it is for."""
-    reasons = text("docs/design/architecture.md").split("## Dependencies", 1)[1]
+    reasons = text(ARCHITECTURE).split("## Dependencies", 1)[1]
     for requirement in requirements():
         assert re.search(rf"\b{re.escape(requirement.name)}\b", reasons), requirement
