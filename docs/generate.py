@@ -43,8 +43,8 @@ CONFIGURATION = """\
 <!-- Written by `make docs` from the docstrings of the configuration models: edit them there. -->
 
 All fields of `synrep.config.TrainConfig`, which holds every setting that changes the result of a
-training. Where and how a training runs (device, threads, folders) is not part of it. Defaults are
-the paper's values where the paper states one. "Row" refers to the
+training run. Where and how a model is trained (device, threads, folders) is not part of it.
+Defaults are the paper's values where the paper states one. "Row" refers to the
 [table of decisions](../model.md#the-table-of-decisions), "section" and "equation" to the paper.
 
 Set fields on the command line by their dotted names (`synrep train -o generator.width=256`), in
