@@ -174,7 +174,7 @@ def _trainers() -> str:
 
 def _section(model: type[BaseModel], prefix: str, level: int) -> Iterator[str]:
     """A table of a model's own fields, then its sections and families under headings."""
-    sections = {
+    sections: dict[str, Any] = {
         name: field.annotation
         for name, field in model.model_fields.items()
         if _is_model(field.annotation)
