@@ -111,9 +111,9 @@ class OptimConfig(Section):
     lr_discriminator: Positive = 8e-5
     """Learning rate of the critic."""
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Adam's first decay rate."""
+    """Adam's decay rate of the first moment."""
     beta2: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    """Adam's second decay rate."""
+    """Adam's decay rate of the second moment."""
     decay: Literal["none", "linear", "exponential"] = "none"
     """Learning-rate schedule over the whole training (row 20)."""
     decay_to: Annotated[float, Field(gt=0, le=1)] = 0.01
@@ -125,7 +125,7 @@ class OptimConfig(Section):
 
 
 class DataConfig(Section):
-    """Which poses, seen by which cameras, as what 2D input."""
+    """Training poses, the cameras that view them, and the kind of 2D input."""
 
     poses: str = "synthetic"
     """Folder of a pose store, or `synthetic` for the built-in seeded motion."""
@@ -137,7 +137,8 @@ class DataConfig(Section):
     """Standard deviation of Gaussian noise on each 2D joint, in pixels (row 37); in millimetres
     with orthographic input."""
     scale_ref: Literal["xy_radius", "radius_3d", "xy_fro"] = "xy_radius"
-    """What a 3D pose is divided by (row 2)."""
+    """Size that a 3D pose is divided by: the mean distance of its joints from the root in the image
+    plane, the same in 3D, or the root mean square in the image plane (row 2)."""
     pair_real: bool = True
     """The critic's real 2D pose belongs to the same frame as its real 3D pose (row 24)."""
     real_2d: Literal["gt", "detected"] = "gt"
@@ -172,14 +173,14 @@ class EvaluationConfig(Section):
 
 
 class GuardConfig(Section):
-    """When a training counts as diverged."""
+    """Limits beyond which a training counts as diverged."""
 
     critic_limit: Positive = 1e5
     """Largest absolute critic loss."""
     collapse_ratio: NonNegative = 0.02
     """Smallest spread of predicted depths, as a fraction of the spread of real ones."""
     collapse_after: Count = 1000
-    """Iterations before the spread is watched: depths start near 0 on purpose."""
+    """Iterations before the spread is checked, because depths start near 0 by design."""
 
 
 class TrainConfig(Section):
@@ -192,10 +193,10 @@ class TrainConfig(Section):
     batch_size: Annotated[int, Field(ge=2)] = 256
     """Poses in each batch (row 18)."""
     reports: Count = 25
-    """Reports over the whole training: each one validates and can be a checkpoint."""
+    """Number of evenly spaced reports; each validates the generator and can save a checkpoint."""
     reprojection: Literal["sync", "separate", "none"] = "sync"
-    """The reprojection network trains with the GAN, by itself on real pairs, or is left out
-    (row 27)."""
+    """Whether the reprojection network trains with the GAN (`sync`), by itself on real pairs
+    (`separate`), or is left out (`none`) (row 27)."""
     generator: GeneratorConfig = GeneratorConfig()
     reprojection_network: ReprojectionNetworkConfig = ReprojectionNetworkConfig()
     critic: CriticConfig = CriticConfig()

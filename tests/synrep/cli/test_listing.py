@@ -87,7 +87,7 @@ SHOWN = {
 @pytest.mark.parametrize("registry", SHOWN)
 def test_a_document_lists_every_entry(registry: str) -> None:
     """One chapter of the documents for users has all their names."""
-    documents = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    documents = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     chapters = [
         chapter.casefold()
         for document in documents
