@@ -50,7 +50,7 @@ class Scene:
         keypoint_units: of the keypoints, for the axes.
         units: of the poses, likewise.
         note: a line below the picture, such as how the scale was found.
-        fps: frames a second, for animations.
+        fps: frames per second, for animations.
     """
 
     skeleton: Skeleton

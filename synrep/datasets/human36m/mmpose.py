@@ -84,7 +84,7 @@ def _codes(values: NDArray[np.str_], known: tuple[str, ...]) -> NDArray[np.intp]
 def _read(
     path: Path, intrinsics: Mapping[str, Intrinsics], options: Human36MOptions, notes: list[str]
 ) -> Poses:
-    # One array after the other: at 50 frames a second each takes up to 850 MB.
+    # One array after the other: at 50 frames per second each takes up to 850 MB.
     keys, clip, frame = _parse(path)
     step = _step(frame, path)
     count = len(frame)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from synrep.datasets.store.header import Split
 
 FPS = 50.0
-"""Frames a second of the recordings."""
+"""Frames per second of the recordings."""
 SPLIT_SUBJECTS: dict[Split, tuple[str, ...]] = {
     "train": ("S1", "S5", "S6", "S7"),
     "validation": ("S8",),
@@ -50,7 +50,7 @@ PUBLISHED_COUNTS = {
         543_344: "without S11 Directions, as in VideoPose3D",
     },
 }
-"""Poses at 50 frames a second, over all cameras."""
+"""Poses at 50 frames per second, over all cameras."""
 LICENCE = (
     "Human3.6M: academic use by the person who accepted its licence; neither the data nor what is "
     "derived from them may be passed on"
@@ -100,7 +100,7 @@ def order_of(subject: str, recording: str) -> tuple[int, str]:
 def count_notes(counts: Mapping[Split, int], fps: float) -> list[str]:
     """How the numbers of poses compare with those that papers state."""
     if fps != FPS:
-        return [f"{fps:g} frames a second: published counts are of {FPS:g}"]
+        return [f"{fps:g} frames per second: published counts are of {FPS:g}"]
     groups = {
         "train": counts.get("train", 0) + counts.get("validation", 0),
         "test": counts.get("test", 0),

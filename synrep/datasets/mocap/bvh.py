@@ -155,7 +155,7 @@ class _Reader:
             )
         if not np.isfinite(values).all():
             raise ValueError("some of its numbers are not finite")
-        # Frame times are rounded in the files: 0.0083333 means 120 frames a second.
+        # Frame times are rounded in the files: 0.0083333 means 120 frames per second.
         return values.reshape(count, channels), round(1 / seconds, 2)
 
 

@@ -33,7 +33,7 @@ class SkeletonMotion:
     turns: NDArray[np.float64]
     """(T, J, 3, 3) rotation of each joint relative to its parent."""
     fps: float
-    """Frames a second."""
+    """Frames per second."""
 
     def world(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Where joints are, (T, J, 3), and how they are turned, (T, J, 3, 3), in the world."""
@@ -58,7 +58,7 @@ def stride(recorded_fps: float, wanted_fps: float) -> int:
     """
     ratio = recorded_fps / wanted_fps
     if not ratio < FARTHEST:
-        raise ValueError(f"{recorded_fps:g} frames a second can't become {wanted_fps:g}")
+        raise ValueError(f"{recorded_fps:g} frames per second can't become {wanted_fps:g}")
     return max(1, round(ratio))
 
 

@@ -167,7 +167,7 @@ def _join(recordings: list[MocapClip], options: MocapOptions) -> tuple[Poses, li
     turn, up = _upright(recordings, options)
     maps = {file.joint_map.name: file.joint_map for file in recordings}
     notes = [f"{len(recordings)} files, joint map {', '.join(sorted(maps))}", unit, up]
-    notes.append(f"{recordings[0].fps:g} frames a second")
+    notes.append(f"{recordings[0].fps:g} frames per second")
     if not options.path:
         notes += [entry.note for _, entry in sorted(maps.items()) if entry.note]
     placed = place_heads(
@@ -185,7 +185,7 @@ def _check_rates(recordings: list[MocapClip]) -> None:
         if abs(file.fps - first.fps) > 0.01 * first.fps:
             raise InputError(
                 str(file.path),
-                f"gives {file.fps:g} frames a second where {first.path} gives {first.fps:g}",
+                f"gives {file.fps:g} frames per second where {first.path} gives {first.fps:g}",
                 "choose --fps so that both come out equal, or convert them to separate stores",
             )
 

@@ -33,7 +33,7 @@ def training_sequences(path: Path, cameras: Sequence[int]) -> Iterator[SequenceR
     """All sequences of data_train_3dhp.npz before each camera, one after the other.
 
     Its array `data` is a dictionary: "S1 Seq1" leads to a list of {camera: {"data_2d", "data_3d"}}
-    and the frames a second. The poses are `univ_annot3`, in the 17 joints of the test set.
+    and the frames per second. The poses are `univ_annot3`, in the 17 joints of the test set.
 
     Args:
         path: the file.
@@ -123,13 +123,13 @@ def _sequences(path: Path) -> dict[Any, Any]:
 
 
 def _views_and_rate(path: Path, name: str, entry: Any) -> tuple[dict[Any, Any], int]:
-    """The cameras of a training sequence, and its frames a second."""
+    """The cameras of a training sequence, and its frames per second."""
     views = entry[0] if isinstance(entry, list | tuple) and len(entry) == 2 else None
     if not isinstance(views, dict):
         raise InputError(str(path), f"{name} is no list of cameras and frame rate", _REMEDY)
     if entry[1] not in {FPS, 2 * FPS}:
         raise InputError(
-            str(path), f"{name} has {entry[1]!r} frames a second", "25 or 50 are known"
+            str(path), f"{name} has {entry[1]!r} frames per second", "25 or 50 are known"
         )
     return views, int(entry[1])
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Literal
 
 FPS = 25
-"""Frames a second of all poses here: sequences of 50 keep every second frame."""
+"""Frames per second of all poses here: sequences of 50 keep every second frame."""
 
 FRAMES = {
     "S1/Seq1": (6416, 25), "S1/Seq2": (12430, 50), "S2/Seq1": (6502, 25), "S2/Seq2": (6081, 25),
@@ -19,7 +19,7 @@ FRAMES = {
     "S5/Seq1": (12820, 50), "S5/Seq2": (12312, 50), "S6/Seq1": (6188, 25), "S6/Seq2": (6145, 25),
     "S7/Seq1": (6239, 25), "S7/Seq2": (6320, 25), "S8/Seq1": (6468, 25), "S8/Seq2": (6054, 25),
 }  # fmt: skip
-"""Usable frames and frames a second of each training sequence (`mpii_get_sequence_info.m`)."""
+"""Usable frames and frames per second of each training sequence (`mpii_get_sequence_info.m`)."""
 
 VALID_FRAMES = {"TS1": 603, "TS2": 540, "TS3": 505, "TS4": 553, "TS5": 276, "TS6": 452}
 """Frames of each test sequence that are scored; 2929 in all, 728 of them outdoors."""

@@ -52,7 +52,7 @@ class Description(Section):
     up: Axis = "+z"
     """The axis that points up; "-y" in a camera frame."""
     fps: Annotated[float, Field(gt=0)]
-    """Frames a second."""
+    """Frames per second."""
     licence: str
     """Under which terms the poses may be used."""
     acknowledgement: str = ""

@@ -34,7 +34,7 @@ class Poses:
     frame: NDArray[np.int32]
     """(N,) frame in the clip, in steps of 1 / fps; gaps are allowed."""
     fps: float
-    """Frames a second."""
+    """Frames per second."""
     camera: NDArray[np.str_] | None = None
     """(N,) name of the camera, in stores in camera coordinates."""
     keypoints_px: NDArray[np.float32] | None = None

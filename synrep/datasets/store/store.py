@@ -259,7 +259,7 @@ def _mismatch(about: Description, poses: Poses) -> str:
     if poses.joints_mm.shape[1] != joints:
         return f"{poses.joints_mm.shape[1]} joints, {about.skeleton} has {joints}"
     if abs(poses.fps - about.fps) > 1e-6 * about.fps:
-        return f"{poses.fps:g} frames a second, the description says {about.fps:g}"
+        return f"{poses.fps:g} frames per second, the description says {about.fps:g}"
     if about.frame == "camera" and poses.camera is None:
         return "poses in a camera frame need the name of the camera"
     return ""

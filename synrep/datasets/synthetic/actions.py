@@ -25,7 +25,7 @@ class AngleCurves:
     Args:
         rng: the clip's random numbers; every choice is drawn from it.
         frames: T.
-        fps: frames a second.
+        fps: frames per second.
     """
 
     def __init__(self, rng: np.random.Generator, frames: int, fps: float) -> None:

@@ -146,8 +146,8 @@ def pelvis_relative(joints: Array) -> Array:
 
 
 def test_training_sequences(folder: Folder) -> None:
-    """Every camera's joints in Human3.6M's order, at 25 frames a second, where annot2 sees them."""
-    folder.train("S1/Seq1", 12)  # 25 frames a second
+    """Every camera's joints are in Human3.6M's order, at 25 fps, and project to annot2."""
+    folder.train("S1/Seq1", 12)  # 25 frames per second
     folder.train("S1/Seq2", 13)  # 50
     folder.train("S8/Seq1", 6)
     folder.calibration("S1/Seq1")

@@ -128,7 +128,7 @@ def test_sequences_of_a_wrong_content(seen: Seen, tmp_path: Path) -> None:
     faults: list[tuple[Any, str]] = [
         ({"S9 Seq1": [good, 25]}, "unknown sequence 'S9 Seq1'"),
         ({PUBLISHED: good}, "S1/Seq1 is no list of cameras and frame rate"),
-        ({PUBLISHED: [good, 30]}, "S1/Seq1 has 30 frames a second"),
+        ({PUBLISHED: [good, 30]}, "S1/Seq1 has 30 frames per second"),
         ({PUBLISHED: [{"0": seen.view()}, 25]}, "no camera 2 .it has 0; .*--cameras"),
         ({PUBLISHED: [good | {"2": {}}, 25]}, "S1/Seq1, camera 2: no data_2d and data_3d"),
         ({PUBLISHED: [good | {"4": human36m}, 25]}, "camera 4: the joints are not in the order"),

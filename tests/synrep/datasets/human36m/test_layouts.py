@@ -107,7 +107,7 @@ def test_mmpose_files_say_their_frame_rate(studio, step: int, fps: int) -> None:
         photo.joints_mm, studio.seen("S1", "TakingPhoto 1", 0)[0][::step], atol=0.01
     )
     assert sorted(splits) == ["test", "train", "validation"]
-    assert any("10 frames a second" in note for note in notes) == (fps == 10)
+    assert any("10 frames per second" in note for note in notes) == (fps == 10)
 
 
 def test_mmpose_rows_in_any_order(studio) -> None:

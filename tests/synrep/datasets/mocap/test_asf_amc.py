@@ -198,7 +198,7 @@ def test_positions_are_those_of_another_kinematics(tmp_path: Path) -> None:
         for joint in MADE_OF:
             found = poses.joints_mm[number, HUMAN36M_17.index(joint)]
             np.testing.assert_allclose(found, expected_mm(frame, joint), atol=0.01, err_msg=joint)
-    assert notes == ["1 files, joint map cmu-asf", "unit cmu", "up +y", "30 frames a second"]
+    assert notes == ["1 files, joint map cmu-asf", "unit cmu", "up +y", "30 frames per second"]
     assert (poses.subject[0], poses.action[0], poses.clip[0]) == ("07", "unknown", "07_01")
 
 
@@ -260,7 +260,7 @@ def test_radians(tmp_path: Path, angle: str, unit: str) -> None:
 
 
 def test_frames_are_strided(tmp_path: Path) -> None:
-    """120 recorded frames a second become 24: every fifth is kept."""
+    """120 recorded frames per second become 24: every fifth is kept."""
     frames = [random_frame(0, 5) | {"root": [float(n), 30, 0, 0, 0, 0]} for n in range(12)]
     write(tmp_path, asf_text(), amc_text(frames))
     poses, _ = read_asf_amc_folder(tmp_path, AsfAmcOptions(up="+y"))

@@ -142,7 +142,7 @@ def test_positions_known_by_hand(tmp_path: Path) -> None:
         "1 files, joint map lafan1",
         "unit cm (judged by the length of the legs)",
         "up +y (judged by the trunks)",
-        "30 frames a second",
+        "30 frames per second",
     ]
     assert (poses.subject[0], poses.action[0], poses.clip[0]) == (
         "subject1",
@@ -300,7 +300,7 @@ def test_frames_are_strided(
 
 
 def test_different_rates_are_refused(tmp_path: Path) -> None:
-    """30 and 120 frames a second don't meet at 25."""
+    """30 and 120 frames per second don't meet at 25."""
     write_bvh(tmp_path / "a_subject1.bvh", lafan_body())
     write_bvh(tmp_path / "b_subject1.bvh", lafan_body(), frame_time=1 / 120)
     with pytest.raises(InputError, match=r"b_subject1\.bvh: gives 24 frames .* gives 30"):

@@ -150,7 +150,7 @@ def test_where_no_actor_is_named_a_note_says_so(tmp_path: Path) -> None:
     write_bvh(tmp_path / "Aeroplane" / "Aeroplane_FW.bvh", XSENS)
     assert read(tmp_path)[1][-1].startswith("no actor is named in these files")
     mine = read(tmp_path, path=r"(?P<subject>[^/]+)/.*_(?P<action>..)")
-    assert mine[1][-1] == "30 frames a second"
+    assert mine[1][-1] == "30 frames per second"
 
 
 @pytest.mark.parametrize("joints", [LAFAN1, XSENS, BANDAI])

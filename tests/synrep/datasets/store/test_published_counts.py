@@ -97,7 +97,7 @@ def test_totals_of_human36m_at_50_frames() -> None:
 
 
 def mpi() -> dict[Split, dict[str, int]]:
-    """All sequences before two cameras at 25 frames a second, and the valid test frames."""
+    """All sequences before two cameras at 25 frames per second, and the valid test frames."""
     train = {
         f"{name}/cam{camera}": len(range(0, frames, fps // 25))
         for name, (frames, fps) in FRAMES.items()

@@ -196,7 +196,7 @@ def test_interrupted_writing_leaves_nothing(
     ("change", "message"),
     [
         ({"joints_mm": np.zeros((12, 16, 3), np.float32)}, "16 joints, human36m-17 has 17"),
-        ({"fps": 50.0}, "50 frames a second"),
+        ({"fps": 50.0}, "50 frames per second"),
     ],
 )
 def test_poses_that_contradict_their_description_are_not_written(
