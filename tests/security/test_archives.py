@@ -119,9 +119,9 @@ def test_nesting_that_kills_or_never_ends(human36m: Any) -> None:
     human36m(archive(pickle.dumps(np.array(shared, object))), "come to")
     itself: dict[str, Any] = {}
     itself["S1"] = itself
-    human36m(archive(pickle.dumps(np.array(itself, object))), "holds itself")
+    human36m(archive(pickle.dumps(np.array(itself, object))), "contains itself")
     human36m(archive(b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b"."))
-    human36m(archive(b"\x80\x02K\x01r\xff\xff\xff\xff."), "numbers more objects")
+    human36m(archive(b"\x80\x02K\x01r\xff\xff\xff\xff."), "a memo index exceeds")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 
 from synrep.datasets.human36m.layouts import MARKS, PoseRecording, of_32
 from synrep.datasets.human36m.martinez import files
-from synrep.datasets.untrusted.hdf5 import needs
+from synrep.datasets.untrusted.hdf5 import missing_package
 from synrep.errors import DamagedError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _positions(path: Path) -> NDArray[np.floating]:
     try:
         import cdflib  # noqa: PLC0415 - slow to load
     except ModuleNotFoundError:
-        raise needs(path, "cdflib") from None
+        raise missing_package(path, "cdflib") from None
     try:
         rows = np.asarray(cdflib.CDF(path).varget(KEY))
     except Exception as error:  # noqa: BLE001 - the package raises anything on a damaged file

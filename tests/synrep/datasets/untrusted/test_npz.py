@@ -160,11 +160,11 @@ def test_code_in_a_pickle_does_not_run(tmp_path: Path, protocol: int) -> None:
         (b"cbuiltins\nset\n.", "the name"),
         (b"(ios\nsystem\n.", "INST"),
         (b"\x82\x01.", "EXT1"),
-        (pickle.dumps({"a": 1}), "no array of shape ()"),
+        (pickle.dumps({"a": 1}), "not an array of shape ()"),
         (pickle.dumps(np.array({}, object)) + b"more", "after the end"),
         (b"\x8e" + struct.pack("<Q", 10 << 30) + b"x.", "bytes8"),
         (b"T\xff\xff\xff\x7fx.", "string4"),
-        (b"Nr\xff\xff\xff\x7f.", "numbers more objects"),
+        (b"Nr\xff\xff\xff\x7f.", "a memo index exceeds"),
         (b"(" * 10, "can't be read"),
         (b"", "can't be read"),
         (
@@ -173,7 +173,7 @@ def test_code_in_a_pickle_does_not_run(tmp_path: Path, protocol: int) -> None:
         ),
         (
             python2_array(b"\x8a\x05\x00\x00\x00\x00\x01\x85", b"f8", b"<", b"U\x01x") + b".",
-            "of another size",
+            "has another size",
         ),
     ],
 )
@@ -212,7 +212,7 @@ def test_absurd_sizes_are_refused_without_memory(tmp_path: Path) -> None:
     refused(write_member(tmp_path / "shape.npz", b"1234", header), "needs 10737418240 bytes")
     path = write_member(tmp_path / "zip.npz", b"1234", header)
     patched(path, 24, b"PK\x01\x02", 0xFFFFFFF0)
-    refused(path, "claims 4294967280 bytes")
+    refused(path, "declares 4294967280 bytes")
     many = tmp_path / "bomb.npz"
     with zipfile.ZipFile(many, "w", zipfile.ZIP_DEFLATED) as archive:
         for number in range(3):
@@ -231,7 +231,7 @@ def test_members_stay_inside(tmp_path: Path) -> None:
         refused(tmp_path / "x.npz", "leads out")
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
         archive.writestr("readme.txt", b"hello")
-    refused(tmp_path / "x.npz", "'readme.txt' is no .npy array")
+    refused(tmp_path / "x.npz", "'readme.txt' is not an .npy array")
 
 
 def test_files_that_are_not_archives(tmp_path: Path) -> None:
