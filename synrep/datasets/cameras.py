@@ -39,7 +39,7 @@ class Camera:
     position_mm: Array
 
     @classmethod
-    def recorded(cls, intrinsics: Mapping[str, Sequence[float]]) -> Camera:
+    def from_intrinsics(cls, intrinsics: Mapping[str, Sequence[float]]) -> Camera:
         """Create a camera with an identity pose, for joints that are in its frame already.
 
         Args:

@@ -212,7 +212,7 @@ def _recorded(
         if intrinsics is None:
             raise InputError(place, f"camera {str(name)!r} of the poses is not under 'cameras'")
         rows = names == name
-        pixels[rows] = Camera.recorded(intrinsics.model_dump()).project(camera_mm[rows])
+        pixels[rows] = Camera.from_intrinsics(intrinsics.model_dump()).project(camera_mm[rows])
     detected = poses.keypoints_px
     return _Projection(
         camera_mm=camera_mm,

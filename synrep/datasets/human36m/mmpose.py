@@ -184,7 +184,7 @@ def _check_fit(
     rows = evenly_spaced(len(joints_mm), SAMPLES)
     off = np.empty(len(rows))
     for name in np.unique(cameras[rows]).tolist():
-        lens = Camera.recorded(intrinsics[name].model_dump())
+        lens = Camera.from_intrinsics(intrinsics[name].model_dump())
         mine = cameras[rows] == name
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             seen = lens.project(joints_mm[rows[mine]].astype(np.float64))

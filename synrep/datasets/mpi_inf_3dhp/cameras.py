@@ -93,7 +93,7 @@ def fit_intrinsics(camera_mm: Array, keypoints_px: Array) -> Intrinsics:
 
 def reprojection_px(intrinsics: Intrinsics, camera_mm: Array, keypoints_px: Array) -> float:
     """Median distance between keypoints and projected joints."""
-    projected = Camera.recorded(intrinsics.model_dump()).project(camera_mm)
+    projected = Camera.from_intrinsics(intrinsics.model_dump()).project(camera_mm)
     return float(np.median(np.linalg.norm(projected - keypoints_px, axis=-1)))
 
 
@@ -140,7 +140,7 @@ def fit_rescaled(poses_mm: Array, keypoints_px: Array, root: int) -> tuple[Intri
     def residual(parameters: Array) -> Array:
         camera = _intrinsics(*parameters.tolist())
         placed = pose[some] + _positions(camera, pose[some], keypoints_px[some])
-        projected = Camera.recorded(camera.model_dump()).project(placed)
+        projected = Camera.from_intrinsics(camera.model_dump()).project(placed)
         return np.asarray((projected - keypoints_px[some]).ravel())
 
     first = np.array([*np.abs(start.focal_px), *start.centre_px])

@@ -231,6 +231,6 @@ def test_rescaled_poses_project_like_the_person(
     unknown, placed = fit_rescaled(univ, pixels, 2)
     assert [*unknown.focal_px, *unknown.centre_px] == pytest.approx(list(camera), rel=1e-3)
     for intrinsics, poses in ((fitted, moved), (unknown, placed)):
-        projected = Camera.recorded(intrinsics.model_dump()).project(poses)
+        projected = Camera.from_intrinsics(intrinsics.model_dump()).project(poses)
         np.testing.assert_allclose(projected, pixels, atol=0.01)
         np.testing.assert_allclose(poses - poses[:, 2:3], univ - univ[:, 2:3], atol=1e-6)
