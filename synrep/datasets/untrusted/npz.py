@@ -49,8 +49,7 @@ def read_npz(
     Raises:
         InputError: the file can't be opened.
         DamagedError: the file is not a zip archive, truncated or altered, declares an impossible
-            decompressed size, has a member whose path leads out of the archive, or a pickle in it
-            contains something other than plain data.
+            size or a path out of the archive, or contains something other than plain data.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -102,9 +101,7 @@ def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
                 f"{info.compress_size} compressed bytes can contain",
             )
     if (total := sum(info.file_size for info in members)) > LIMIT_BYTES:
-        _refuse(
-            path, f"it declares {total} bytes when decompressed; at most {LIMIT_BYTES} are read"
-        )
+        _refuse(path, f"it declares {total} bytes in all; at most {LIMIT_BYTES} are read")
 
 
 def _member(
@@ -271,11 +268,7 @@ class _Restricted(pickle.Unpickler):
 
 
 def _plain(value: Any, seen: dict[int, Any]) -> Any:
-    """Replace the stand-ins in a value by real arrays.
-
-    `seen` maps the identity of each container to the container and its result, so that shared
-    containers stay shared.
-    """
+    """Replace the stand-ins in a value; `seen` holds finished containers and results by identity."""
     if isinstance(value, _Array):
         return value.build(seen)
     if isinstance(value, _Type):

@@ -72,9 +72,9 @@ def test_cut_and_foreign_files(studio) -> None:
     np.savez(path, positions_2d=np.zeros(3))
     fails(root, "no dictionary 'positions_3d'", path)
     np.savez(path, positions_3d=np.array({"S1": {"Walking": np.zeros((4, 17, 3))}}, object))
-    fails(root, r"shape \(4, 17, 3\) where \(frames, 32, 3\) belong", f"{path}, S1 Walking")
+    fails(root, r"shape \(4, 17, 3\) where \(frames, 32, 3\) is expected", f"{path}, S1 Walking")
     np.savez(path, positions_3d=np.array({"S1": {"Flying 1": np.zeros((4, 32, 3))}}, object))
-    fails(root, "'Flying 1' is no recording of Human3.6M", f"{path}, S1", InputError)
+    fails(root, "'Flying 1' is not a recording of Human3.6M", f"{path}, S1", InputError)
     path.unlink()
 
     studio.write_official()
@@ -104,7 +104,7 @@ def test_cut_and_foreign_files_of_martinez(studio) -> None:
     write("positions", np.zeros((96, 4)))
     fails(root, "no array 3D_positions of 96 rows", path)
     write("3D_positions", np.zeros((4, 96)))
-    fails(root, r"shape \(4, 96\) where \(96, frames\) belongs", path)
+    fails(root, r"shape \(4, 96\) where \(96, frames\) is expected", path)
     write("3D_positions", "text")
     fails(root, "3D_positions is", path)
     path.unlink()
@@ -150,7 +150,7 @@ def test_names_of_the_first_subject_and_others() -> None:
     assert action_of("SittingDown 1") == "SittingDown"
     assert action_of("WalkTogether") == "WalkTogether"
     for text in ("Sit", "SittingDownUp 1", "Walking 1 2", "walking", "Walking.54138969", ""):
-        with pytest.raises(InputError, match=r"is no recording of Human3\.6M"):
+        with pytest.raises(InputError, match=r"is not a recording of Human3\.6M"):
             recording_name(text, "here")
 
 

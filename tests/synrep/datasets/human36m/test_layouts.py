@@ -127,7 +127,7 @@ def test_mmpose_rows_in_any_order(studio) -> None:
         assert (np.diff(rows_of(shuffled, clip).frame) == 1).all()
     twice = {name: np.concatenate([values, values[:1]]) for name, values in arrays.items()}
     np.savez(path, **twice)
-    with pytest.raises(DamagedError, match="an image is there twice"):
+    with pytest.raises(DamagedError, match="an image name occurs twice"):
         read(folder)
 
 
@@ -149,9 +149,9 @@ def test_mmpose_faults_are_named(studio) -> None:
     fails("px off its 2D joints", S=relative)
     fails("thighs are 4.3e.05 mm", S=arrays["S"] * 1000)
     fails("px off its 2D joints", S=arrays["S"][..., [0, 2, 1, 3]])
-    fails("where .* belongs", S=arrays["S"][:, :16])
+    fails("where .* is expected", S=arrays["S"][:, :16])
     fails("none of Human3.6M", imgname=np.char.replace(arrays["imgname"], "S9", "S4"))
-    fails("no names of images", imgname=np.arange(len(arrays["S"])))
+    fails("no image names", imgname=np.arange(len(arrays["S"])))
     with pytest.raises(InputError, match="hold no detections"):
         read(folder, keypoints="cpn")
     np.savez(path, **arrays)
