@@ -175,5 +175,5 @@ def _check_error(error: float, mirrored: float, place: str) -> None:
         raise DamagedError(
             place,
             f"keypoints are {error:.0f} px off the projected poses",
-            "the joints or the cameras are in another order",
+            "the joints are in another order, or the cameras are swapped",
         )

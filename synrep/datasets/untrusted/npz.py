@@ -268,7 +268,7 @@ class _Restricted(pickle.Unpickler):
 
 
 def _plain(value: Any, seen: dict[int, Any]) -> Any:
-    """Replace the stand-ins in a value; `seen` holds finished containers and results by identity."""
+    """Replace the stand-ins in a value; `seen` holds containers and results by identity."""
     if isinstance(value, _Array):
         return value.build(seen)
     if isinstance(value, _Type):

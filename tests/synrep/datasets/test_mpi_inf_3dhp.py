@@ -183,7 +183,7 @@ def test_training_sequences(folder: Folder) -> None:
     )
     assert any(n.startswith("cameras: 5 from camera.calibration, 10 fitted") for n in read.notes)
     assert "the poses are annot3 times 0.900 to 0.900, to within 0.0 mm" in read.notes
-    assert read.notes[-1] == "no test split: nothing for it here"
+    assert read.notes[-1] == "no test split: no files for it"
 
 
 def test_test_sequences(folder: Folder) -> None:
@@ -327,7 +327,7 @@ FAULTS: dict[str, tuple[Callable[[Folder], Any], str]] = {
     ),
     "other people": (
         lambda f: f.train("S1/Seq1", univ_annot3=lambda a: a[::-1]),
-        "univ_annot3 is no rescaled annot3",
+        "univ_annot3 is not a rescaled annot3",
     ),
     "other frames": (
         lambda f: f.train("S1/Seq1", annot2=lambda a: a[::-1]),

@@ -150,7 +150,7 @@ def test_mmpose_faults_are_named(studio) -> None:
     fails("thighs are 4.3e.05 mm", S=arrays["S"] * 1000)
     fails("px off its 2D joints", S=arrays["S"][..., [0, 2, 1, 3]])
     fails("where .* is expected", S=arrays["S"][:, :16])
-    fails("none of Human3.6M", imgname=np.char.replace(arrays["imgname"], "S9", "S4"))
+    fails("not one of Human3.6M", imgname=np.char.replace(arrays["imgname"], "S9", "S4"))
     fails("no image names", imgname=np.arange(len(arrays["S"])))
     with pytest.raises(InputError, match="hold no detections"):
         read(folder, keypoints="cpn")

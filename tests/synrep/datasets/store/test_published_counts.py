@@ -65,7 +65,7 @@ def test_all_recordings_of_human36m() -> None:
     """At another frame rate the totals are not comparable, but all recordings are there."""
     (check,) = checked("human36m", "", {"train": poses_of(human36m(), 10.0)})
     assert check.status == "passed", check
-    assert "published counts are of 50" in check.detail
+    assert "published counts are for 50" in check.detail
 
 
 @pytest.mark.parametrize(
