@@ -359,7 +359,7 @@ FAULTS: dict[str, tuple[Callable[[Folder], Any], str]] = {
     ),
     "training of another version": (
         lambda f: f.train("S1/Seq1") and f.test("TS1").rename(f.root / "S1/Seq1/annot.mat"),
-        r"annot.mat: is of MATLAB's version 7\.3",
+        r"annot.mat: is a MATLAB file of version 7\.3",
     ),
     "nobody held out": (
         lambda f: f.train("S1/Seq1"),

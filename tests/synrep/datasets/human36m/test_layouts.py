@@ -152,7 +152,7 @@ def test_mmpose_faults_are_named(studio) -> None:
     fails("where .* is expected", S=arrays["S"][:, :16])
     fails("not one of Human3.6M", imgname=np.char.replace(arrays["imgname"], "S9", "S4"))
     fails("no image names", imgname=np.arange(len(arrays["S"])))
-    with pytest.raises(InputError, match="hold no detections"):
+    with pytest.raises(InputError, match="contain no detections"):
         read(folder, keypoints="cpn")
     np.savez(path, **arrays)
     shutil.move(path.parent, path.parent.with_name("fps50"))

@@ -274,7 +274,7 @@ def test_every_motion_finds_its_person(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     assert find_asf(tmp_path / "08_11.amc").name == "08.asf"
     assert find_asf(tmp_path / "07_02.amc").name == "07_02.asf"
-    with pytest.raises(InputError, match=r"09_01\.amc: which of 3 \.asf files"):
+    with pytest.raises(InputError, match=r"09_01\.amc: its skeleton could be any of 3 \.asf"):
         find_asf(tmp_path / "09_01.amc")
     (tmp_path / "alone").mkdir()
     with pytest.raises(InputError, match=r"walk\.amc: no \.asf"):
@@ -287,11 +287,14 @@ def test_every_motion_finds_its_person(tmp_path: Path) -> None:
     ("damage", "message"),
     [
         (lambda text: text.replace("dof rx\n", "dof rx l\n", 1), "degree of freedom 'l'"),
-        (lambda text: text.replace("orientation 0 0 0", "orientation 0 9 0"), "orientation of its"),
+        (
+            lambda text: text.replace("orientation 0 0 0", "orientation 0 9 0"),
+            "root has an orientation",
+        ),
         (lambda text: text.replace("name lfemur", "name thigh"), "lacks 'lfemur'"),
         (
             lambda text: text.replace("    root lhip", "    lfoot lhip"),
-            "nothing joins .*lhipjoint.* to the root",
+            "nothing connects .*lhipjoint.* to the root",
         ),
         (lambda text: text.replace(":hierarchy", ":tree"), "lacks ':hierarchy'"),
         (lambda text: text.replace("length 7.1", "length long"), "could not convert"),

@@ -343,7 +343,7 @@ def test_path_without_subject(tmp_path: Path) -> None:
     write_bvh(tmp_path / "walk.bvh", lafan_body())
     with pytest.raises(InputError, match=r"'walk' names no subject .*--path"):
         read(tmp_path)
-    with pytest.raises(InputError, match=r"--path: no regular expression"):
+    with pytest.raises(InputError, match=r"--path: not a regular expression"):
         read(tmp_path, path="(")
 
 
