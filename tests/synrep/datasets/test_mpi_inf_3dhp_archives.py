@@ -160,14 +160,14 @@ def test_sequences_of_a_wrong_content(seen: Seen, tmp_path: Path) -> None:
 def test_test_archives_of_a_wrong_content(
     seen: Seen, tmp_path: Path, content: dict[str, Any], message: str
 ) -> None:
-    """Likewise for the test."""
+    """Each fault of the test archive is one message that names the sequence."""
     write_test(tmp_path, {name: seen.view(**changes) for name, changes in content.items()})
     with pytest.raises(InputError, match=message):
         read_mpi_inf_3dhp(tmp_path, MpiInf3dhpOptions())
 
 
 def test_archives_that_are_cut_off_or_longer_in_one_array(seen: Seen, tmp_path: Path) -> None:
-    """Half a file is damage; 2D beyond the 3D is left out with a note."""
+    """Half a file raises DamagedError; 2D frames without 3D are left out with a note."""
     pixels = np.concatenate([seen.view()["data_2d"], np.zeros((4, 17, 2))])
     write_test(tmp_path, {"TS1": seen.view(data_2d=pixels, valid=np.ones((24, 1)))})
     read = read_mpi_inf_3dhp(tmp_path, MpiInf3dhpOptions())
@@ -217,7 +217,7 @@ cameras = st.tuples(
 def test_rescaled_poses_project_like_the_person(
     camera: tuple[float, float, float, float], size: float, seed: int
 ) -> None:
-    """Whatever camera and height: known cameras, fitted ones, and without annot3."""
+    """Poses project to their keypoints with known cameras, with fitted ones and without annot3."""
     random = np.random.default_rng(seed)
     joints = random.normal(0, 300, (30, 17, 3)) + random.uniform(
         [-800, -500, 3000], 5000, (30, 1, 3)

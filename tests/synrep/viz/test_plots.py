@@ -1,4 +1,4 @@
-"""Pictures: what is drawn, in which colour, seen from where."""
+"""Plots: their content, colours and viewpoints."""
 
 from __future__ import annotations
 
@@ -156,6 +156,6 @@ def test_captions_tell_frame_and_error() -> None:
 
 
 def test_a_point_can_be_drawn() -> None:
-    """A pose without size does not break the picture."""
+    """A pose with all joints at one point can be drawn."""
     png = draw(scene(1, keypoints=np.zeros((1, 17, 2)), predicted=np.zeros((1, 17, 3)), note="x"))
     assert has_colour(png, plots.MIDDLE)

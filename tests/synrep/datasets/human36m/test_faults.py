@@ -1,4 +1,4 @@
-"""Files that are damaged or not what they seem: one clear error each; and the command."""
+"""Damaged or unsuitable files raise one clear error each; and the command."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def fails(root: Path, match: str, place: object, kind: type[InputError] = DamagedError) -> None:
-    """Reading is one error that names the place."""
+    """Check that reading raises one error that names the place."""
     with pytest.raises(kind, match=match) as caught:
         read_human36m(root, Human36MOptions())
     assert str(caught.value).startswith(str(place))
@@ -135,7 +135,7 @@ def test_a_missing_package_is_named(
     gap=st.sampled_from("_ "),
 )
 def test_names_of_recordings(action: str, number: int | None, gap: str) -> None:
-    """Every action is told from those that begin like it, with any gap before the number."""
+    """Every action is distinguished from others with the same prefix, with either separator."""
     text = action + ("" if number is None else f"{gap}{number}")
     name = recording_name(text, "here")
     assert action_of(name) == action
@@ -144,7 +144,7 @@ def test_names_of_recordings(action: str, number: int | None, gap: str) -> None:
 
 
 def test_names_of_the_first_subject_and_others() -> None:
-    """S1's own names become those of all; anything else is refused."""
+    """S1's alternative names are replaced; unknown names are refused."""
     assert recording_name("TakingPhoto 1", "here") == "Photo 1"
     assert recording_name("WalkingDog", "here") == "WalkDog"
     assert action_of("SittingDown 1") == "SittingDown"

@@ -95,7 +95,7 @@ def test_views_of_the_store_are_the_projected_poses(
 
 @pytest.mark.parametrize(("step", "fps"), [(5, 10), (1, 50)])
 def test_mmpose_files_say_their_frame_rate(studio, step: int, fps: int) -> None:
-    """Names of images give recordings and frames; every fifth is 10 a second."""
+    """Recordings and frames are parsed from image names; every fifth frame gives 10 fps."""
     about, splits, notes = read(studio.write_mmpose(step))
     assert about.fps == fps
     rows = rows_of(splits["test"], f"S9/WalkTogether 1.{IDS[2]}")

@@ -57,5 +57,5 @@ def test_joints_follow_rotated_parents(first: list[float], second: list[float]) 
     ("recorded", "wanted", "step"), [(120, 25, 5), (60, 25, 2), (30, 25, 1), (25, 120, 1)]
 )
 def test_the_nearest_stride(recorded: float, wanted: float, step: int) -> None:
-    """At least every frame."""
+    """Every n-th frame is kept with the nearest n, which is at least 1."""
     assert stride(recorded, wanted) == step

@@ -1,4 +1,4 @@
-"""Stores of published data sets beside the counts that papers state."""
+"""Comparison of stores of published data sets with the published counts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def poses_of(clips: dict[str, int], fps: float) -> Poses:
-    """Clips of so many poses without content; the subject is what stands before the slash."""
+    """Return clips of the given numbers of zero poses; the subject is the part before the slash."""
     names = np.repeat(np.array(list(clips)), list(clips.values()))
     subjects = np.array([name.partition("/")[0] for name in clips])
     return Poses(
@@ -49,7 +49,7 @@ def checked(name: str, acknowledgement: str, splits: dict[Split, Poses]) -> list
 
 
 def human36m(fps: float = 10.0) -> dict[str, int]:
-    """Every recording of everybody before each camera, two poses each; S11 as published."""
+    """Return two poses per recording, subject and camera; S11 as published."""
     clips = {
         f"{subject}/{action}{take}.{camera}": 2
         for subject in protocol.SUBJECTS
@@ -107,7 +107,7 @@ def mpi() -> dict[Split, dict[str, int]]:
 
 
 def test_counts_of_mpi_inf_3dhp() -> None:
-    """As published: nothing to tell. A missing sequence or a clip that was cut off is named."""
+    """Complete stores pass; a missing sequence or a truncated clip is named."""
     clips = mpi()
     (check,) = checked(
         "mine", ACKNOWLEDGEMENT, {name: poses_of(part, 25.0) for name, part in clips.items()}

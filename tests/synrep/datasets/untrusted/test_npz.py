@@ -1,4 +1,4 @@
-"""NumPy archives with pickles: plain data come out, nothing runs, nothing absurd is allocated."""
+"""NumPy archives with pickles: plain data are read, no code runs, and sizes are bounded."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_both_names_of_numpys_core_and_old_protocols(tmp_path: Path) -> None:
 
 
 def refused(path: Path, *words: str) -> None:
-    """Reading is one clear error that names the file and these words."""
+    """Check that reading raises one error that names the file and contains the given words."""
     with pytest.raises(DamagedError) as caught:
         read_npz(path)
     message = str(caught.value)
@@ -178,14 +178,14 @@ def test_code_in_a_pickle_does_not_run(tmp_path: Path, protocol: int) -> None:
     ],
 )
 def test_anything_but_plain_data_is_refused(tmp_path: Path, pickled: bytes, word: str) -> None:
-    """Other classes, other instructions, sizes that are not there."""
+    """Pickles with other classes, other opcodes or wrong sizes are refused."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     refused(write_member(tmp_path / "x.npz", pickled), word)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
 
 
 def test_deep_and_repeated_nesting_ends(tmp_path: Path) -> None:
-    """No recursion without end, and no time that doubles with each level."""
+    """Nesting causes neither unbounded recursion nor exponential time."""
     deep = b"]" * 100_000 + b"a" * 99_999 + b"."
     refused(write_member(tmp_path / "deep.npz", deep), "can't be read")
     wide: Any = (1,)
