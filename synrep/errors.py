@@ -1,9 +1,9 @@
-"""Errors that a user can cause and mend.
+"""Exceptions that the command lines report as a message instead of a traceback.
 
 SynrepError
-├── InputError     a file, option or value breaks a rule; names the place and the remedy
-├── DamagedError   a file's content does not match its checksum or its declared shape
-└── Diverged       a training left the region in which it can recover (not a mistake of the user's)
+├── InputError          a file, option or value breaks a rule; names the place and the remedy
+│   └── DamagedError    a file's content does not match its checksum or its declared shape
+└── Diverged            training left the region in which it can recover; not a user error
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def printable(text: str) -> str:
-    """A text that can be shown: what could steer a terminal becomes an escape, as in `repr`.
+    """Escape the control characters in a text, as `repr` does; line breaks are kept.
 
-    Names in files of others come to a terminal in messages and tables; a control character in one
-    could hide a line, or rename the window. Line breaks stay.
+    Messages and tables show names from files that others wrote; a control character in a name
+    could hide a line of the terminal or change its title.
     """
     return "".join(
         char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
@@ -30,19 +30,19 @@ def printable(text: str) -> str:
 
 
 class SynrepError(Exception):
-    """Base of all errors that the command lines print as one message, without a traceback."""
+    """Base class of all errors that the command lines print without a traceback."""
 
     def __str__(self) -> str:
         return printable(super().__str__())
 
 
 class InputError(SynrepError):
-    """Something the user gave breaks a rule.
+    """A file, option or value given by the user breaks a rule.
 
     Args:
-        place: where: a file, a file and line, an option or a configuration field.
+        place: a file, a file and line, an option or a configuration field.
         rule: what is wrong, with the offending value.
-        remedy: what to do instead; omitted where the rule says it.
+        remedy: what to do instead; empty where the rule already says it.
     """
 
     def __init__(self, place: str, rule: str, remedy: str = "") -> None:
@@ -53,15 +53,15 @@ class InputError(SynrepError):
 
 
 class DamagedError(InputError):
-    """A stored file is truncated, altered or not what its header says."""
+    """A stored file is truncated, was altered or does not match its header."""
 
 
 class Diverged(SynrepError):  # noqa: N818 - an outcome of training, not a malfunction
-    """A training can't recover: NaN, an exploding critic or collapsed depths.
+    """Training can't recover: NaN, an exploding critic or collapsed depths.
 
     Args:
-        reason: which guard fired, with the value and its limit.
-        iteration: generator iterations done when it fired.
+        reason: the guard that was triggered, with the value and its limit.
+        iteration: number of completed generator iterations.
     """
 
     def __init__(self, reason: str, iteration: int) -> None:
@@ -71,23 +71,23 @@ class Diverged(SynrepError):  # noqa: N818 - an outcome of training, not a malfu
 
 
 def faults(error: ValidationError, model: type[BaseModel]) -> str:
-    """Every field that breaks a rule of a model, with the rule and what was given."""
+    """Describe every invalid field of a Pydantic validation error, with its rule and value."""
     return "; ".join(_fault(problem, model) for problem in error.errors(include_url=False))
 
 
 def _fault(problem: Any, model: type[BaseModel]) -> str:
     place = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
-        elsewhere = [name for name in _fields(model) if not place.startswith(name)]
-        near = difflib.get_close_matches(place, elsewhere, 1, 0.7)
-        return f"{place}: unknown field" + (f", did you mean {near[0]}?" if near else "")
+        candidates = [name for name in _fields(model) if not place.startswith(name)]
+        matches = difflib.get_close_matches(place, candidates, 1, 0.7)
+        return f"{place}: unknown field" + (f", did you mean {matches[0]}?" if matches else "")
     given = problem["input"]
     got = f", got {given!r}" if isinstance(given, (str, int, float)) else ""
     return f"{place or 'content'}: {problem['msg']}{got}"
 
 
 def _fields(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Dotted names of all fields, also those of sections."""
+    """Yield the dotted names of all fields, including those of nested sections."""
     for name, field in model.model_fields.items():
         yield prefix + name
         section: Any = field.annotation

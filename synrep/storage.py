@@ -1,4 +1,4 @@
-"""Files in a folder or an object store, written whole or not at all."""
+"""Atomic file storage in a local folder or an object store."""
 
 from __future__ import annotations
 
@@ -16,47 +16,51 @@ if TYPE_CHECKING:
 
 
 SCHEMES = ("file", "s3", "gs", "gcs", "abfs", "abfss", "hdfs")
-"""Kinds of URIs that a storage can have."""
+"""Supported URI schemes."""
 
 _SECRET = re.compile(r"passw|pwd|secret|token|(?<!ssl)key", re.IGNORECASE)  # sslkey names a file
 _OPTION = re.compile(r"""(?<![\w.%/-])([\w.%-]+=)((?:\\.|[^&\s"\\])*)""")
-_NAMED = re.compile(r"(?:(?:postgresql|mysql|mssql)(?:\+\w+)?|abfss?|hdfs)$")
-"""Schemes whose addresses name a user, or a container of Azure, which is no secret."""
-_PORT = re.compile(r"(?:[^/?#:@]*@)?[^/?#:@]*:\d+/")
-"""A host and its port, where another colon would stand before a password."""
+_PUBLIC_USER = re.compile(r"(?:(?:postgresql|mysql|mssql)(?:\+\w+)?|abfss?|hdfs)$")
+"""Schemes whose URIs contain a user name or an Azure container name, which are not secret."""
+_HOST_PORT = re.compile(r"(?:[^/?#:@]*@)?[^/?#:@]*:\d+/")
+"""A host with a port; elsewhere a colon separates a user name from a password."""
 
 
 def carries_credentials(uri: str) -> bool:
-    """Whether a URI holds a password, a key or a token; or a user, but for those of `_NAMED`."""
+    """Return whether a URI contains a password, key or token, or a user name that may be secret.
+
+    User names count as secret except in the schemes of `_PUBLIC_USER`.
+    """
     return masked(uri) != uri
 
 
 def masked(text: str) -> str:
-    """A text that can be shown: what is secret in the addresses in it is `***`."""
-    hidden = re.sub(r"\S+", lambda word: _without_user(word[0]), text)
+    """Replace the credentials in all URIs of a text by `***`, so that it can be shown or logged."""
+    hidden = re.sub(r"\S+", lambda word: _mask_user(word[0]), text)
     return _OPTION.sub(
         lambda option: f"{option[1]}***" if _SECRET.search(option[1]) else option[0], hidden
     )
 
 
-def _without_user(word: str) -> str:
+def _mask_user(word: str) -> str:
+    """Mask the password of a URI, or its user name if that may be secret."""
     scheme, mark, rest = word.partition("://")
     before, at, host = rest.rpartition("@")
     user, colon, _ = before.partition(":")
-    # Up to the last @: a password may itself hold `/`, `?` or `@`.
-    if at and colon and not _PORT.match(rest):
+    # Split at the last @, because a password may contain `/`, `?` or `@`.
+    if at and colon and not _HOST_PORT.match(rest):
         return f"{scheme}{mark}{user}:***@{host}"
     user, at, host = re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")
-    if at and not _NAMED.search(scheme):
+    if at and not _PUBLIC_USER.search(scheme):
         return f"{scheme}{mark}***{rest[len(user) :]}"
     return word
 
 
 class Storage:
-    """A folder, addressed by a local path or a URI (`s3://bucket/folder`, `gs://`, `file://`).
+    """A folder addressed by a local path or a URI (`s3://bucket/folder`, `gs://`, `file://`).
 
-    A file appears whole or not at all: locally it is written beside its place and renamed,
-    object stores publish an object only when its upload is complete.
+    Writes are atomic: a local file is written under a temporary name and renamed; object stores
+    publish an object only when its upload is complete.
     Credentials come from the environment, never from the URI.
     """
 
@@ -64,15 +68,15 @@ class Storage:
         self._filesystem = filesystem
         self._root = root
         self.uri = uri
-        """The path or URI this storage was opened with; safe to hand to another process."""
+        """Path or URI of the folder; another process can open the storage with it."""
 
     @classmethod
     def at(cls, uri: str | Path) -> Storage:
-        """Open a folder; it is created by the first write.
+        """Open a folder. The first write creates it if it does not exist.
 
         Raises:
-            InputError: the URI can't be understood, or carries credentials.
-            OSError: the store can't be reached; S3 is asked for its region here.
+            InputError: the URI is invalid or contains credentials.
+            OSError: the store can't be reached; for S3 this call looks up the bucket's region.
         """
         from pyarrow import ArrowInvalid, fs
 
@@ -100,14 +104,14 @@ class Storage:
         return cls(filesystem, root, f"{place.rstrip('/')}{mark}{options}")
 
     def child(self, name: str) -> Storage:
-        """A folder inside this one."""
+        """Return a subfolder as a storage of its own."""
         place, mark, options = self.uri.partition("?")
         uri = f"{place.rstrip('/')}/{name}{mark}{options}"
         return Storage(self._filesystem, f"{self._root.rstrip('/')}/{name}", uri)
 
     @property
     def local_path(self) -> Path | None:
-        """The folder as a path on this machine, if it is one."""
+        """Path of the folder if it is on the local file system, else None."""
         return Path(self._root) if self._filesystem.type_name == "local" else None
 
     def write(self, path: str, content: bytes) -> None:
@@ -129,16 +133,16 @@ class Storage:
             stream.write(content)
 
     def read(self, path: str) -> bytes:
-        """Content of a file.
+        """Return the content of a file.
 
         Raises:
-            FileNotFoundError: there is no such file.
+            FileNotFoundError: the file does not exist.
         """
         with self._filesystem.open_input_file(f"{self._root}/{path}") as stream:
             return bytes(stream.read())
 
     def list(self, folder: str = "") -> list[str]:
-        """Names of the files in a folder, sorted; empty if there is no such folder."""
+        """Return the sorted names of the files in a folder, empty if the folder does not exist."""
         from pyarrow import fs
 
         selector = fs.FileSelector(f"{self._root}/{folder}".rstrip("/"), allow_not_found=True)
@@ -149,17 +153,17 @@ class Storage:
         )
 
     def exists(self, path: str) -> bool:
-        """Whether a file is there."""
+        """Return whether a file exists."""
         from pyarrow import fs
 
         info = self._filesystem.get_file_info(f"{self._root}/{path}")
         return bool(info.type == fs.FileType.File)
 
     def modified(self, path: str) -> float:
-        """When a file was last written, in seconds since 1970 by the storage's own clock.
+        """Return a file's modification time in seconds since 1970, by the storage's own clock.
 
         Raises:
-            FileNotFoundError: there is no such file.
+            FileNotFoundError: the file does not exist.
         """
         written = self._filesystem.get_file_info(f"{self._root}/{path}").mtime
         if written is None:
@@ -167,12 +171,12 @@ class Storage:
         return float(written.timestamp())
 
     def delete(self, path: str) -> None:
-        """Remove a file; nothing happens if it is not there."""
+        """Delete a file if it exists."""
         if self.exists(path):
-            with suppress(FileNotFoundError):  # gone since
+            with suppress(FileNotFoundError):  # another process deleted it in the meantime
                 self._filesystem.delete_file(f"{self._root}/{path}")
 
 
 def cache_dir() -> Path:
-    """The cache folder: $SYNREP_CACHE, or ~/.cache/synrep. Everything in it can be deleted."""
+    """Return the cache folder: $SYNREP_CACHE, or ~/.cache/synrep. Its content can be deleted."""
     return Path(os.environ.get("SYNREP_CACHE") or Path.home() / ".cache" / "synrep")

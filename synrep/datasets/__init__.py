@@ -1,4 +1,4 @@
-"""Poses: stores on disk and the sources they are made from."""
+"""Data sets: pose stores on disk, the readers that create them, and the views to train on."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
 
 
 def open_poses(poses: str) -> PoseStore:
-    """Open the poses that a configuration names.
+    """Open the pose store that a configuration names.
 
     Args:
         poses: the folder of a pose store, or `synthetic` for the built-in motion, which is
-            generated into the cache folder at its first use.
+            generated into the cache folder on first use.
 
     Raises:
-        InputError: there is no such store.
+        InputError: the store does not exist or can't be opened.
     """
     if poses == "synthetic":
         from synrep.datasets.synthetic.generate import cached_store  # noqa: PLC0415 - loads scipy

@@ -1,6 +1,6 @@
-"""Cameras: the pinhole model with Human3.6M's distortion, and a seeded rig of virtual ones.
+"""Pinhole cameras with Human3.6M's distortion model, and a seeded rig of virtual cameras.
 
-World frame: right-handed millimetres, z up. Camera frame: x right, y down, z away.
+World frame: right-handed, z up, millimetres. Camera frame: x right, y down, z away.
 Axes: N poses, J joints.
 """
 
@@ -27,8 +27,8 @@ class Camera:
         centre_px: (2,) principal point.
         radial: (3,) coefficients of r^2, r^4, r^6.
         tangential: (2,) coefficients (p1, p2) in Human3.6M's convention.
-        rotation: (3, 3) from world to camera.
-        position_mm: (3,) of the camera in the world.
+        rotation: (3, 3) rotation from world to camera coordinates.
+        position_mm: (3,) camera centre in world coordinates.
     """
 
     focal_px: Array
@@ -39,11 +39,11 @@ class Camera:
     position_mm: Array
 
     @classmethod
-    def recorded(cls, intrinsics: Mapping[str, Sequence[float]]) -> Camera:
-        """A camera known only by its intrinsics, for poses that are in its frame already.
+    def from_intrinsics(cls, intrinsics: Mapping[str, Sequence[float]]) -> Camera:
+        """Create a camera with an identity pose, for joints that are in its frame already.
 
         Args:
-            intrinsics: `focal_px`, `centre_px`, `radial`, `tangential`.
+            intrinsics: values of `focal_px`, `centre_px`, `radial` and `tangential`.
         """
         return cls(
             rotation=np.eye(3),
@@ -52,11 +52,11 @@ class Camera:
         )
 
     def to_camera(self, world_mm: Array) -> Array:
-        """World to camera coordinates, (..., 3)."""
+        """Transform points (..., 3) from world to camera coordinates."""
         return np.asarray((world_mm - self.position_mm) @ self.rotation.T)
 
     def project(self, camera_mm: Array) -> Array:
-        """Pixels (..., 2) of points in front of the camera (..., 3)."""
+        """Project points (..., 3) in front of the camera to pixels (..., 2)."""
         plane = camera_mm[..., :2] / camera_mm[..., 2:]
         r2 = (plane**2).sum(-1, keepdims=True)
         k1, k2, k3 = self.radial
@@ -67,7 +67,7 @@ class Camera:
 
 
 def look_at(position_mm: Array, target_mm: Array, roll_rad: float = 0.0) -> Array:
-    """Rotation (3, 3) from world to camera of a camera at a position that looks at a target."""
+    """Return the world-to-camera rotation (3, 3) of a camera that looks at a target."""
     away = (target_mm - position_mm) / np.linalg.norm(target_mm - position_mm)
     right = np.cross(away, [0.0, 0.0, 1.0])
     right /= np.linalg.norm(right)
@@ -77,11 +77,12 @@ def look_at(position_mm: Array, target_mm: Array, roll_rad: float = 0.0) -> Arra
 
 
 def virtual_rig(count: int, seed: int) -> list[Camera]:
-    """Cameras around the origin of the world in the manner of Human3.6M's four.
+    """Create virtual cameras around the world origin, similar to Human3.6M's four cameras.
 
-    They stand about 5 m from the middle and 1.5 m high, evenly around it, and look at the middle
-    of a standing person; focal lengths and distortion are near those of Human3.6M's cameras, and
-    position, aim and roll are a little irregular. All of it is drawn from the seed.
+    The cameras are spaced evenly around the origin at a distance of about 5 m and a height of
+    1.5 m, and look at the middle of a standing person. Focal lengths and distortion are near those
+    of Human3.6M's cameras; position, target and roll vary slightly. All values are drawn from the
+    seed.
     """
     random = np.random.default_rng([seed, 0x5EED])
     cameras = []
@@ -113,8 +114,9 @@ def virtual_rig(count: int, seed: int) -> list[Camera]:
 def place_in_rig(world_mm: Array, root: int, reach_mm: float = 1500.0) -> Array:
     """Move the poses (N, J, 3) of one clip into the capture area around the rig's origin.
 
-    The clip is centred horizontally; a pose whose root would still lie more than `reach_mm` from
-    the origin is moved onto that circle, so nobody walks past or behind a camera. Heights stay.
+    The clip is centred horizontally. A pose whose root is still more than `reach_mm` from the
+    origin is moved onto the circle of that radius, so that nobody walks past or behind a camera.
+    Heights do not change.
     """
     ground = world_mm[:, root, :2]
     offset = ground - np.median(ground, axis=0)

@@ -1,7 +1,7 @@
-"""MPII Human Pose: 2D joints of people in images, as keypoints that `synrep lift` reads.
+"""MPII Human Pose: 2D joints of people in images, converted to keypoints for `synrep lift`.
 
-There is no 3D in it, so it makes no pose store. The joints are those of `mpii-16`; pixels count
-from 1, as annotated.
+MPII has no 3D poses, so no pose store can be made from it. The joints are those of the skeleton
+`mpii-16`; pixel coordinates start at 1, as annotated.
 Axes: N people.
 """
 
@@ -29,27 +29,27 @@ JOINTS = len(MPII_16.joints)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MpiiPeople:
-    """Annotated people."""
+    """Annotated people of the data set."""
 
     points_px: NDArray[np.float64]
     """(N, 16, 2) pixels, y down; NaN where a joint is not annotated."""
     image: NDArray[np.str_]
-    """(N,) file name of the image."""
+    """(N,) file name of each person's image."""
     person: NDArray[np.int32]
-    """(N,) number of the person in that image, from 0, in the order of the file."""
+    """(N,) index of the person within the image, from 0, in file order."""
 
     def __len__(self) -> int:
         return len(self.points_px)
 
     def complete(self) -> MpiiPeople:
-        """Those with all 16 joints, which is what lifting needs."""
+        """Return the people with all 16 joints annotated, which lifting requires."""
         rows = np.isfinite(self.points_px).all(axis=(1, 2))
         return MpiiPeople(
             points_px=self.points_px[rows], image=self.image[rows], person=self.person[rows]
         )
 
     def npz(self) -> bytes:
-        """An npz file of keypoints, as `synrep lift` reads it, with images and people."""
+        """Serialise as an npz file for `synrep lift`, with the image and person of each row."""
         buffer = io.BytesIO()
         np.savez_compressed(
             buffer,
@@ -62,36 +62,38 @@ class MpiiPeople:
 
 
 def read_mpii(path: Path) -> tuple[MpiiPeople, list[str]]:
-    """The annotated people of an MPII file.
+    """Read the annotated people of an MPII file.
 
     Args:
-        path: mpii_human_pose_v1_u12_1.mat, or a .json file in the form of HRNet's train.json,
+        path: mpii_human_pose_v1_u12_1.mat, or a .json file in the format of HRNet's train.json,
             valid.json and trainval.json: a list of people with `image`, `joints` (16 x 2) and
-            `joints_vis` (16), where a joint that is not annotated has visibility 0 or coordinates
-            that are not positive.
+            `joints_vis` (16), where a joint that is not annotated has visibility 0 or two
+            coordinates that are not positive.
 
     Returns:
-        The people, and notes on what was read.
+        The people, and notes for the user on what was read.
 
     Raises:
-        InputError: the file is of another kind or form, or nobody in it is annotated.
+        InputError: the file type or format is unknown, or the file has no annotations.
         DamagedError: the file can't be read.
     """
     if path.suffix not in {".mat", ".json"}:
         raise InputError(
             str(path), f"unknown kind of file {path.suffix!r}", "give MPII's .mat or HRNet's .json"
         )
-    found = list(_from_matlab(path) if path.suffix == ".mat" else _from_json(path))
-    if not found:
+    annotations = list(_from_matlab(path) if path.suffix == ".mat" else _from_json(path))
+    if not annotations:
         raise InputError(
-            str(path), "nobody in it is annotated", "the annotations of the test are not public"
+            str(path),
+            "no person in it is annotated",
+            "the annotations of the test set are not public",
         )
-    images, points = zip(*found, strict=True)
-    seen: dict[str, int] = {}
+    images, points = zip(*annotations, strict=True)
+    last_index: dict[str, int] = {}
     person = []
     for image in images:
-        seen[image] = seen.get(image, -1) + 1
-        person.append(seen[image])
+        last_index[image] = last_index.get(image, -1) + 1
+        person.append(last_index[image])
     people = MpiiPeople(
         points_px=np.stack(points),
         image=np.array(images),
@@ -99,7 +101,7 @@ def read_mpii(path: Path) -> tuple[MpiiPeople, list[str]]:
     )
     missing = len(people) - len(people.complete())
     return people, [
-        f"{len(people)} annotated people in {len(seen)} images",
+        f"{len(people)} annotated people in {len(last_index)} images",
         f"{missing} of them lack one of the 16 joints",
     ]
 
@@ -112,23 +114,23 @@ def _from_json(path: Path) -> Iterator[tuple[str, NDArray[np.float64]]]:
     except ValueError as error:
         raise DamagedError(str(path), f"not JSON: {error}", "get the file again") from None
     if not isinstance(content, list):
-        raise InputError(str(path), f"holds a {type(content).__name__}, not a list of people")
+        raise InputError(str(path), f"contains a {type(content).__name__}, not a list of people")
     for number, entry in enumerate(content):
         place = f"{path}, person {number}"
         if not isinstance(entry, dict) or "image" not in entry:
             raise InputError(place, "no 'image'", "each entry needs image, joints and joints_vis")
         if "joints" not in entry:
-            continue  # the test's entries have none
+            continue  # entries of the test set have no joints
         yield str(entry["image"]), _json_points(entry, place)
 
 
 def _json_points(entry: dict[str, Any], place: str) -> NDArray[np.float64]:
-    """(16, 2) pixels of one entry."""
+    """Return the joints (16, 2) of one entry in pixels."""
     try:
         points = np.array(entry["joints"], np.float64)
         visible = np.array(entry["joints_vis"], np.float64)
     except (KeyError, ValueError, TypeError, OverflowError):
-        raise InputError(place, "its joints or joints_vis are no numbers") from None
+        raise InputError(place, "its joints or joints_vis are not numbers") from None
     if points.shape != (JOINTS, 2) or visible.shape != (JOINTS,):
         raise InputError(
             place,
@@ -140,7 +142,7 @@ def _json_points(entry: dict[str, Any], place: str) -> NDArray[np.float64]:
 
 
 def _from_matlab(path: Path) -> Iterator[tuple[str, NDArray[np.float64]]]:
-    """From RELEASE.annolist(i).annorect(j).annopoints.point(k), k by k with its x, y and id."""
+    """Yield the people of RELEASE.annolist(i).annorect(j), each with its annopoints.point(k)."""
     content = load_mat(path, ("RELEASE",), struct_as_record=False, squeeze_me=True)
     if not hasattr(content.get("RELEASE"), "annolist"):
         raise InputError(
@@ -150,32 +152,32 @@ def _from_matlab(path: Path) -> Iterator[tuple[str, NDArray[np.float64]]]:
         name = getattr(getattr(image, "image", None), "name", None)
         name = name if isinstance(name, str) and name else str(number + 1)
         for rectangle in _structs(getattr(image, "annorect", None)):
-            marked = [
+            annotated_points = [
                 point
                 for annotated in _structs(getattr(rectangle, "annopoints", None))
                 for point in _structs(getattr(annotated, "point", None))
             ]
-            if marked:
+            if annotated_points:
                 place = f"{path}, image {number + 1}"
-                yield name, _matlab_points(marked, place)
+                yield name, _matlab_points(annotated_points, place)
 
 
 def _structs(value: Any) -> list[Any]:
-    """MATLAB's structs, of which there can be none, one or many."""
+    """Return a struct array of MATLAB as a list; SciPy gives none, one or many structs."""
     return [item for item in np.ravel(np.array(value, object)) if hasattr(item, "_fieldnames")]
 
 
-def _matlab_points(marked: list[Any], place: str) -> NDArray[np.float64]:
-    """(16, 2) pixels of one person."""
+def _matlab_points(annotated: list[Any], place: str) -> NDArray[np.float64]:
+    """Return the joints (16, 2) of one person in pixels."""
     points = np.full((JOINTS, 2), np.nan)
-    for point in marked:
+    for point in annotated:
         try:
             number, x, y = int(point.id), float(point.x), float(point.y)
         except (AttributeError, OverflowError, TypeError, ValueError):
             raise InputError(place, "a point has no id, x and y that are numbers") from None
         if not 0 <= number < JOINTS:
             raise InputError(
-                place, f"a joint has the id {number}", f"they go from 0 to {JOINTS - 1}"
+                place, f"a joint has the id {number}", f"joint ids are 0 to {JOINTS - 1}"
             )
         points[number] = x, y
     return points

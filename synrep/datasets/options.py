@@ -1,4 +1,4 @@
-"""What the options of all readers of motion and poses have in common."""
+"""Base class for the options of the data-set readers."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from synrep.schema import Section
 
 
 class Options(Section):
-    """How to read a source; frozen, every key checked."""
+    """Options of a reader; frozen, unknown keys are rejected."""
 
     @classmethod
     def checked(cls, **values: Any) -> Self:
-        """Options that a user typed.
+        """Create options from user input.
 
         Raises:
-            InputError: one breaks a rule.
+            InputError: a value is invalid.
         """
         try:
             return cls(**values)

@@ -1,7 +1,7 @@
-"""Views: every pose of a split as seen by every camera, normalised, ready to train on.
+"""Views: every pose of a split as seen by every camera, normalised for training.
 
-Made once for a pose store and a data configuration, kept in the cache as one Arrow file, and
-memory-mapped: all trials of a machine share one copy, and opening it reads nothing.
+The views of a pose store and a data configuration are computed once, cached as an Arrow file and
+memory-mapped: all trials on a machine share one copy, and opening the file does not load it.
 Axes: V views, J joints.
 """
 
@@ -36,28 +36,29 @@ if TYPE_CHECKING:
     from synrep.datasets.store.store import Poses, PoseStore
 
 FORMAT = 1
-"""Raised when the content of cached views changes meaning: older ones are made anew."""
+"""Version of the cached views; increase it when their content changes, to invalidate old ones."""
 
 FIELDS = ("joints", "input_2d", "noise_px", "scale_ref", "real_2d", "cameras", "camera_seed")
+"""Fields of the data configuration on which the cached views depend."""
 
 
 def model_skeleton(config: DataConfig) -> Skeleton:
-    """The skeleton that the networks see (row 4)."""
+    """Return the skeleton of the networks' inputs and outputs (row 4)."""
     return HUMAN36M_17 if config.joints == 17 else HUMAN36M_16
 
 
 @dataclass(frozen=True, kw_only=True)
 class Views:
-    """Normalised views of one split. Tensors share the memory of the cached file.
+    """Normalised views of one split. The tensors share the memory of the cached file.
 
     Attributes:
-        skeleton: joints of all poses.
+        skeleton: skeleton of all poses.
         keypoints: (V, J, 2) 2D input of the generator, in radii.
-        real_keypoints: (V, J, 2) 2D pose shown to the critic with the real 3D pose; the same
-            tensor as `keypoints` unless those carry noise or come from a detector.
+        real_keypoints: (V, J, 2) 2D pose that the critic gets with the real 3D pose; the same
+            tensor as `keypoints` unless those are noisy or come from a detector.
         poses: (V, J, 3) root-relative poses in the camera frame, in radii.
-        scale_mm: (V,) what the 3D pose was divided by.
-        ray: (V, 2) direction of the root from the camera, x/z and y/z.
+        scale_mm: (V,) size in millimetres by which the 3D pose was divided.
+        ray: (V, 2) direction from the camera to the root, as x/z and y/z.
         action: (V,) index into `actions`.
         subject: (V,) index into `subjects`.
         actions: names of the actions.
@@ -79,7 +80,7 @@ class Views:
         return len(self.poses)
 
     def select(self, index: Tensor | slice) -> Views:
-        """The views at these positions."""
+        """Return the views at the given indices."""
         return Views(
             skeleton=self.skeleton,
             actions=self.actions,
@@ -88,13 +89,13 @@ class Views:
         )
 
     def evenly_spaced(self, count: int) -> Views:
-        """At most `count` views, evenly spaced: the same ones every time."""
+        """Return at most `count` views, evenly spaced and the same in every call."""
         if count >= len(self):
             return self
         return self.select(torch.linspace(0, len(self) - 1, count).round().long())
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Views:
-        """The views on a device; no copy where none is needed."""
+        """Move the views to a device and dtype, without a copy where none is needed."""
         moved = {
             name: value.to(device, dtype) if value.is_floating_point() else value.to(device)
             for name, value in ((name, getattr(self, name)) for name in COLUMNS)
@@ -110,10 +111,10 @@ COLUMNS = (
 
 
 def load_views(config: DataConfig, split: str) -> Views:
-    """Views of a split ('train', 'validation' or 'test'), made on first use.
+    """Load the views of a split ('train', 'validation' or 'test'); they are computed on first use.
 
     Raises:
-        InputError: the poses can't be used; see `synrep.datasets`.
+        InputError: the poses can't be used; see `synrep.datasets.open_poses`.
     """
     store = open_poses(config.poses)
     stride = config.train_stride if split == "train" else config.test_stride
@@ -125,12 +126,13 @@ def load_views(config: DataConfig, split: str) -> Views:
     path = cache_dir() / "views" / f"{split}-{digest}.arrow"
     try:
         return _read(path, model_skeleton(config))
-    except (FileNotFoundError, pa.ArrowInvalid):  # not made yet, or damaged
-        _write(path, _make(store, config, split, stride))
+    except (FileNotFoundError, pa.ArrowInvalid):  # not cached yet, or the file is damaged
+        _write(path, _compute(store, config, split, stride))
     return _read(path, model_skeleton(config))
 
 
-def _make(store: PoseStore, config: DataConfig, split: str, stride: int) -> dict[str, Any]:
+def _compute(store: PoseStore, config: DataConfig, split: str, stride: int) -> dict[str, Any]:
+    """Compute the columns of a split's views, and the names of its actions and subjects."""
     poses = store.read(split)
     _check_held_out(store, split, poses)
     skeleton = model_skeleton(config)
@@ -139,13 +141,16 @@ def _make(store: PoseStore, config: DataConfig, split: str, stride: int) -> dict
         raise InputError(f"{store.folder}", f"no frame of {split!r} is a multiple of {stride}")
     joints = store.skeleton.indices(*skeleton.joints)
     if store.header.frame == "camera":
-        seen = [_recorded(store, poses, keep, joints)]
+        projections = [_recorded(store, poses, keep, joints)]
     else:
-        seen = _virtual(poses, keep, joints, config)
+        projections = _virtual(poses, keep, joints, config)
     subjects, subject = np.unique(poses.subject[keep], return_inverse=True)
     actions, action = np.unique(poses.action[keep], return_inverse=True)
     labels = {"action": action.astype(np.int64), "subject": subject.astype(np.int64)}
-    parts = [_normalised(one, config, camera) | labels for camera, one in enumerate(seen)]
+    parts = [
+        _normalised(projection, config, camera) | labels
+        for camera, projection in enumerate(projections)
+    ]
     columns: dict[str, Any] = {
         name: np.concatenate([part[name] for part in parts]) for name in parts[0]
     }
@@ -153,41 +158,49 @@ def _make(store: PoseStore, config: DataConfig, split: str, stride: int) -> dict
 
 
 def _check_held_out(store: PoseStore, split: str, poses: Poses) -> None:
-    """Nobody who is scored was trained on, nor chose the generator (row 33)."""
-    mine = set(poses.subject.tolist())
+    """Refuse a split that shares a subject with an earlier one (row 33).
+
+    Subjects of the test split may neither be trained on nor be used to choose the generator.
+    """
+    subjects = set(poses.subject.tolist())
     for other in store.splits[: store.splits.index(cast("Split", split))]:
-        if both := sorted(mine & store.subjects(other)):
+        if shared := sorted(subjects & store.subjects(other)):
             raise InputError(
                 str(store.folder),
-                f"subject {both[0]!r} is in {other} and {split}",
+                f"subject {shared[0]!r} is in {other} and {split}",
                 "keep all poses of a subject in one split",
             )
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Seen:
-    """Poses before one camera: (N, J, 3) in its frame, their (N, J, 2) pixels, detections."""
+class _Projection:
+    """Poses as seen by one camera, or by the camera of each row."""
 
     camera_mm: NDArray[np.float64]
+    """(N, J, 3) joints in the camera frame."""
     pixels: NDArray[np.float64]
+    """(N, J, 2) projected joints."""
     detected: NDArray[np.float64] | None = None
+    """(N, J, 2) 2D joints that the store holds."""
 
 
 def _virtual(
     poses: Poses, keep: NDArray[np.int64], joints: list[int], config: DataConfig
-) -> list[_Seen]:
-    """World-space poses before each camera of the virtual rig."""
+) -> list[_Projection]:
+    """Project poses in world coordinates with each camera of the virtual rig."""
     world = poses.joints_mm[:, joints].astype(np.float64)
     for clip in np.unique(poses.clip):
         rows = poses.clip == clip
         world[rows] = place_in_rig(world[rows], root=0)
     rig = virtual_rig(config.cameras, config.camera_seed)
     placed = [(camera, camera.to_camera(world[keep])) for camera in rig]
-    return [_Seen(camera_mm=mm, pixels=camera.project(mm)) for camera, mm in placed]
+    return [_Projection(camera_mm=mm, pixels=camera.project(mm)) for camera, mm in placed]
 
 
-def _recorded(store: PoseStore, poses: Poses, keep: NDArray[np.int64], joints: list[int]) -> _Seen:
-    """Poses that come in camera space, with the store's own cameras and detections."""
+def _recorded(
+    store: PoseStore, poses: Poses, keep: NDArray[np.int64], joints: list[int]
+) -> _Projection:
+    """Project poses that are stored in camera coordinates, with the cameras of the store."""
     place = f"{store.folder}/store.json"
     if poses.camera is None:
         raise InputError(place, "camera-space poses have no column 'camera'")
@@ -199,35 +212,37 @@ def _recorded(store: PoseStore, poses: Poses, keep: NDArray[np.int64], joints: l
         if intrinsics is None:
             raise InputError(place, f"camera {str(name)!r} of the poses is not under 'cameras'")
         rows = names == name
-        pixels[rows] = Camera.recorded(intrinsics.model_dump()).project(camera_mm[rows])
+        pixels[rows] = Camera.from_intrinsics(intrinsics.model_dump()).project(camera_mm[rows])
     detected = poses.keypoints_px
-    return _Seen(
+    return _Projection(
         camera_mm=camera_mm,
         pixels=pixels,
         detected=None if detected is None else detected[keep][:, joints].astype(np.float64),
     )
 
 
-def _normalised(seen: _Seen, config: DataConfig, camera: int) -> dict[str, NDArray[Any]]:
-    """The columns of the views of one camera."""
-    poses, scale = normalise_3d(seen.camera_mm, config.scale_ref)
-    root = seen.camera_mm[:, 0]
-    clean = given = seen.pixels
+def _normalised(
+    projection: _Projection, config: DataConfig, camera: int
+) -> dict[str, NDArray[Any]]:
+    """Return the columns of the views of one camera."""
+    poses, scale = normalise_3d(projection.camera_mm, config.scale_ref)
+    root = projection.camera_mm[:, 0]
+    clean_2d = input_2d = projection.pixels
     if config.input_2d == "orthographic":
-        clean = given = seen.camera_mm[..., :2]
-    elif seen.detected is not None:
-        given = seen.detected
+        clean_2d = input_2d = projection.camera_mm[..., :2]
+    elif projection.detected is not None:
+        input_2d = projection.detected
     if config.noise_px:
         random = np.random.default_rng([config.noise_seed, camera, len(poses)])
-        given = given + random.normal(0, config.noise_px, given.shape)
+        input_2d = input_2d + random.normal(0, config.noise_px, input_2d.shape)
     columns = {
-        "keypoints": normalise_2d(given, config.scale_ref)[0],
+        "keypoints": normalise_2d(input_2d, config.scale_ref)[0],
         "poses": poses,
         "scale_mm": scale,
         "ray": root[:, :2] / root[:, 2:],
     }
-    if given is not clean and config.real_2d == "gt":
-        columns["real_keypoints"] = normalise_2d(clean, config.scale_ref)[0]
+    if input_2d is not clean_2d and config.real_2d == "gt":
+        columns["real_keypoints"] = normalise_2d(clean_2d, config.scale_ref)[0]
     return {name: value.astype(np.float32) for name, value in columns.items()}
 
 
@@ -243,7 +258,7 @@ def _write(path: Path, columns: dict[str, Any]) -> None:
     temporary = path.with_suffix(f".{uuid.uuid4().hex[:8]}.tmp")
     try:
         with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-            # One batch: each column is one contiguous block that a tensor can map.
+            # A single batch, so that each column is one contiguous block that a tensor can map.
             writer.write_batch(table.to_batches()[0])
         temporary.replace(path)
     finally:

@@ -1,1 +1,1 @@
-"""Pictures of poses."""
+"""Plots and animations of poses."""

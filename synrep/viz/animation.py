@@ -1,4 +1,4 @@
-"""Moving pictures of poses: an animated GIF, or a page that plays without the network.
+"""Animations of poses: an animated GIF, or a self-contained HTML page.
 
 Axes: F frames.
 """
@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from synrep.viz.plots import Stage
+from synrep.viz.plots import SceneFigure
 
 if TYPE_CHECKING:
     from synrep.viz.plots import Scene
 
 DPI = 72
 COLOURS = 128
-"""Of a frame: a picture has few, and the files stay small."""
+"""Number of colours per frame; the pictures have few, and files stay small."""
 
 
 def gif(scene: Scene) -> bytes:
-    """An endless GIF of all frames; its clock counts hundredths of a second."""
+    """Render all frames as a looping GIF, whose frame times are multiples of 10 ms."""
     frames = _frames(scene)
     buffer = io.BytesIO()
     frames[0].save(
@@ -34,13 +34,13 @@ def gif(scene: Scene) -> bytes:
         append_images=frames[1:],
         duration=max(20, 10 * round(100 / scene.fps)),
         loop=0,
-        optimize=False,  # two frames that are equal stay two
+        optimize=False,  # otherwise Pillow merges equal frames
     )
     return buffer.getvalue()
 
 
 def page(scene: Scene) -> bytes:
-    """An HTML page with all frames inside, a button to play and stop, and a slider."""
+    """Render an HTML page with all frames embedded, a play/stop button and a slider."""
     pictures = []
     for frame in _frames(scene):
         buffer = io.BytesIO()
@@ -52,26 +52,26 @@ def page(scene: Scene) -> bytes:
         last=len(pictures) - 1,
         first=pictures[0],
         frames=json.dumps(pictures),
-        # "</script" would end the script, and "<!--" change how its end is found.
+        # "</script" would end the script, and "<!--" would change where the parser finds its end.
         captions=json.dumps(captions).replace("<", "\\u003c"),
         milliseconds=1000 / scene.fps,
     ).encode()
 
 
 def _frames(scene: Scene) -> list[Image.Image]:
-    """All frames in one palette, each panel with one window for the whole clip."""
-    stage = Stage(scene, 1, DPI)
-    everything = slice(0, len(scene.frames))
-    found: list[Image.Image] = []
+    """Render all frames with one palette and, in each panel, the same axis limits."""
+    figure = SceneFigure(scene, 1, DPI)
+    all_frames = slice(0, len(scene.frames))
+    images: list[Image.Image] = []
     for frame in range(len(scene.frames)):
-        stage.show(0, frame, everything)
-        picture = Image.open(io.BytesIO(stage.content("png"))).convert("RGB")
-        if found:
-            picture = picture.quantize(palette=found[0], dither=Image.Dither.NONE)
+        figure.show(0, frame, all_frames)
+        image = Image.open(io.BytesIO(figure.content("png"))).convert("RGB")
+        if images:
+            image = image.quantize(palette=images[0], dither=Image.Dither.NONE)
         else:
-            picture = picture.quantize(COLOURS)
-        found.append(picture)
-    return found
+            image = image.quantize(COLOURS)
+        images.append(image)
+    return images
 
 
 _PAGE = """\

@@ -1,4 +1,4 @@
-"""Pictures of poses, drawn without a display: right red, left blue.
+"""Plots of poses, rendered without a display; right limbs are red, left limbs blue.
 
 Axes: F frames, J joints. Camera frame: x right, y down, z away.
 """
@@ -23,34 +23,34 @@ if TYPE_CHECKING:
     from synrep.skeleton import Skeleton
 
 ROWS = 4
-"""Frames in one picture, evenly spaced over those given."""
+"""Largest number of frames in one plot, evenly spaced over the given ones."""
 
 RIGHT, LEFT, MIDDLE = "#c8102e", "#0057b8", "#3a3a3a"
 
 PANEL_INCHES = 3.7
 
-LOOKS = (
+VIEWPOINTS = (
     (-45, "from 45° to the camera's left", "right and towards the camera"),
     (45, "from 45° to the camera's right", "right and away"),
 )
-"""Where 3D poses are looked at from in degrees, 90 apart; titles, and what is right there."""
+"""Viewpoints of 3D poses: angle in degrees, title, and direction of the horizontal axis."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """What is drawn: a person over frames.
+    """The content of a plot or an animation: one person over a number of frames.
 
     Attributes:
-        skeleton: joints of all poses.
-        keypoints: (F, J, 2) what was lifted, y down.
-        predicted: (F, J, 3) poses relative to the first joint, in the camera frame.
-        true: (F, J, 3) likewise, where the truth is known.
-        frames: numbers of the frames.
-        names: what each frame shows, in the place of its number.
-        keypoint_units: of the keypoints, for the axes.
-        units: of the poses, likewise.
-        note: a line below the picture, such as how the scale was found.
-        fps: frames a second, for animations.
+        skeleton: skeleton of all poses.
+        keypoints: (F, J, 2) 2D input of the lifter, y down.
+        predicted: (F, J, 3) predicted poses relative to the first joint, in the camera frame.
+        frames: frame numbers.
+        true: (F, J, 3) ground-truth poses in the same form, if known.
+        names: captions of the frames, instead of their numbers.
+        keypoint_units: unit of the keypoints, for the axis labels.
+        units: unit of the poses, for the axis labels.
+        note: a line below the plot, for example on how the scale was determined.
+        fps: frames per second of an animation.
     """
 
     skeleton: Skeleton
@@ -65,7 +65,7 @@ class Scene:
     fps: float = 25.0
 
     def caption(self, row: int) -> str:
-        """Name of a frame and, where the truth is known, its mean distance from it (P1)."""
+        """Return the caption of a frame, with its error (P1) if the ground truth is known."""
         name = f"frame {self.frames[row]}" if self.names is None else self.names[row]
         if self.true is None:
             return name
@@ -75,68 +75,71 @@ class Scene:
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One column of a picture: points as they lie on the page.
+    """One column of a plot, with points in plot coordinates.
 
     Attributes:
-        title: what is seen, and from where.
-        right: what the axis to the right measures.
-        up: what the other axis measures.
-        points: (F, J, 2) right and up.
-        depth: (F, J) how far away, so that near bones cover far ones.
-        within: (F, M, 2) all points that the panel must have room for.
-        downwards: numbers on the axis grow downwards, as in an image.
+        title: title of the panel.
+        x_label: label of the horizontal axis.
+        y_label: label of the vertical axis.
+        points: (F, J, 2) joints as (right, up).
+        depth: (F, J) distance from the viewer; near bones are drawn over far ones.
+        bounds: (F, M, 2) points that the axis limits must include.
+        y_down: whether the tick labels of the vertical axis increase downwards, as in an image.
     """
 
     title: str
-    right: str
-    up: str
+    x_label: str
+    y_label: str
     points: NDArray[Any]
     depth: NDArray[Any]
-    within: NDArray[Any]
-    downwards: bool = False
+    bounds: NDArray[Any]
+    y_down: bool = False
 
 
 def panels(scene: Scene) -> list[Panel]:
-    """The columns: 2D input, then prediction and truth from one side, then from the other."""
+    """Return the panels: the 2D input, then prediction and ground truth from each viewpoint."""
     image = scene.keypoints * np.array([1, -1])
     units = scene.keypoint_units
-    found = [
+    columns = [
         Panel(
             title="2D input",
-            right=f"right in {units}",
-            up=f"down in {units}",
+            x_label=f"right in {units}",
+            y_label=f"down in {units}",
             points=image,
             depth=np.zeros(image.shape[:2]),
-            within=image,
-            downwards=True,
+            bounds=image,
+            y_down=True,
         )
     ]
     shown = {"prediction": scene.predicted}
     if scene.true is not None:
         shown["truth"] = scene.true
-    for degrees, place, right in LOOKS:
-        looks = {name: look(poses, degrees) for name, poses in shown.items()}
-        within = np.concatenate([points for points, _ in looks.values()], axis=1)
-        found += [
+    for degrees, viewpoint, direction in VIEWPOINTS:
+        projections = {name: project(poses, degrees) for name, poses in shown.items()}
+        bounds = np.concatenate([points for points, _ in projections.values()], axis=1)
+        columns += [
             Panel(
-                title=f"{name},\n{place}",
-                right=f"{right} in {scene.units}",
-                up=f"up in {scene.units}",
+                title=f"{name},\n{viewpoint}",
+                x_label=f"{direction} in {scene.units}",
+                y_label=f"up in {scene.units}",
                 points=points,
                 depth=depth,
-                within=within,
+                bounds=bounds,
             )
-            for name, (points, depth) in looks.items()
+            for name, (points, depth) in projections.items()
         ]
-    return found
+    return columns
 
 
-def look(poses: NDArray[Any], degrees: float) -> tuple[NDArray[Any], NDArray[Any]]:
-    """What is right and up, (F, J, 2), and how far away, (F, J), from beside the camera.
+def project(poses: NDArray[Any], degrees: float) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Project poses orthographically from a viewpoint beside the camera.
 
     Args:
-        poses: (F, J, 3) in the camera frame.
-        degrees: how far around the person to the camera's right one stands.
+        poses: (F, J, 3) poses in the camera frame.
+        degrees: angle by which the viewpoint is rotated around the person to the camera's right.
+
+    Returns:
+        The points (F, J, 2) as (right, up), and their distances (F, J) from the viewer.
     """
     cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     x, y, z = np.moveaxis(poses, -1, 0)
@@ -144,21 +147,21 @@ def look(poses: NDArray[Any], degrees: float) -> tuple[NDArray[Any], NDArray[Any
 
 
 def draw(scene: Scene) -> bytes:
-    """A PNG: a row for each of up to four frames, evenly spaced, and a column for each panel."""
-    chosen = np.linspace(0, len(scene.frames) - 1, min(ROWS, len(scene.frames))).round().astype(int)
-    stage = Stage(scene, len(chosen))
-    for row, frame in enumerate(chosen.tolist()):
-        stage.show(row, frame, slice(frame, frame + 1))
-    return stage.content("png")
+    """Render a PNG with up to `ROWS` evenly spaced frames as rows and the panels as columns."""
+    rows = np.linspace(0, len(scene.frames) - 1, min(ROWS, len(scene.frames))).round().astype(int)
+    figure = SceneFigure(scene, len(rows))
+    for row, frame in enumerate(rows.tolist()):
+        figure.show(row, frame, slice(frame, frame + 1))
+    return figure.content("png")
 
 
-class Stage:
-    """A figure with a row of panels for each frame that is seen at once.
+class SceneFigure:
+    """A figure with one row of panels for each frame that is shown at the same time.
 
     Args:
-        scene: what is drawn.
-        rows: frames seen at once.
-        dpi: pixels an inch.
+        scene: content of the figure.
+        rows: number of frames shown at the same time.
+        dpi: resolution in pixels per inch.
     """
 
     def __init__(self, scene: Scene, rows: int, dpi: int = 100) -> None:
@@ -166,7 +169,7 @@ class Stage:
         self.panels = panels(scene)
         width, height = PANEL_INCHES * len(self.panels), PANEL_INCHES * rows + 1.2
         self.figure = figure = Figure(figsize=(width, height), dpi=dpi, facecolor="white")
-        # Fixed margins: finding them takes matplotlib longer than drawing.
+        # Fixed margins, because matplotlib's automatic layout takes longer than drawing.
         left, right = 0.9 / width, 1 - 0.25 / width
         figure.subplots_adjust(
             left, 0.85 / height, right, 1 - 0.9 / height, wspace=0.32, hspace=0.42
@@ -175,36 +178,41 @@ class Stage:
         self.axes: list[list[Axes]] = [list(row) for row in grid]
         for row in self.axes:
             for axes, panel in zip(row, self.panels, strict=True):
-                _dress(axes, panel)
+                _style(axes, panel)
         _legend(figure, scene.note)
 
     def show(self, row: int, frame: int, window: slice) -> None:
-        """Put a frame into a row, seen through a window that has room for some frames."""
+        """Draw a frame in a row.
+
+        Args:
+            row: index of the row.
+            frame: index of the frame.
+            window: frames that the axis limits must include.
+        """
         for axes, panel in zip(self.axes[row], self.panels, strict=True):
             for artist in [*axes.collections]:
                 artist.remove()
             _bones(axes, self.scene.skeleton, panel.points[frame], panel.depth[frame])
-            _frame(axes, panel.within[window])
-        self.axes[row][0].set_ylabel(
-            f"{self.scene.caption(frame)}\n{self.panels[0].up}", fontsize=9, parse_math=False
-        )
+            _set_limits(axes, panel.bounds[window])
+        caption = f"{self.scene.caption(frame)}\n{self.panels[0].y_label}"
+        self.axes[row][0].set_ylabel(caption, fontsize=9, parse_math=False)
 
     def content(self, kind: str) -> bytes:
-        """The picture as it stands, as a kind of file that matplotlib writes."""
+        """Render the figure in a file format of matplotlib."""
         buffer = io.BytesIO()
         self.figure.savefig(buffer, format=kind, dpi=self.figure.dpi)
         return buffer.getvalue()
 
 
 def colour(skeleton: Skeleton, joint: int) -> str:
-    """Colour of a joint and of the bone that ends there."""
+    """Return the colour of a joint and of the bone that ends there."""
     if joint in {left for left, _ in skeleton.pairs}:
         return LEFT
     return RIGHT if joint in {right for _, right in skeleton.pairs} else MIDDLE
 
 
 def _bones(axes: Axes, skeleton: Skeleton, points: NDArray[Any], depth: NDArray[Any]) -> None:
-    """Far bones first, so that near ones cover them."""
+    """Draw bones and joints, far bones first, so that near ones cover them."""
     far_first = sorted(skeleton.bones, key=lambda bone: -float(depth[list(bone)].sum()))
     segments = [points[[parent, child]] for parent, child in far_first for _ in range(2)]
     colours = [c for _, child in far_first for c in ("white", colour(skeleton, child))]
@@ -213,12 +221,12 @@ def _bones(axes: Axes, skeleton: Skeleton, points: NDArray[Any], depth: NDArray[
             segments, colors=colours, linewidths=[4, 2.6] * len(far_first), capstyle="round"
         )
     )
-    shades = [colour(skeleton, joint) for joint in range(len(points))]
-    axes.scatter(points[:, 0], points[:, 1], c=shades, s=20, zorder=3)
+    joint_colours = [colour(skeleton, joint) for joint in range(len(points))]
+    axes.scatter(points[:, 0], points[:, 1], c=joint_colours, s=20, zorder=3)
 
 
-def _frame(axes: Axes, points: NDArray[Any]) -> None:
-    """A square window around all points (F, M, 2), in equal units."""
+def _set_limits(axes: Axes, points: NDArray[Any]) -> None:
+    """Set square axis limits around all points (F, M, 2)."""
     low, high = points.min((0, 1)), points.max((0, 1))
     half = max(float((high - low).max()) * 0.56, 1e-3)
     centre = (low + high) / 2
@@ -226,23 +234,25 @@ def _frame(axes: Axes, points: NDArray[Any]) -> None:
     axes.set_ylim(centre[1] - half, centre[1] + half)
 
 
-def _dress(axes: Axes, panel: Panel) -> None:
+def _style(axes: Axes, panel: Panel) -> None:
+    """Set the title, labels, ticks and grid of a panel."""
     axes.set_aspect("equal")
     axes.locator_params(nbins=6)
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.25)
     axes.set_title(panel.title, fontsize=10, parse_math=False)
-    axes.set_xlabel(panel.right, fontsize=9, parse_math=False)
-    axes.set_ylabel(panel.up, fontsize=9, parse_math=False)
-    if panel.downwards:
+    axes.set_xlabel(panel.x_label, fontsize=9, parse_math=False)
+    axes.set_ylabel(panel.y_label, fontsize=9, parse_math=False)
+    if panel.y_down:
         axes.yaxis.set_major_formatter(lambda value, _: f"{0 - value:g}")
 
 
 def _legend(figure: Figure, note: str) -> None:
+    """Add the legend above and the note below the panels."""
     lines = [
         Line2D([], [], color=RIGHT, linewidth=2.6, label="right"),
         Line2D([], [], color=LEFT, linewidth=2.6, label="left"),
     ]
     figure.legend(handles=lines, loc="upper center", ncols=len(lines), frameon=False)
-    # Names can hold anything: a dollar sign begins no formula.
+    # Names can contain dollar signs, which must not start a formula.
     figure.text(0.5, 0.012, note, ha="center", fontsize=9, parse_math=False)

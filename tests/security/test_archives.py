@@ -113,15 +113,15 @@ def test_nesting_that_kills_or_never_ends(human36m: Any) -> None:
     lists: Any = [1.0]
     for _ in range(60):
         lists = [lists, lists]
-    human36m(archive(pickle.dumps(np.array({"S1": {"Walking": lists}}, object))), "come to")
+    human36m(archive(pickle.dumps(np.array({"S1": {"Walking": lists}}, object))), "unfold to")
     wide = np.zeros(1_000_000)
     shared = {"S1": {"Walking": [wide] * 100_000}}
-    human36m(archive(pickle.dumps(np.array(shared, object))), "come to")
+    human36m(archive(pickle.dumps(np.array(shared, object))), "unfold to")
     itself: dict[str, Any] = {}
     itself["S1"] = itself
-    human36m(archive(pickle.dumps(np.array(itself, object))), "holds itself")
+    human36m(archive(pickle.dumps(np.array(itself, object))), "contains itself")
     human36m(archive(b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b"."))
-    human36m(archive(b"\x80\x02K\x01r\xff\xff\xff\xff."), "numbers more objects")
+    human36m(archive(b"\x80\x02K\x01r\xff\xff\xff\xff."), "a memo index exceeds")
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_archives_that_unpack_to_far_more(human36m: Any) -> None:
     for signature, at in ((b"PK\x01\x02", 24), (b"PK\x03\x04", 22)):
         start = content.find(signature) + at
         content[start : start + 4] = struct.pack("<I", 0xFFFFFFF0)
-    human36m(bytes(content), "can't hold")
+    human36m(bytes(content), "compressed bytes can contain")
     human36m(b"PK\x05\x06" + b"\xff" * 18, "not a whole .npz file")
 
 

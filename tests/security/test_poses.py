@@ -103,7 +103,7 @@ def test_files_that_claim_more_than_they_hold(store: Path, refused: Refused) -> 
         for _ in range(rows // 1_000_000):
             writer.write_table(batch, row_group_size=1_000_000)
     put(store, sink.getvalue(), rows)
-    refused("synrep", "data", "info", store, says="can't hold")
+    refused("synrep", "data", "info", store, says="bytes can't contain")
     put(store, sink.getvalue(), 3)
     refused("synrep", "data", "info", store, says="300000000 rows")
     for content in (b"", b"PAR1", b"PAR1" + b"\xff" * 100 + b"PAR1", seeds.parquet()[0][:-100]):

@@ -1,4 +1,4 @@
-"""`synrep data`: make, describe and check pose stores."""
+"""`synrep data`: create, describe and verify pose stores."""
 
 # ruff: noqa: D301 - in click's help \b is the backspace character: keep these lines as they are
 
@@ -14,7 +14,7 @@ from synrep.cli.data.show import info, verify
 
 @click.group()
 def data() -> None:
-    """Make, describe and check pose stores.
+    """Create, describe and verify pose stores.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""What the commands that make pose stores share."""
+"""Helpers of the commands that create pose stores."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from synrep.datasets.store.store import PoseStore
 
 
-def listed(subjects: str | None) -> list[str]:
-    """Names that a user separated by commas."""
+def split_names(subjects: str | None) -> list[str]:
+    """Split a comma-separated list of names."""
     return [part.strip() for part in (subjects or "").split(",") if part.strip()]
 
 
 def progress_bar() -> Any:
-    """A bar on the terminal; nothing where there is none."""
+    """Return a progress bar, which is disabled if stderr is not a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -35,13 +35,13 @@ def progress_bar() -> Any:
     )
 
 
-def tell(notes: Iterable[str]) -> None:
-    """Print notes beside the output; names in them come from the files that were read."""
+def print_notes(notes: Iterable[str]) -> None:
+    """Print notes to stderr, escaped because names in them come from the files that were read."""
     for note in notes:
         click.echo(printable(note), err=True)
 
 
-def report(store: PoseStore) -> None:
-    """Say what a new store holds."""
+def print_summary(store: PoseStore) -> None:
+    """Print the number of poses in each split of a new store."""
     counts = ", ".join(f"{split} {store.header.splits[split]}" for split in store.splits)
     click.echo(f"{store.folder}: {counts} poses")

@@ -1,4 +1,4 @@
-"""`synrep data prepare human36m`: a pose store from Human3.6M as users have it on disk."""
+"""`synrep data prepare human36m`: create a pose store from a local copy of Human3.6M."""
 
 # ruff: noqa: D301 - in click's help \b is the backspace character: keep these lines as they are
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from synrep.cli.data.common import report, tell
+from synrep.cli.data.common import print_notes, print_summary
 
 
 @click.command()
@@ -19,14 +19,14 @@ from synrep.cli.data.common import report, tell
     type=click.Choice(["auto", "videopose3d", "martinez", "official", "mmpose"]),
     default="auto",
     show_default=True,
-    help="Which files to read; auto: those that are there.",
+    help="Layout of the files; auto detects it.",
 )
 @click.option(
     "--keypoints",
     type=click.Choice(["gt", "cpn", "detectron", "sh", "sh-ft"]),
     default="gt",
     show_default=True,
-    help="2D joints: projected poses, or a detector's, whose files lie beside the poses.",
+    help="2D joints: gt projects the poses; a detector's are read from files beside the poses.",
 )
 @click.option(
     "--drop-damaged",
@@ -36,15 +36,15 @@ from synrep.cli.data.common import report, tell
 @click.option(
     "--train-on-s8",
     is_flag=True,
-    help="Train on S8 too, with no validation split: for a last training after all choices.",
+    help="Train on S8 too, with no validation split: for a final training after all choices.",
 )
 def human36m(
     *, root: str, out: str, layout: str, keypoints: str, drop_damaged: bool, train_on_s8: bool
 ) -> None:
-    """Human3.6M, which you have to get from its makers.
+    """Make a pose store from Human3.6M, which you must obtain from its authors.
 
     \b
-    Train S1 S5 S6 S7, validation S8, test S9 S11. Layouts, and what they lie in:
+    Train S1 S5 S6 S7, validation S8, test S9 S11. Layouts and their files:
       videopose3d  data_3d_h36m.npz (and data_2d_h36m_*.npz)
       martinez     S1/MyPoses/3D_positions/*.h5, cameras.h5 (and S1/StackedHourglass/*.h5)
       official     S1/MyPoseFeatures/D3_Positions/*.cdf, metadata.xml
@@ -65,5 +65,5 @@ def human36m(
         layout=layout, keypoints=keypoints, drop_damaged=drop_damaged, train_on_s8=train_on_s8
     )
     about, splits, notes = read_human36m(Path(root), options)
-    tell(notes)
-    report(write_store(out, about, splits))
+    print_notes(notes)
+    print_summary(write_store(out, about, splits))

@@ -1,4 +1,4 @@
-"""`synrep data prepare mpi-inf-3dhp` and `mpii`: the data sets of the Max Planck Institutes."""
+"""`synrep data prepare mpi-inf-3dhp` and `mpii`: data sets of the Max Planck Institutes."""
 
 # ruff: noqa: D301 - in click's help \b is the backspace character: keep these lines as they are
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from synrep.cli.data.common import listed, progress_bar, report, tell
+from synrep.cli.data.common import print_notes, print_summary, progress_bar, split_names
 
 
 @click.command("mpi-inf-3dhp")
@@ -21,7 +21,8 @@ from synrep.cli.data.common import listed, progress_bar, report, tell
     type=click.Choice(["univ", "annot3"]),
     default="univ",
     show_default=True,
-    help="univ_annot3, everybody at one height, as the official scores use it; or each one's size.",
+    help="univ: univ_annot3, all people at one height, as in the official evaluation; annot3: each "
+    "person's own size.",
 )
 @click.option(
     "--cameras",
@@ -48,15 +49,15 @@ def mpi_inf_3dhp(
     name: str | None,
     licence: str | None,
 ) -> None:
-    """MPI-INF-3DHP, which you have to get from its makers.
+    """Make a pose store from MPI-INF-3DHP, which you must obtain from its authors.
 
     \b
-    TS1 to TS6 become the test split, the subjects of --validation that split,
-    and the other training subjects are trained on.
+    TS1 to TS6 become the test split, the subjects of --validation the
+    validation split, and the other training subjects the train split.
     \b
-    The folder holds what the data set's scripts download: S1/Seq1/annot.mat,
-    with camera.calibration beside it if it is there, and TS1/annot_data.mat;
-    or data_train_3dhp.npz and data_test_3dhp.npz. Images are not read.
+    The folder contains what the data set's scripts download: S1/Seq1/annot.mat,
+    optionally with camera.calibration beside it, and TS1/annot_data.mat; or
+    data_train_3dhp.npz and data_test_3dhp.npz. Images are not read.
     \b
     Examples:
       synrep data prepare mpi-inf-3dhp --root mpi_inf_3dhp --out poses/3dhp
@@ -67,7 +68,7 @@ def mpi_inf_3dhp(
     from synrep.datasets.store.store import write_store
 
     options = MpiInf3dhpOptions.checked(
-        poses=poses, cameras=cameras, validation=tuple(listed(validation))
+        poses=poses, cameras=cameras, validation=tuple(split_names(validation))
     )
     with progress_bar() as progress:
         task = progress.add_task("reading", total=None)
@@ -75,7 +76,7 @@ def mpi_inf_3dhp(
     for note in read.notes:
         click.echo(note, err=True)
     about = read.description(name or Path(out).resolve().name, licence or LICENCE)
-    report(write_store(out, about, read.splits))
+    print_summary(write_store(out, about, read.splits))
 
 
 @click.command()
@@ -87,10 +88,10 @@ def mpi_inf_3dhp(
     help="Keep people with missing joints (NaN); `synrep lift` refuses them.",
 )
 def mpii(*, root: str, out: str, keep_incomplete: bool) -> None:
-    """MPII Human Pose: 2D keypoints for `synrep lift`.
+    """Convert MPII Human Pose to 2D keypoints for `synrep lift`.
 
     \b
-    There is no 3D in MPII, so this makes no pose store.
+    MPII has no 3D poses, so this makes no pose store.
     \b
     Examples:
       synrep data prepare mpii --root mpii_human_pose_v1_u12_1.mat --out mpii.npz
@@ -106,7 +107,7 @@ def mpii(*, root: str, out: str, keep_incomplete: bool) -> None:
     if target.exists():
         raise InputError(str(target), "exists already", "name a new file or delete this one")
     people, notes = read_mpii(Path(root))
-    tell(notes)
+    print_notes(notes)
     kept = people if keep_incomplete else people.complete()
     if not len(kept):
         raise InputError(str(root), "nobody has all 16 joints", "use --keep-incomplete")

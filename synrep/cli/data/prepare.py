@@ -1,4 +1,4 @@
-"""`synrep data prepare`: pose stores from built-in motion and from motion capture."""
+"""`synrep data prepare`: create pose stores from built-in motion and from motion capture."""
 
 # ruff: noqa: D301 - in click's help \b is the backspace character: keep these lines as they are
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synrep.cli.data.common import listed, progress_bar, report, tell
+from synrep.cli.data.common import print_notes, print_summary, progress_bar, split_names
 from synrep.cli.listing import ListingCommand, joint_maps
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def prepare() -> None:
     "--clip-s", default=7.0, show_default=True, help="Seconds of each clip; 7 gives 20160 poses."
 )
 def synthetic(out: str, seed: int, clip_s: float) -> None:
-    """Built-in motion of jointed bodies; equal for equal options.
+    """Generate synthetic motion of articulated bodies; equal for equal options.
 
     \b
     Example:
@@ -52,7 +52,7 @@ def synthetic(out: str, seed: int, clip_s: float) -> None:
     from synrep.datasets.store.store import write_store
     from synrep.datasets.synthetic.generate import description, generate
 
-    report(write_store(out, description(), generate(seed, clip_s)))
+    print_summary(write_store(out, description(), generate(seed, clip_s)))
 
 
 MOCAP_OPTIONS = (
@@ -62,7 +62,7 @@ MOCAP_OPTIONS = (
         default="auto",
         show_default=True,
         help="Which joints make which of Human3.6M's: one of those below, a .json file of your "
-        "own, or auto: by the joints' names.",
+        "own, or auto, which detects it from the joint names.",
     ),
     click.option(
         "--unit",
@@ -83,7 +83,7 @@ MOCAP_OPTIONS = (
         type=click.FloatRange(min=0, min_open=True),
         default=25.0,
         show_default=True,
-        help="Wanted frame rate; every n-th frame is kept, with the n that comes nearest.",
+        help="Target frame rate; every n-th frame is kept, with n chosen to come nearest.",
     ),
     click.option(
         "--path",
@@ -92,7 +92,7 @@ MOCAP_OPTIONS = (
         "groups (?P<subject>...) and (?P<action>...). Default: that of the joint map.",
     ),
     click.option(
-        "--train", help="Subjects to train on, comma-separated. Default: drawn by --seed."
+        "--train", help="Subjects to train on, comma-separated. Default: drawn with --seed."
     ),
     click.option("--validation", help="Subjects to validate on."),
     click.option("--test", help="Subjects to test on."),
@@ -101,7 +101,7 @@ MOCAP_OPTIONS = (
         type=click.IntRange(min=0),
         default=0,
         show_default=True,
-        help="Seed of a split that is drawn.",
+        help="Seed of a random split.",
     ),
     click.option("--name", help="Name in the header. Default: that of the folder."),
     click.option(
@@ -111,14 +111,14 @@ MOCAP_OPTIONS = (
         help="Terms of use, for the header.",
     ),
 )
-"""Options of every command that reads motion capture."""
+"""Options of all commands that read motion capture."""
 
 MOCAP_LISTS = {"Names for --joint-map": joint_maps}
 """What the help of these commands lists."""
 
 
 def mocap_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of motion capture."""
+    """Add the options in `MOCAP_OPTIONS` to a command."""
     for option in reversed(MOCAP_OPTIONS):
         command = option(command)
     return command
@@ -128,10 +128,10 @@ def mocap_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--root", required=True, help="Folder with .bvh files; subfolders count.")
 @mocap_options
 def bvh(*, root: str, **given: Any) -> None:
-    """Motion capture in BVH files.
+    """Make a pose store from motion capture in BVH files.
 
-    Files of the data sets below are known by their joints and paths. Where those name no actor, a
-    style takes the subject's place.
+    Files of the data sets below are detected by their joint names and paths. Where paths name no
+    actor, the style is the subject.
 
     \b
     Examples:
@@ -154,15 +154,15 @@ def bvh(*, root: str, **given: Any) -> None:
     type=click.FloatRange(min=0, min_open=True),
     default=120.0,
     show_default=True,
-    help="Frame rate of the files, which don't tell it.",
+    help="Frame rate of the recordings, which the files don't state.",
 )
 @mocap_options
 def asf_amc(*, root: str, recorded_fps: float, **given: Any) -> None:
-    """Motion capture in Acclaim's ASF and AMC files, CMU's own format.
+    """Make a pose store from motion capture in ASF and AMC files, CMU's native format.
 
     \b
-    Each motion 01_02.amc lies beside its person 01.asf, who becomes the
-    subject '01'.
+    Each motion 01_02.amc needs its skeleton 01.asf in the same folder, whose
+    name '01' becomes the subject.
 
     \b
     Examples:
@@ -177,7 +177,7 @@ def asf_amc(*, root: str, recorded_fps: float, **given: Any) -> None:
 
 
 READING = ("joint_map", "unit", "up", "fps", "path")
-"""Options that say how files are read; the others say what the store becomes."""
+"""Options of the readers; the others concern the split and the header of the store."""
 
 
 def _convert(
@@ -189,7 +189,7 @@ def _convert(
     licence: str,
     **named: str | None,
 ) -> None:
-    """Read poses, say what was detected, split them by subject and write the store."""
+    """Read poses, print what was detected, split them by subject and write the store."""
     from synrep.datasets.store.splitting import draw_subjects, split_by_subject
     from synrep.datasets.store.store import Description, write_store
     from synrep.skeleton import HUMAN36M_17
@@ -197,9 +197,9 @@ def _convert(
     with progress_bar() as progress:
         task = progress.add_task("reading", total=None)
         poses, notes = read(lambda done, total: progress.update(task, completed=done, total=total))
-    tell(notes)
+    print_notes(notes)
     chosen: Mapping[Split, list[str]] = (
-        {split: listed(named[split]) for split in ("train", "validation", "test")}
+        {split: split_names(named[split]) for split in ("train", "validation", "test")}
         if any(named.values())
         else draw_subjects(poses, seed)
     )
@@ -209,4 +209,4 @@ def _convert(
         fps=poses.fps,
         licence=licence,
     )
-    report(write_store(out, about, split_by_subject(poses, chosen)))
+    print_summary(write_store(out, about, split_by_subject(poses, chosen)))

@@ -1,4 +1,4 @@
-"""`synrep data info` and `synrep data verify`: what is in a pose store, and whether it holds."""
+"""`synrep data info` and `synrep data verify`: describe and verify a pose store."""
 
 # ruff: noqa: D301 - in click's help \b is the backspace character: keep these lines as they are
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("store")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(store: str, as_json: bool) -> None:
-    """What is in STORE: a folder, or `synthetic`.
+    """Describe STORE, which is a folder or `synthetic`.
 
     \b
     Examples:
@@ -100,11 +100,10 @@ def verify(context: click.Context, store: str, as_json: bool) -> None:
     """Check all of STORE; exit code 1 if a check fails.
 
     \b
-    Looks at checksums, columns, missing joints, and that no two splits share a
-    subject; in all poses, in each subject's or in each clip, at units, axes and
+    Checks checksums, columns, missing joints, and that no two splits share a
+    subject; for all poses, for each subject or for each clip: units, axes and
     their signs, bone lengths, left and right, L_angle of the true poses, and
-    where they project to; and at the published counts of Human3.6M and
-    MPI-INF-3DHP.
+    their reprojection; and the published counts of Human3.6M and MPI-INF-3DHP.
     \b
     Example:
       synrep data verify poses/cmu

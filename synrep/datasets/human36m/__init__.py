@@ -1,4 +1,4 @@
-"""Human3.6M as users have it on disk: four layouts become poses before its four cameras."""
+"""Reader of Human3.6M in its four common distributions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From recordings in the room to poses before each camera, split by subject.
+"""Convert recordings in world coordinates to poses in each camera's frame, split by subject.
 
 Axes: T frames of a recording.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synrep.datasets.human36m.cameras import require_camera
-from synrep.datasets.human36m.plausible import Evidence, check_size
+from synrep.datasets.human36m.plausible import ConsistencyCheck, check_size
 from synrep.datasets.human36m.protocol import (
     CAMERAS,
     DAMAGED,
@@ -38,20 +38,20 @@ if TYPE_CHECKING:
     from synrep.datasets.store.header import Split
 
 SHOWN = 4
-"""Recordings that a note names one by one."""
+"""Number of recordings that a note lists; the others are counted."""
 
 
 @dataclass
 class _Part:
-    """What belongs to one split so far; arrays in the order of `labels`."""
+    """Accumulated data of one split; arrays in the order of `labels`."""
 
     joints_mm: list[NDArray[np.float32]] = field(default_factory=list)
     keypoints_px: list[NDArray[np.float32]] = field(default_factory=list)
     labels: list[tuple[str, str, str, str]] = field(default_factory=list)
-    """Subject, action, clip and camera."""
+    """Subject, action, clip and camera of each array."""
 
     def poses(self) -> Poses:
-        """All poses of the split; empties the lists, so that no second copy stays."""
+        """Concatenate the poses of the split, and clear the lists to free their memory."""
         counts = [len(part) for part in self.joints_mm]
         columns = [np.repeat(np.array(values), counts) for values in zip(*self.labels, strict=True)]
         subject, action, clip, camera = columns
@@ -68,6 +68,7 @@ class _Part:
 
 
 def _joined(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Concatenate arrays and clear the list."""
     joined = np.concatenate(parts)
     parts.clear()
     return joined
@@ -75,16 +76,16 @@ def _joined(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
 
 @dataclass(kw_only=True)
 class Assembly:
-    """Takes recordings one by one and ends with the poses of all splits.
+    """Collects recordings one by one and converts them to the poses of all splits.
 
     Attributes:
-        place: the files, for messages.
-        unit: of the files, for messages.
-        cameras: of every subject.
+        place: name of the source, for messages.
+        unit: unit of the source, for messages.
+        cameras: cameras of every subject.
         detections: keypoints to store, if any.
-        projected: keypoints of another program to compare with, if any.
-        options: how to read.
-        notes: what a user should know; complete after `run`.
+        options: reader options.
+        projected: keypoints projected by another program to compare with, if any.
+        notes: notes for the user; complete after `run`.
     """
 
     place: str
@@ -100,26 +101,26 @@ class Assembly:
     _dropped: list[str] = field(default_factory=list)
 
     def run(self, recordings: Iterable[PoseRecording]) -> dict[Split, Poses]:
-        """The poses of every split.
+        """Convert all recordings to the poses of every split.
 
         Raises:
             InputError: a camera or all poses of a split are missing.
-            DamagedError: poses, cameras and keypoints don't fit, or keypoints are too few.
+            DamagedError: poses, cameras and keypoints are inconsistent, or keypoints are missing.
         """
-        evidence = Evidence(self.place)
+        consistency = ConsistencyCheck(self.place)
         for recording in recordings:
             if self.options.drop_damaged and (recording.subject, recording.name) in DAMAGED:
                 self._dropped.append(f"{recording.subject} {recording.name}")
                 continue
             check_size(recording.joints_mm, self.unit, recording.place)
-            evidence.world(recording.subject, recording.joints_mm)
-            self._add(recording, evidence)
-        evidence.judge(self._keypoints_place)
+            consistency.add_world(recording.subject, recording.joints_mm)
+            self._add(recording, consistency)
+        consistency.check(self._keypoints_place)
         self._note()
         splits = {name: part.poses() for name, part in self._parts.items() if part.labels}
         return complete(splits, self.options, self.notes, self.place)
 
-    def _add(self, recording: PoseRecording, evidence: Evidence) -> None:
+    def _add(self, recording: PoseRecording, consistency: ConsistencyCheck) -> None:
         split = split_of(recording.subject, train_on_s8=self.options.train_on_s8)
         for name in CAMERAS:
             camera = require_camera(self.cameras, recording.subject, name, self.place)
@@ -132,7 +133,8 @@ class Assembly:
             if detected is not None:
                 self._parts[split].keypoints_px.append(detected)
             projected = self._keypoints(self.projected, recording, name)
-            evidence.view((recording.subject, name), camera, joints, detected, projected)
+            key = recording.subject, name
+            consistency.add_view(key, camera, joints, detected, projected)
             self._parts[split].joints_mm.append(joints.astype(np.float32))
             self._parts[split].labels.append(
                 (recording.subject, action_of(recording.name), clip, name)
@@ -141,23 +143,23 @@ class Assembly:
     def _keypoints(
         self, source: Detections | None, recording: PoseRecording, camera: str
     ) -> NDArray[np.float32] | None:
-        """Keypoints cut to the length of the motion capture; videos may be longer."""
-        found = source.of(recording.subject, recording.name, camera) if source else None
-        if found is None:
+        """Return the keypoints, truncated to the length of the poses; videos can be longer."""
+        points = source.of(recording.subject, recording.name, camera) if source else None
+        if points is None:
             return None
         count = len(recording.joints_mm)
         place = f"{self._keypoints_place}, {recording.subject} {recording.name}, camera {camera}"
-        if len(found) < count:
+        if len(points) < count:
             raise DamagedError(
                 place,
-                f"{len(found)} frames of keypoints for {count} poses",
+                f"{len(points)} frames of keypoints for {count} poses",
                 "get the file again",
             )
-        if len(found) > count:
-            self._cut.append(len(found) - count)
-        if not np.isfinite(found[:count]).all():
+        if len(points) > count:
+            self._cut.append(len(points) - count)
+        if not np.isfinite(points[:count]).all():
             raise DamagedError(place, "a keypoint is not a number", "get the file again")
-        return found[:count]
+        return points[:count]
 
     @property
     def _keypoints_place(self) -> str:
@@ -171,17 +173,18 @@ class Assembly:
                 "than poses: cut to the poses' length"
             )
         if self._missing:
-            self.notes.append("no keypoints, left out: " + _some(self._missing))
+            self.notes.append("no keypoints, left out: " + _listed(self._missing))
         if self._dropped:
-            self.notes.append("damaged, left out: " + _some(self._dropped))
+            self.notes.append("damaged, left out: " + _listed(self._dropped))
 
 
 def clip_name(subject: str, recording: str, camera: str) -> str:
-    """The name of a recording before one camera, as the official video files have it."""
+    """Return the name of a recording by one camera, in the form of the official video files."""
     return f"{subject}/{recording}.{camera}"
 
 
-def _some(names: list[str]) -> str:
+def _listed(names: list[str]) -> str:
+    """Join names, listing at most `SHOWN`."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
 
@@ -189,17 +192,17 @@ def _some(names: list[str]) -> str:
 def complete(
     splits: Mapping[Split, Poses], options: Human36MOptions, notes: list[str], place: str
 ) -> dict[Split, Poses]:
-    """Splits in their order; missing subjects are noted.
+    """Check that no split is missing and return the splits in order; note missing subjects.
 
     Raises:
         InputError: a split has no poses.
     """
-    have = {name for poses in splits.values() for name in np.unique(poses.subject).tolist()}
-    if lost := [subject for subject in SUBJECTS if subject not in have]:
-        notes.append("no poses of " + ", ".join(lost))
-    wanted = {split_of(subject, train_on_s8=options.train_on_s8) for subject in SUBJECTS}
+    present = {name for poses in splits.values() for name in np.unique(poses.subject).tolist()}
+    if missing := [subject for subject in SUBJECTS if subject not in present]:
+        notes.append("no poses of " + ", ".join(missing))
+    required = {split_of(subject, train_on_s8=options.train_on_s8) for subject in SUBJECTS}
     for split in SPLITS:
-        if split in wanted and split not in splits:
+        if split in required and split not in splits:
             raise InputError(
                 place,
                 f"no poses of {' or '.join(SPLIT_SUBJECTS[split])} for the split {split}",

@@ -1,7 +1,7 @@
-"""Human3.6M's cameras: from metadata.xml, from cameras.h5, or the published numbers.
+"""Human3.6M's cameras: from metadata.xml, from cameras.h5, or the published parameters.
 
-The published numbers stand at the end of this module: a position and three angles for each subject
-and camera, and the lens of each camera. They are printed in many public repositories.
+The published parameters are at the end of this module: the extrinsics of each subject's cameras
+and the intrinsics of each camera. They are printed in many public repositories.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
 METADATA = "metadata.xml"
 CAMERAS_H5 = "cameras.h5"
 NUMBERS = 300
-"""Numbers in metadata.xml: 6 for each of 4 cameras and 11 subjects, 9 for each lens."""
-PEOPLE = 11
-"""Subjects that metadata.xml counts."""
-_AGAIN = "get the file again, or take it away to use the published numbers"
+"""Numbers in metadata.xml: 6 extrinsics per camera and 11 subjects, 9 intrinsics per camera."""
+SUBJECT_COUNT = 11
+"""Number of subjects in metadata.xml."""
+_REMEDY = "get the file again, or remove it to use the published numbers"
 
 
 def find_cameras(folders: Iterable[Path]) -> tuple[Cameras, str]:
-    """Cameras by (subject, name), and a note on where they are from.
+    """Return the cameras by (subject, name), and a note on their source.
 
     Args:
-        folders: where a file with them may lie; the first one found is read.
+        folders: folders to search for a file with cameras; the first one found is read.
 
     Raises:
-        DamagedError: the file can't be read, or its cameras are none.
+        DamagedError: the file can't be read or contains no valid cameras.
     """
     for folder in folders:
         if (path := folder / METADATA).is_file():
@@ -52,24 +52,24 @@ def find_cameras(folders: Iterable[Path]) -> tuple[Cameras, str]:
 
 
 def published_cameras() -> Cameras:
-    """The cameras that come with this package."""
+    """Return the published cameras, which are part of this module."""
     return {
-        (subject, camera): camera_from_numbers(placement, lens)
-        for subject, placements in PLACEMENT.items()
-        for camera, placement, lens in zip(CAMERAS, placements, LENS, strict=True)
+        (subject, camera): camera_from_numbers(extrinsics, intrinsics)
+        for subject, placements in EXTRINSICS.items()
+        for camera, extrinsics, intrinsics in zip(CAMERAS, placements, INTRINSICS, strict=True)
     }
 
 
-def camera_from_numbers(placement: Sequence[float], lens: Sequence[float]) -> Camera:
-    """A camera from its 6 + 9 numbers in Human3.6M's own order.
+def camera_from_numbers(extrinsics: Sequence[float], intrinsics: Sequence[float]) -> Camera:
+    """Create a camera from its 6 + 9 parameters in Human3.6M's order.
 
-    The rotation from world to camera is that about x, times that about y, times that about z.
+    The rotation from world to camera is R_x R_y R_z, from the three angles about x, y and z.
     """
-    first, second, third = (_turn(axis, angle) for axis, angle in enumerate(placement[:3]))
-    numbers = np.array(lens, np.float64)
+    r_x, r_y, r_z = (_axis_rotation(axis, angle) for axis, angle in enumerate(extrinsics[:3]))
+    numbers = np.array(intrinsics, np.float64)
     return Camera(
-        rotation=first @ second @ third,
-        position_mm=np.array(placement[3:6], np.float64),
+        rotation=r_x @ r_y @ r_z,
+        position_mm=np.array(extrinsics[3:6], np.float64),
         focal_px=numbers[0:2],
         centre_px=numbers[2:4],
         radial=numbers[4:7],
@@ -77,7 +77,8 @@ def camera_from_numbers(placement: Sequence[float], lens: Sequence[float]) -> Ca
     )
 
 
-def _turn(axis: int, angle: float) -> NDArray[np.float64]:
+def _axis_rotation(axis: int, angle: float) -> NDArray[np.float64]:
+    """Return the rotation (3, 3) by an angle in radians about a coordinate axis."""
     first, second = ((1, 2), (2, 0), (0, 1))[axis]
     matrix = np.eye(3)
     matrix[first, first] = matrix[second, second] = np.cos(angle)
@@ -87,25 +88,25 @@ def _turn(axis: int, angle: float) -> NDArray[np.float64]:
 
 
 def read_metadata(path: Path) -> Cameras:
-    """The cameras of the official metadata.xml.
+    """Read the cameras of the official metadata.xml.
 
     Raises:
-        DamagedError: it has no list `w0` of 300 numbers.
+        DamagedError: the file has no list `w0` of 300 finite numbers.
     """
     try:
-        found = re.search(r"<w0>\s*\[?([^\]<]*)\]?\s*</w0>", path.read_text("utf-8", "replace"))
-        numbers = [float(word) for word in found[1].replace(",", " ").split()] if found else []
+        match = re.search(r"<w0>\s*\[?([^\]<]*)\]?\s*</w0>", path.read_text("utf-8", "replace"))
+        numbers = [float(word) for word in match[1].replace(",", " ").split()] if match else []
     except (OSError, ValueError) as error:
-        raise DamagedError(str(path), f"can't be read: {error}", _AGAIN) from None
+        raise DamagedError(str(path), f"can't be read: {error}", _REMEDY) from None
     if len(numbers) != NUMBERS or not np.isfinite(numbers).all():
         raise DamagedError(
-            str(path), f"its list w0 has {len(numbers)} numbers where {NUMBERS} belong", _AGAIN
+            str(path), f"its list w0 has {len(numbers)} numbers instead of {NUMBERS}", _REMEDY
         )
-    lenses = np.reshape(numbers[-36:], (4, 9)).tolist()
-    placements = np.reshape(numbers[:-36], (4, PEOPLE, 6))
+    intrinsics = np.reshape(numbers[-36:], (4, 9)).tolist()
+    extrinsics = np.reshape(numbers[:-36], (4, SUBJECT_COUNT, 6))
     return {
         (subject, camera): camera_from_numbers(
-            placements[index, int(subject[1:]) - 1].tolist(), lenses[index]
+            extrinsics[index, int(subject[1:]) - 1].tolist(), intrinsics[index]
         )
         for subject in SUBJECTS
         for index, camera in enumerate(CAMERAS)
@@ -113,41 +114,42 @@ def read_metadata(path: Path) -> Cameras:
 
 
 def read_cameras_h5(path: Path) -> Cameras:
-    """The cameras of cameras.h5, which holds the transposed rotations.
+    """Read the cameras of cameras.h5, which stores transposed rotations.
 
-    Subjects that it lacks are left out.
+    Subjects that the file lacks are left out.
 
     Raises:
-        DamagedError: a subject that it has lacks a camera, or a value is none.
+        DamagedError: a subject lacks a camera, or a camera has a missing or invalid value.
     """
-    wanted = {"R": 9, "T": 3, "f": 2, "c": 2, "k": 3, "p": 2, "Name": len(CAMERAS[0])}
+    sizes = {"R": 9, "T": 3, "f": 2, "c": 2, "k": 3, "p": 2, "Name": len(CAMERAS[0])}
     groups = {
         (subject, number): f"subject{subject[1:]}/camera{number}"
         for subject in SUBJECTS
         for number in range(1, 5)
     }
-    found = read_datasets(path, [f"{group}/{name}" for group in groups.values() for name in wanted])
+    arrays = read_datasets(path, [f"{group}/{name}" for group in groups.values() for name in sizes])
     cameras = {}
     for (subject, _), group in groups.items():
-        values = {name: found.get(f"{group}/{name}") for name in wanted}
-        if not any(name.startswith(f"subject{subject[1:]}/") for name in found):
+        values = {name: arrays.get(f"{group}/{name}") for name in sizes}
+        if not any(name.startswith(f"subject{subject[1:]}/") for name in arrays):
             continue
-        for name, size in wanted.items():
+        for name, size in sizes.items():
             value = values[name]
             if value is None or value.size != size or not np.isfinite(value).all():
-                raise DamagedError(str(path), f"{group}/{name} is not {size} numbers", _AGAIN)
+                raise DamagedError(str(path), f"{group}/{name} is not {size} numbers", _REMEDY)
         camera, name = _camera(values)
         if not np.allclose(camera.rotation @ camera.rotation.T, np.eye(3), atol=1e-4):
-            raise DamagedError(str(path), f"{group}/R is no rotation", _AGAIN)
+            raise DamagedError(str(path), f"{group}/R is not a rotation", _REMEDY)
         if name not in CAMERAS:
-            raise DamagedError(str(path), f"{group}/Name is {name!r}", _AGAIN)
+            raise DamagedError(str(path), f"{group}/Name is {name!r}", _REMEDY)
         cameras[subject, name] = camera
     if not cameras:
-        raise DamagedError(str(path), "it has no groups subject1/camera1 and so on", _AGAIN)
+        raise DamagedError(str(path), "it has no groups subject1/camera1 and so on", _REMEDY)
     return cameras
 
 
 def _camera(values: Mapping[str, Any]) -> tuple[Camera, str]:
+    """Return the camera and its name from the arrays of a group of cameras.h5."""
     flat = {name: np.asarray(value, np.float64).reshape(-1) for name, value in values.items()}
     camera = Camera(
         rotation=flat["R"].reshape(3, 3).T,
@@ -161,45 +163,48 @@ def _camera(values: Mapping[str, Any]) -> tuple[Camera, str]:
 
 
 def require_camera(cameras: Cameras, subject: str, camera: str, place: str) -> Camera:
-    """One camera.
+    """Return the camera of a subject.
 
     Raises:
-        InputError: there is none for that subject.
+        InputError: the camera is missing.
     """
     if (subject, camera) not in cameras:
         raise InputError(
             place,
             f"there is no camera {camera} of {subject}",
-            "take the file with cameras away to use the published numbers",
+            "remove the file with cameras to use the published numbers",
         )
     return cameras[subject, camera]
 
 
 def shared_intrinsics(cameras: Cameras, place: str) -> dict[str, Intrinsics]:
-    """The lens of each camera, which is the same for all subjects.
+    """Return the intrinsics of each camera, which are the same for all subjects.
 
     Raises:
-        InputError: it is not.
+        InputError: the intrinsics of a camera differ between subjects.
     """
-    lenses: dict[str, NDArray[np.float64]] = {}
+    shared: dict[str, NDArray[np.float64]] = {}
     for (subject, name), camera in cameras.items():
-        lens = np.concatenate([camera.focal_px, camera.centre_px, camera.radial, camera.tangential])
-        if not np.allclose(lenses.setdefault(name, lens), lens, rtol=1e-6, atol=1e-9):
+        parts = [camera.focal_px, camera.centre_px, camera.radial, camera.tangential]
+        numbers = np.concatenate(parts)
+        if not np.allclose(shared.setdefault(name, numbers), numbers, rtol=1e-6, atol=1e-9):
             raise InputError(
-                place, f"the lens of camera {name} of {subject} is not that of others", _AGAIN
+                place,
+                f"the intrinsics of camera {name} of {subject} differ from other subjects'",
+                _REMEDY,
             )
     return {
         name: Intrinsics(
-            focal_px=(lens[0], lens[1]),
-            centre_px=(lens[2], lens[3]),
-            radial=(lens[4], lens[5], lens[6]),
-            tangential=(lens[7], lens[8]),
+            focal_px=(numbers[0], numbers[1]),
+            centre_px=(numbers[2], numbers[3]),
+            radial=(numbers[4], numbers[5], numbers[6]),
+            tangential=(numbers[7], numbers[8]),
         )
-        for name, lens in lenses.items()
+        for name, numbers in shared.items()
     }
 
 
-PLACEMENT: dict[str, tuple[tuple[float, float, float, float, float, float], ...]] = {
+EXTRINSICS: dict[str, tuple[tuple[float, float, float, float, float, float], ...]] = {
     "S1": (
         (-1.38382776, -3.16734304, 0.413636308, 1841.10703, 4955.28462, 1563.4454),
         (-1.35517119, 3.13934427, 2.76026318, 1761.27853, -5078.00659, 1606.26496),
@@ -245,7 +250,7 @@ PLACEMENT: dict[str, tuple[tuple[float, float, float, float, float, float], ...]
 }
 """Three angles in radians and the position in millimetres of each subject's four cameras."""
 
-LENS: tuple[tuple[float, float, float, float, float, float, float, float, float], ...] = (
+INTRINSICS: tuple[tuple[float, float, float, float, float, float, float, float, float], ...] = (
     (
         1145.04940459, 1143.78109572, 512.541504957, 515.451486978,
         -0.207098910825, 0.247775183069, -0.00307515035079, -0.0014244715747, -0.00097569885947,
@@ -263,4 +268,4 @@ LENS: tuple[tuple[float, float, float, float, float, float, float, float, float]
         -0.198384093828, 0.218323676298, -0.00894780704152, -0.00181336200488, -0.000587205583421,
     ),
 )  # fmt: skip
-"""Of each camera: focal lengths (2), centre (2), radial (3) and tangential (2) coefficients."""
+"""Focal lengths (2), centre (2), radial (3) and tangential (2) coefficients of each camera."""

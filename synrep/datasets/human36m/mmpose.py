@@ -1,4 +1,4 @@
-"""Human3.6M as MMPose keeps it: h36m_train.npz and h36m_test.npz, in the cameras' metres.
+"""Human3.6M as packed by MMPose: h36m_train.npz and h36m_test.npz, camera frames, metres.
 
 Axes: N rows of a file.
 """
@@ -37,29 +37,30 @@ if TYPE_CHECKING:
 
 FILES = ("h36m_train.npz", "h36m_test.npz")
 IMAGE = re.compile(r"(?:.*/)?(S\d+)_(\w+)\.(\d{8})_(\d+)\.\w+")
-"""Names of images: subject, recording, camera, and the frame at 50 a second, from 1."""
-FAR_PX = 2.0
-"""Most that the projected poses may be off the 2D joints of the file, in the median."""
+"""Image names: subject, recording, camera, and the frame number at 50 fps, from 1."""
+MAX_ERROR_PX = 2.0
+"""Largest accepted median distance of the projected poses from the 2D joints of the file."""
 SAMPLES = 500
-_AGAIN = "make the file again with MMPose's script"
+"""Number of rows checked for it."""
+_REMEDY = "make the file again with MMPose's script"
 
 
 def read_mmpose(
     folder: Path, intrinsics: Mapping[str, Intrinsics], options: Human36MOptions
 ) -> tuple[dict[Split, Poses], list[str]]:
-    """The poses of every split, and notes.
+    """Read the poses of every split, and notes for the user.
 
     Raises:
-        InputError: detections are asked for, a file or a split's subjects are missing.
-        DamagedError: a file can't be read, or its poses don't fit its 2D joints.
+        InputError: detections are requested, or a file or all subjects of a split are missing.
+        DamagedError: a file can't be read, or its poses don't project to its 2D joints.
     """
     if options.keypoints != "gt":
         raise InputError(
-            "--keypoints", "MMPose's files hold no detections", "use gt, or another layout"
+            "--keypoints", "MMPose's files contain no detections", "use gt, or another layout"
         )
     paths = [folder / name for name in FILES]
     if missing := [path for path in paths if not path.is_file()]:
-        raise InputError(str(missing[0]), "there is no such file", _AGAIN)
+        raise InputError(str(missing[0]), "there is no such file", _REMEDY)
     splits = np.array([split_of(subject, train_on_s8=options.train_on_s8) for subject in SUBJECTS])
     parts: dict[Split, list[Poses]] = {}
     notes: list[str] = []
@@ -75,16 +76,17 @@ def read_mmpose(
     return complete(joined, options, notes, str(folder)), notes
 
 
-def _codes(values: NDArray[np.str_], known: tuple[str, ...]) -> NDArray[np.intp]:
-    """(N,) positions of values among known ones."""
+def _codes(values: NDArray[np.str_], categories: tuple[str, ...]) -> NDArray[np.intp]:
+    """Return the indices (N,) of values in a tuple of categories."""
     names, inverse = np.unique(values, return_inverse=True)
-    return np.array([known.index(name) for name in names.tolist()])[inverse]
+    return np.array([categories.index(name) for name in names.tolist()])[inverse]
 
 
 def _read(
     path: Path, intrinsics: Mapping[str, Intrinsics], options: Human36MOptions, notes: list[str]
 ) -> Poses:
-    # One array after the other: at 50 frames a second each takes up to 850 MB.
+    """Read the poses of one file, sorted by clip and frame."""
+    # Read the arrays one after the other: at 50 frames per second each takes up to 850 MB.
     keys, clip, frame = _parse(path)
     step = _step(frame, path)
     count = len(frame)
@@ -97,13 +99,13 @@ def _read(
     _check_fit(joints_mm, pixels, camera[clip], intrinsics, str(path))
     damaged = np.array([options.drop_damaged and key[:2] in DAMAGED for key in keys])
     if damaged.any():
-        lost = {" ".join(key[:2]) for key in keys if key[:2] in DAMAGED}
-        notes.append("damaged, left out: " + ", ".join(sorted(lost)))
+        names = {" ".join(key[:2]) for key in keys if key[:2] in DAMAGED}
+        notes.append("damaged, left out: " + ", ".join(sorted(names)))
     order = np.lexsort((frame, clip))
     order = order[~damaged[clip[order]]]
     clip, frame = clip[order], frame[order]
     if ((clip[1:] == clip[:-1]) & (frame[1:] == frame[:-1])).any():
-        raise DamagedError(str(path), "an image is there twice", _AGAIN)
+        raise DamagedError(str(path), "an image name occurs twice", _REMEDY)
     return Poses(
         joints_mm=joints_mm[order],
         subject=subject[clip],
@@ -116,7 +118,7 @@ def _read(
 
 
 def _points(path: Path, name: str, count: int, widths: tuple[int, int]) -> NDArray[Any]:
-    """(N, 17, D) numbers of one of the file's arrays."""
+    """Read an array (N, 17, D) of the file; `widths` are the accepted values of D."""
     values = read_npz(path, {name}).get(name)
     if (
         values is None
@@ -125,9 +127,9 @@ def _points(path: Path, name: str, count: int, widths: tuple[int, int]) -> NDArr
         or values.shape[2] not in widths
         or values.dtype.kind != "f"
     ):
-        found = "missing" if values is None else f"of shape {values.shape}, {values.dtype}"
+        actual = "missing" if values is None else f"of shape {values.shape}, {values.dtype}"
         raise DamagedError(
-            str(path), f"{name} is {found} where ({count}, 17, {widths[1]}) belongs", _AGAIN
+            str(path), f"{name} is {actual} where ({count}, 17, {widths[1]}) is expected", _REMEDY
         )
     return values
 
@@ -135,40 +137,45 @@ def _points(path: Path, name: str, count: int, widths: tuple[int, int]) -> NDArr
 def _parse(
     path: Path,
 ) -> tuple[list[tuple[str, str, str]], NDArray[np.intp], NDArray[np.int64]]:
-    """Subjects, recordings and cameras; which of them each row is of; its frame from 1."""
+    """Parse the image names of a file.
+
+    Returns:
+        (subject, recording, camera) of each clip, the clip index (N,) of each row, and the frame
+        number (N,) of each row, from 1.
+    """
     place = str(path)
     images = read_npz(path, {"imgname"}).get("imgname")
     if images is None or images.ndim != 1 or images.dtype.kind not in "US" or not len(images):
-        raise DamagedError(place, "it has no names of images, `imgname`", _AGAIN)
+        raise DamagedError(place, "it has no image names, `imgname`", _REMEDY)
     keys: dict[tuple[str, str, str], int] = {}
-    known: dict[str, int] = {}
+    clip_of_stem: dict[str, int] = {}
     clip = np.empty(len(images), np.intp)
     frame = np.empty(len(images), np.int64)
     for row, raw in enumerate(images):
         text = raw.decode("latin1") if isinstance(raw, bytes) else str(raw)
         stem, _, rest = text.rpartition("_")
-        if stem not in known:
-            found = IMAGE.fullmatch(text)
-            if found is None or found[1] not in SUBJECTS or found[3] not in CAMERAS:
-                raise DamagedError(place, f"image {text!r} is none of Human3.6M", _AGAIN)
-            key = found[1], recording_name(found[2], place), found[3]
-            known[stem] = keys.setdefault(key, len(keys))
+        if stem not in clip_of_stem:
+            match = IMAGE.fullmatch(text)
+            if match is None or match[1] not in SUBJECTS or match[3] not in CAMERAS:
+                raise DamagedError(place, f"image {text!r} is not one of Human3.6M", _REMEDY)
+            key = match[1], recording_name(match[2], place), match[3]
+            clip_of_stem[stem] = keys.setdefault(key, len(keys))
         number = rest.partition(".")[0]
         if not number.isdecimal() or int(number) < 1:
-            raise DamagedError(place, f"image {text!r} has no number", _AGAIN)
-        clip[row], frame[row] = known[stem], int(number)
+            raise DamagedError(place, f"image {text!r} has no number", _REMEDY)
+        clip[row], frame[row] = clip_of_stem[stem], int(number)
     return list(keys), clip, frame
 
 
 def _step(frame: NDArray[np.int64], path: Path) -> int:
-    """Frames of the recordings from one row to the next, by the names of the images."""
+    """Return the step between frames of the file, in frames of the recordings."""
     step = int(np.gcd.reduce(frame - 1))
-    named = re.fullmatch(r"fps(\d+)", path.parent.name)
-    if step < 1 or (named and step * int(named[1]) != FPS):
+    folder_fps = re.fullmatch(r"fps(\d+)", path.parent.name)
+    if step < 1 or (folder_fps and step * int(folder_fps[1]) != FPS):
         raise DamagedError(
             str(path),
-            f"its images are {step} frames of {FPS:g} a second apart",
-            f"the folder is named {path.parent.name}: put the file where it belongs",
+            f"its images are {step} frames apart at {FPS:g} frames per second",
+            f"the folder is named {path.parent.name}: move the file to the folder of its rate",
         )
     return step
 
@@ -180,19 +187,30 @@ def _check_fit(
     intrinsics: Mapping[str, Intrinsics],
     place: str,
 ) -> None:
-    """The poses, projected, are the 2D joints of the same row: frame, unit and order are right."""
+    """Check that poses project to the 2D joints of their row: frame, unit and order are right.
+
+    Args:
+        joints_mm: (N, 17, 3) all poses.
+        pixels: (S, 17, 2) 2D joints of S evenly spaced rows.
+        cameras: (N,) name of the camera of each row.
+        intrinsics: intrinsics by camera name.
+        place: name of the file, for messages.
+
+    Raises:
+        DamagedError: the median error exceeds `MAX_ERROR_PX`.
+    """
     rows = evenly_spaced(len(joints_mm), SAMPLES)
-    off = np.empty(len(rows))
+    errors = np.empty(len(rows))
     for name in np.unique(cameras[rows]).tolist():
-        lens = Camera.recorded(intrinsics[name].model_dump())
-        mine = cameras[rows] == name
+        camera = Camera.from_intrinsics(intrinsics[name].model_dump())
+        mask = cameras[rows] == name
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            seen = lens.project(joints_mm[rows[mine]].astype(np.float64))
-        off[mine] = np.linalg.norm(seen - pixels[mine], axis=-1).mean(-1)
-    if not (median := float(np.median(off))) <= FAR_PX:
+            projected = camera.project(joints_mm[rows[mask]].astype(np.float64))
+        errors[mask] = np.linalg.norm(projected - pixels[mask], axis=-1).mean(-1)
+    if not (median := float(np.median(errors))) <= MAX_ERROR_PX:
         raise DamagedError(
             place,
-            f"its poses, projected, are {median:.3g} px off its 2D joints",
+            f"its projected poses are {median:.3g} px off its 2D joints",
             "poses must be in the frame of each row's camera, x right, y down, z away, and not "
             "relative to the root",
         )

@@ -1,4 +1,4 @@
-"""How to read Human3.6M."""
+"""Options of the Human3.6M reader."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from synrep.datasets.options import Options
 
 
 class Human36MOptions(Options):
-    """How to read Human3.6M."""
+    """Options of the Human3.6M reader."""
 
     layout: Layout | Literal["auto"] = "auto"
-    """Which files to read; `auto`: those that are there."""
+    """Layout of the files; `auto` detects it."""
     keypoints: Detector | Literal["gt"] = "gt"
-    """2D joints to store; with `gt` none, since views project the poses."""
+    """Detector whose 2D joints are stored; `gt` stores none, since views project the poses."""
     drop_damaged: bool = False
     """Leave out the three recordings of S9 whose poses are shifted against the images."""
     train_on_s8: bool = False
-    """Put S8 into training too, which leaves no validation split (row 33)."""
+    """Add S8 to the training split, which leaves no validation split (row 33)."""

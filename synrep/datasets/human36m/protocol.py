@@ -1,4 +1,4 @@
-"""Facts of Human3.6M that its layouts share: people, actions, cameras, joints, splits, counts."""
+"""Constants of Human3.6M: subjects, actions, cameras, joints, splits and published counts."""
 
 from __future__ import annotations
 
@@ -13,44 +13,44 @@ if TYPE_CHECKING:
     from synrep.datasets.store.header import Split
 
 FPS = 50.0
-"""Frames a second of the recordings."""
+"""Frame rate of the recordings in frames per second."""
 SPLIT_SUBJECTS: dict[Split, tuple[str, ...]] = {
     "train": ("S1", "S5", "S6", "S7"),
     "validation": ("S8",),
     "test": ("S9", "S11"),
 }
-"""Who is in which split: S8 chooses the generator, never S9 or S11 (row 33)."""
+"""Subjects of each split: the generator is chosen on S8, never on S9 or S11 (row 33)."""
 SUBJECTS = tuple(subject for subjects in SPLIT_SUBJECTS.values() for subject in subjects)
-"""The seven people whose poses are published."""
+"""The seven subjects whose poses are published."""
 ACTIONS = (
     "Directions", "Discussion", "Eating", "Greeting", "Phoning", "Photo", "Posing", "Purchases",
     "Sitting", "SittingDown", "Smoking", "Waiting", "WalkDog", "Walking", "WalkTogether",
 )  # fmt: skip
-"""What is done; each person does each twice."""
+"""The 15 actions; each subject performs each of them twice."""
 RENAMED = {"TakingPhoto": "Photo", "WalkingDog": "WalkDog"}
-"""Names in S1's official files, and those in all others."""
+"""Names of actions in S1's official files, with those in all other files."""
 CAMERAS = ("54138969", "55011271", "58860488", "60457274")
-"""Names of the four cameras, in the order of every file that only counts them."""
+"""Names of the four cameras, in the order used by files that only number them."""
 IMAGE_PX = {
     "54138969": (1000, 1002),
     "55011271": (1000, 1000),
     "58860488": (1000, 1000),
     "60457274": (1000, 1002),
 }
-"""Width and height of the images of each camera."""
+"""Width and height of each camera's images."""
 JOINTS_OF_32 = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
-"""The 17 joints among the 32 of the recordings, in the order of `HUMAN36M_17`."""
+"""Indices of the 17 joints of `HUMAN36M_17` among the 32 joints of the recordings."""
 DAMAGED = {("S9", "Greeting"), ("S9", "SittingDown 1"), ("S9", "Waiting 1")}
-"""Recordings whose poses are shifted against the images; they count in published results."""
+"""Recordings whose poses are shifted against the images; published results include them."""
 PUBLISHED_COUNTS = {
     "train": {1_559_752: "S1, S5, S6, S7 and S8"},
     "test": {
         550_644: "all of S9 and S11",
-        548_819: "without S11 Directions before camera 54138969, whose video is damaged",
+        548_819: "without S11 Directions of camera 54138969, whose video is damaged",
         543_344: "without S11 Directions, as in VideoPose3D",
     },
 }
-"""Poses at 50 frames a second, over all cameras."""
+"""Published numbers of poses at 50 frames per second, over all cameras."""
 LICENCE = (
     "Human3.6M: academic use by the person who accepted its licence; neither the data nor what is "
     "derived from them may be passed on"
@@ -62,45 +62,47 @@ ACKNOWLEDGEMENT = (
 
 
 def recording_name(text: str, place: str) -> str:
-    """The name of a recording as most files have it: `SittingDown 1`, `Photo`.
+    """Return the name of a recording in the form used by most files: `SittingDown 1`, `Photo`.
 
     Args:
-        text: as in a file, perhaps with underscores or S1's own names.
-        place: the file, for messages.
+        text: name in a file, possibly with underscores or an alternative name used for S1.
+        place: name of the file, for messages.
 
     Raises:
-        InputError: it names none of the 15 actions.
+        InputError: the name is not one of the 15 actions.
     """
-    found = re.fullmatch(r"([A-Za-z]+)(?: (\d+))?", text.replace("_", " "))
-    # The whole word decides: `Sitting` also begins `SittingDown`, `Walking` also `WalkingDog`.
-    action = RENAMED.get(found[1], found[1]) if found else ""
-    if found is None or action not in ACTIONS:
+    match = re.fullmatch(r"([A-Za-z]+)(?: (\d+))?", text.replace("_", " "))
+    # Match whole words: `Sitting` is a prefix of `SittingDown`, `Walking` of `WalkingDog`.
+    action = RENAMED.get(match[1], match[1]) if match else ""
+    if match is None or action not in ACTIONS:
         raise InputError(
-            place, f"{text!r} is no recording of Human3.6M", "actions are " + ", ".join(ACTIONS)
+            place,
+            f"{text!r} is not a recording of Human3.6M",
+            "actions are " + ", ".join(ACTIONS),
         )
-    return action + (f" {found[2]}" if found[2] else "")
+    return action + (f" {match[2]}" if match[2] else "")
 
 
 def action_of(recording: str) -> str:
-    """The action of a recording."""
+    """Return the action of a recording."""
     return recording.split(" ", 1)[0]
 
 
 def split_of(subject: str, *, train_on_s8: bool) -> Split:
-    """The split of a subject."""
+    """Return the split of a subject."""
     split = next(name for name, subjects in SPLIT_SUBJECTS.items() if subject in subjects)
     return "train" if train_on_s8 and split == "validation" else split
 
 
 def order_of(subject: str, recording: str) -> tuple[int, str]:
-    """Sorts recordings by subject, then by name."""
+    """Return the key that sorts recordings by subject, then by name."""
     return SUBJECTS.index(subject), recording
 
 
 def count_notes(counts: Mapping[Split, int], fps: float) -> list[str]:
-    """How the numbers of poses compare with those that papers state."""
+    """Return notes that compare the numbers of poses with the published ones."""
     if fps != FPS:
-        return [f"{fps:g} frames a second: published counts are of {FPS:g}"]
+        return [f"{fps:g} frames per second: published counts are for {FPS:g}"]
     groups = {
         "train": counts.get("train", 0) + counts.get("validation", 0),
         "test": counts.get("test", 0),
@@ -109,12 +111,12 @@ def count_notes(counts: Mapping[Split, int], fps: float) -> list[str]:
 
 
 def _count_note(group: str, count: int) -> str:
-    known = PUBLISHED_COUNTS[group]
-    people = "train and validation" if group == "train" else group
-    nearest = min(known, key=lambda number: abs(number - count))
+    published = PUBLISHED_COUNTS[group]
+    splits = "train and validation" if group == "train" else group
+    nearest = min(published, key=lambda number: abs(number - count))
     if nearest == count:
-        return f"{people}: {count} poses, the published count ({known[nearest]})"
+        return f"{splits}: {count} poses, the published count ({published[nearest]})"
     return (
-        f"{people}: {count} poses, {abs(count - nearest)} {'more' if count > nearest else 'fewer'} "
-        f"than the nearest published count, {nearest} ({known[nearest]})"
+        f"{splits}: {count} poses, {abs(count - nearest)} {'more' if count > nearest else 'fewer'} "
+        f"than the nearest published count, {nearest} ({published[nearest]})"
     )

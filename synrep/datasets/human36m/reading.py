@@ -1,4 +1,4 @@
-"""Read Human3.6M from a folder: the layout, its cameras, its keypoints, and the splits."""
+"""Read Human3.6M from a folder: detect the layout, find cameras and keypoints, make the splits."""
 
 from __future__ import annotations
 
@@ -28,47 +28,47 @@ READERS: dict[Layout, tuple[Callable[[Path], Iterator[PoseRecording]], str]] = {
     "martinez": (martinez.recordings, "millimetres"),
     "official": (official.recordings, "millimetres"),
 }
-"""Layouts in the world's frame, and their unit."""
+"""Readers of the layouts in world coordinates, with the unit of their files."""
 
 
 def read_human36m(
     root: Path, options: Human36MOptions
 ) -> tuple[Description, dict[Split, Poses], list[str]]:
-    """Poses before each of the four cameras, in millimetres.
+    """Read the poses in the frame of each of the four cameras, in millimetres.
 
     Args:
-        root: the folder that users have.
-        options: how to read.
+        root: folder of the data set.
+        options: reader options.
 
     Returns:
-        The description of a pose store in camera frames, the poses of each split, and notes on
-        what was found and left out.
+        The description of the pose store, the poses of each split, and notes for the user on what
+        was found and left out.
 
     Raises:
-        InputError: no known layout, more than one, or something asked for is not there.
-        DamagedError: a file can't be read, or contradicts itself or another one.
+        InputError: the folder has no known layout or more than one, or requested data are missing.
+        DamagedError: a file can't be read, or is inconsistent with itself or another file.
     """
     layout, folder = find_layout(root, options.layout)
-    # Several folders may be the same one.
+    # dict.fromkeys removes duplicates: the parent of the folder can be the root.
     folders = list(dict.fromkeys([folder, folder.parent, root] if folder != root else [root]))
     cameras, note = find_cameras(folders)
     intrinsics = shared_intrinsics(cameras, note)
     notes = [f"layout {layout} in {folder}", note]
     if layout == "mmpose":
-        splits, found = read_mmpose(folder, intrinsics, options)
+        splits, reader_notes = read_mmpose(folder, intrinsics, options)
     else:
         reader, unit = READERS[layout]
         assembly = Assembly(
             place=str(folder), unit=unit, cameras=cameras, detections=None, options=options
         )
         if options.keypoints == "gt":
-            assembly.projected, said = find_projected(folders)
-            notes += [said] if said else []
+            assembly.projected, projected_note = find_projected(folders)
+            notes += [projected_note] if projected_note else []
         else:
             assembly.detections = find_detections(folders, options.keypoints)
             notes.append(f"keypoints: {assembly.detections.place}")
-        splits, found = assembly.run(reader(folder)), assembly.notes
-    notes += found
+        splits, reader_notes = assembly.run(reader(folder)), assembly.notes
+    notes += reader_notes
     fps = next(iter(splits.values())).fps
     notes += count_notes({split: len(poses) for split, poses in splits.items()}, fps)
     about = Description(

@@ -1,10 +1,10 @@
-"""Human3.6M as VideoPose3D keeps it: data_3d_h36m.npz, in the world's metres."""
+"""Human3.6M as packed by VideoPose3D: data_3d_h36m.npz, world frame, metres."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from synrep.datasets.human36m.layouts import MARKS, PoseRecording, of_32
+from synrep.datasets.human36m.layouts import MARKER_FILES, PoseRecording, of_32
 from synrep.datasets.human36m.protocol import SUBJECTS, order_of, recording_name
 from synrep.datasets.untrusted.npz import as_array, read_npz
 from synrep.errors import DamagedError
@@ -15,32 +15,31 @@ if TYPE_CHECKING:
 
 
 def recordings(folder: Path) -> Iterator[PoseRecording]:
-    """All recordings of the seven subjects.
+    """Yield all recordings of the seven subjects.
 
     Raises:
-        DamagedError: the file can't be read, or is none of VideoPose3D's.
-        InputError: a recording is unknown.
+        DamagedError: the file can't be read or does not have VideoPose3D's structure.
+        InputError: a name is not that of a recording.
     """
-    path = folder / MARKS["videopose3d"]
+    path = folder / MARKER_FILES["videopose3d"]
     content = nested(path, "positions_3d")
-    found = {
-        (subject, recording_name(name, f"{path}, {subject}")): positions
+    positions = {
+        (subject, recording_name(name, f"{path}, {subject}")): points
         for subject, named in content.items()
         if subject in SUBJECTS
-        for name, positions in named.items()
+        for name, points in named.items()
     }
-    for subject, name in sorted(found, key=lambda key: order_of(*key)):
+    for subject, name in sorted(positions, key=lambda key: order_of(*key)):
         place = f"{path}, {subject} {name}"
-        yield PoseRecording(
-            subject, name, of_32(as_array(found[subject, name], place), 1000.0, place), place
-        )
+        points = as_array(positions[subject, name], place)
+        yield PoseRecording(subject, name, of_32(points, 1000.0, place), place)
 
 
 def nested(path: Path, key: str) -> Mapping[str, Mapping[str, Any]]:
-    """The dictionary of dictionaries, by subject and recording, of an array of a file.
+    """Read a nested dictionary, by subject and recording, from an array of an npz file.
 
     Raises:
-        DamagedError: the file can't be read, or has no such array.
+        DamagedError: the file can't be read, or the array is missing or not such a dictionary.
     """
     array = read_npz(path, {key}).get(key)
     content = array.item() if array is not None and array.dtype == object and not array.ndim else 0

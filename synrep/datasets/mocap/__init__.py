@@ -1,1 +1,1 @@
-"""SkeletonMotion capture of any format becomes poses of 17 Human3.6M joints."""
+"""Readers of motion-capture files, which convert them to poses of 17 Human3.6M joints."""

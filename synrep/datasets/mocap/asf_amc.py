@@ -1,8 +1,8 @@
-"""SkeletonMotion capture in Acclaim's ASF and AMC files, the CMU database's own format.
+"""Read motion capture in Acclaim's ASF and AMC files, the native format of the CMU database.
 
-An .asf file is a person: bones with their directions and axes. An .amc file is a motion of it.
-A joint has the name of the bone that starts there, so that positions and rotations mean the same
-as in a BVH file. Axes: T frames of a file, J joints.
+An .asf file describes a skeleton, an .amc file a motion of it. A joint is named after the bone that
+starts there, so that positions and rotations have the same meaning as in a BVH file.
+Axes: T frames of a file.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import Field
 
-from synrep.datasets.mocap.motion import SkeletonMotion, check_size, stride, turn_fixed
+from synrep.datasets.mocap.motion import SkeletonMotion, check_size, extrinsic_rotation, stride
 from synrep.datasets.mocap.reading import MocapOptions, read_folder
 from synrep.errors import InputError
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 ROOT = "root"
 ROTATIONS = {"rx": "x", "ry": "y", "rz": "z"}
-MOVES = {"tx": 0, "ty": 1, "tz": 2}
+TRANSLATIONS = {"tx": 0, "ty": 1, "tz": 2}
 
 
 class AsfAmcOptions(MocapOptions):
-    """How to read a folder of ASF and AMC files."""
+    """Options of the reader of ASF and AMC files."""
 
     recorded_fps: Annotated[float, Field(gt=0)] = 120.0
-    """Frame rate of the motions: the files don't tell it; nearly all of CMU's have 120."""
+    """Frame rate of the recordings, which the files don't state; nearly all of CMU's have 120."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +42,10 @@ class Bone:
     """One bone, or the root.
 
     Attributes:
-        offset: (3,) from its start to its end in the base pose, in the file's unit.
-        axis: (3, 3) the axes that its rotations are about.
-        channels: what an .amc file gives for it, in that order: 'rx', 'tz'...
-        parent: name of the bone at whose end it starts; empty for the root.
+        offset: (3,) vector from start to end in the base pose, in the file's unit.
+        axis: (3, 3) axes of the bone's rotations.
+        channels: degrees of freedom in the order of the .amc file: 'rx', 'tz' and so on.
+        parent: name of the bone at whose end this one starts; empty for the root.
     """
 
     offset: NDArray[np.float64]
@@ -56,12 +56,12 @@ class Bone:
 
 @dataclass(frozen=True, kw_only=True)
 class AsfSkeleton:
-    """The person of an .asf file.
+    """The skeleton of an .asf file.
 
     Attributes:
-        bones: by name, the root first and parents before children.
-        position: (3,) of the root before any motion.
-        in_degrees: whether angles are in degrees or radians.
+        bones: bones by name, with the root first and parents before children.
+        position: (3,) position of the root in the base pose.
+        in_degrees: whether angles are in degrees instead of radians.
     """
 
     bones: dict[str, Bone]
@@ -74,48 +74,50 @@ def read_asf_amc_folder(
     options: AsfAmcOptions,
     on_file: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> tuple[Poses, list[str]]:
-    """Poses of all AMC files under a folder, in world millimetres with z up.
+    """Read the poses of all AMC files under a folder, in world millimetres with z up.
 
-    A motion 01_02.amc is of the person 01.asf in the same folder, who is the subject '01'; else of
-    the .asf with the motion's own name, or of the only one there. See
+    The subject of a motion is the name of its skeleton file, see `find_asf`. See
     `synrep.datasets.mocap.reading.read_folder` for arguments, result and errors.
     """
-    people: dict[Path, AsfSkeleton] = {}
+    skeletons: dict[Path, AsfSkeleton] = {}
 
     def read(path: Path) -> tuple[SkeletonMotion, str]:
         asf = find_asf(path)
-        if asf not in people:
-            people[asf] = read_asf(asf)
-        return read_amc(path, people[asf], options.recorded_fps, options.fps), asf.stem
+        if asf not in skeletons:
+            skeletons[asf] = read_asf(asf)
+        return read_amc(path, skeletons[asf], options.recorded_fps, options.fps), asf.stem
 
     return read_folder(root, ".amc", read, options, on_file)
 
 
 def find_asf(amc: Path) -> Path:
-    """The .asf file of a motion.
+    """Find the skeleton of a motion in the same folder.
+
+    For 01_02.amc this is 01_02.asf or 01.asf, else the only .asf file in the folder.
 
     Raises:
-        InputError: there is none, or nothing says which.
+        InputError: there is no such file, or more than one candidate.
     """
-    there = sorted(amc.parent.glob("*.asf"))
+    candidates = sorted(amc.parent.glob("*.asf"))
     for stem in (amc.stem, amc.stem.rpartition("_")[0]):
-        for asf in there:
+        for asf in candidates:
             if asf.stem == stem:
                 return asf
-    if len(there) != 1:
-        raise InputError(
-            str(amc),
-            f"which of {len(there)} .asf files beside it is its skeleton?" if there else "no .asf",
-            "put the person's .asf beside it, named like the part before the last '_'",
-        )
-    return there[0]
+    if len(candidates) == 1:
+        return candidates[0]
+    rule = f"its skeleton could be any of {len(candidates)} .asf files in its folder"
+    raise InputError(
+        str(amc),
+        rule if candidates else "no .asf file in its folder",
+        "add the person's .asf file, named like the part before the last '_'",
+    )
 
 
 def read_asf(path: Path) -> AsfSkeleton:
-    """The skeleton in an .asf file.
+    """Read the skeleton in an .asf file.
 
     Raises:
-        InputError: the file can't be read, or turns or moves bones in ways that aren't supported.
+        InputError: the file can't be read or has unsupported degrees of freedom.
     """
     try:
         sections = _sections(path.read_text(encoding="utf-8", errors="replace"))
@@ -125,15 +127,15 @@ def read_asf(path: Path) -> AsfSkeleton:
 
 
 def read_amc(
-    path: Path, skeleton: AsfSkeleton, recorded_fps: float, wanted_fps: float
+    path: Path, skeleton: AsfSkeleton, recorded_fps: float, target_fps: float
 ) -> SkeletonMotion:
-    """The motion in an .amc file, at about the wanted rate.
+    """Read the motion in an .amc file, at about the target frame rate.
 
     Raises:
-        InputError: the file can't be read, or its bones are not those of the skeleton.
+        InputError: the file can't be read, or does not match the skeleton.
     """
     try:
-        step = stride(recorded_fps, wanted_fps)
+        step = stride(recorded_fps, target_fps)
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         radians = any(line.strip().lower() == ":radians" for line in lines)
         degrees = any(line.strip().lower() == ":degrees" for line in lines)
@@ -159,71 +161,66 @@ def _unreadable(path: Path, kind: str, error: Exception) -> InputError:
 
 
 def _sections(text: str) -> dict[str, list[list[str]]]:
-    """Words of the lines of each section, by its keyword."""
+    """Split a file into sections by keyword; each is a list of lines, split into words."""
     sections: dict[str, list[list[str]]] = {}
-    mine: list[list[str]] = []
+    section: list[list[str]] = []
     for line in text.splitlines():
         words = line.partition("#")[0].replace(",", " ").replace("(", " ").replace(")", " ").split()
         if words and words[0].startswith(":"):
-            mine = sections[words[0].lower()] = [words[1:]] if words[1:] else []
+            section = sections[words[0].lower()] = [words[1:]] if words[1:] else []
         elif words:
-            mine.append(words)
+            section.append(words)
     return sections
 
 
 def _skeleton(sections: dict[str, list[list[str]]]) -> AsfSkeleton:
+    """Assemble the bone hierarchy from the sections of an .asf file."""
     units = {words[0].lower(): words[1] for words in sections.get(":units", [])}
     in_degrees = units.get("angle", "deg").lower().startswith("deg")
     root = {words[0].lower(): words[1:] for words in sections[":root"]}
     if any(map(float, root.get("orientation", []))):
-        raise ValueError("its root has an orientation of its own, which programs read differently")
-    order = _channels(root["order"], [*MOVES, *ROTATIONS])
+        raise ValueError("its root has an orientation, which programs interpret differently")
+    order = _channels(root["order"], [*TRANSLATIONS, *ROTATIONS])
     if not order:
         raise ValueError("its root can't move: the order is empty")
-    bones = {
-        ROOT: Bone(
-            offset=np.zeros(3),
-            axis=np.eye(3),
-            channels=order,
-        )
-    }
-    loose = dict(_bones(sections[":bonedata"], in_degrees=in_degrees))
+    bones = {ROOT: Bone(offset=np.zeros(3), axis=np.eye(3), channels=order)}
+    unconnected = dict(_bones(sections[":bonedata"], in_degrees=in_degrees))
     lines = [words for words in sections[":hierarchy"] if words[0] not in {"begin", "end"}]
     children = {words[0]: words[1:] for words in lines}
     pending = [ROOT]
     while pending:
         parent = pending.pop()
         for child in children.get(parent, []):
-            bones[child] = replace(loose.pop(child), parent=parent)
+            bones[child] = replace(unconnected.pop(child), parent=parent)
             pending.append(child)
-    if loose:
-        raise ValueError(f"nothing joins {', '.join(loose)} to the root")
-    position = _three(root.get("position", ["0", "0", "0"]), "the root's position")
+    if unconnected:
+        raise ValueError(f"nothing connects {', '.join(unconnected)} to the root")
+    position = _vector(root.get("position", ["0", "0", "0"]), "the root's position")
     return AsfSkeleton(bones=bones, position=position, in_degrees=in_degrees)
 
 
-def _three(words: list[str], what: str) -> NDArray[np.float64]:
-    """(3,) finite numbers, the first of some words."""
-    found = np.array(words[:3], np.float64)
-    if found.shape != (3,) or not np.isfinite(found).all():
+def _vector(words: list[str], what: str) -> NDArray[np.float64]:
+    """Parse the first three words as a finite vector (3,)."""
+    vector = np.array(words[:3], np.float64)
+    if vector.shape != (3,) or not np.isfinite(vector).all():
         raise ValueError(f"{what} is not three numbers: {' '.join(words[:3])!r}")
-    return found
+    return vector
 
 
 def _bones(lines: list[list[str]], *, in_degrees: bool) -> Iterator[tuple[str, Bone]]:
-    """Each block of the bone data."""
+    """Yield the bones of the section `:bonedata` with their names."""
     block: dict[str, list[str]] = {}
     for words in lines:
         if words[0] == "begin":
             block = {}
         elif words[0] == "end":
             name, length = block["name"][0], float(block["length"][0])
-            direction = _three(block["direction"], f"the direction of {name}")
+            direction = _vector(block["direction"], f"the direction of {name}")
             direction /= max(float(np.linalg.norm(direction)), 1e-12)
-            turned, order = _three(block["axis"], f"the axis of {name}")[None], block["axis"][3]
+            angles, order = _vector(block["axis"], f"the axis of {name}")[None], block["axis"][3]
             if not np.isfinite(length) or sorted(order.lower()) != ["x", "y", "z"]:
-                raise ValueError(f"the length {length} or the order {order!r} of {name}")
-            axis = turn_fixed(order.lower(), turned if in_degrees else np.degrees(turned))
+                raise ValueError(f"{name} has the length {length} and the axis order {order!r}")
+            axis = extrinsic_rotation(order.lower(), angles if in_degrees else np.degrees(angles))
             yield (
                 name,
                 Bone(
@@ -236,33 +233,34 @@ def _bones(lines: list[list[str]], *, in_degrees: bool) -> Iterator[tuple[str, B
             block[words[0].lower()] = words[1:]
 
 
-def _channels(words: list[str], known: Collection[str]) -> tuple[str, ...]:
+def _channels(words: list[str], supported: Collection[str]) -> tuple[str, ...]:
+    """Parse the names of degrees of freedom."""
     names = tuple(word.lower() for word in words)
     if len(set(names)) < len(names):
-        raise ValueError(f"a degree of freedom comes twice in {' '.join(names)}")
+        raise ValueError(f"a degree of freedom occurs twice in {' '.join(names)}")
     for name in names:
-        if name not in known:
-            raise ValueError(f"degree of freedom {name!r}, where only {', '.join(known)} are read")
+        if name not in supported:
+            raise ValueError(f"degree of freedom {name!r} instead of {', '.join(supported)}")
     return names
 
 
 def _frames(lines: list[str], skeleton: AsfSkeleton, step: int) -> dict[str, NDArray[np.float64]]:
-    """The values of each bone that moves, (T, channels), of every n-th frame."""
+    """Parse every `step`-th frame; return the values (T, channels) of each bone that has any."""
     starts = [index for index, line in enumerate(lines) if line.strip().isdigit()]
     if not starts:
         raise ValueError("it holds no frames")
-    moving = {name: len(bone.channels) for name, bone in skeleton.bones.items() if bone.channels}
-    found: dict[str, list[list[float]]] = {name: [] for name in moving}
+    counts = {name: len(bone.channels) for name, bone in skeleton.bones.items() if bone.channels}
+    rows: dict[str, list[list[float]]] = {name: [] for name in counts}
     for start, end in list(zip(starts, [*starts[1:], len(lines)], strict=True))[::step]:
         frame = {words[0]: words[1:] for line in lines[start + 1 : end] if (words := line.split())}
-        for name, count in moving.items():
+        for name, count in counts.items():
             if len(frame.get(name, [])) != count:
                 number = lines[start].strip()
                 given = len(frame[name]) if name in frame else "none"
                 raise ValueError(f"frame {number}: {name} needs {count} numbers, not {given}")
-            found[name].append([float(word) for word in frame[name]])
-    values = {name: np.array(rows) for name, rows in found.items()}
-    if not all(np.isfinite(rows).all() for rows in values.values()):
+            rows[name].append([float(word) for word in frame[name]])
+    values = {name: np.array(frames) for name, frames in rows.items()}
+    if not all(np.isfinite(frames).all() for frames in values.values()):
         raise ValueError("some of its numbers are not finite")
     return values
 
@@ -270,28 +268,31 @@ def _frames(lines: list[str], skeleton: AsfSkeleton, step: int) -> dict[str, NDA
 def _assemble(
     skeleton: AsfSkeleton, values: dict[str, NDArray[np.float64]], *, in_degrees: bool, fps: float
 ) -> SkeletonMotion:
-    """Joints where bones start; a bone turns by C M C^-1, with C its axes and M its rotations."""
+    """Convert channel values to offsets and rotations of the joints at which bones start.
+
+    The rotation of a bone is C M C^-1, with its axes C and the rotation M of its channels.
+    """
     names = list(skeleton.bones)
     count = len(values[ROOT])
     offsets = np.zeros((count, len(names), 3))
-    turns = np.empty((count, len(names), 3, 3))
+    rotations = np.empty((count, len(names), 3, 3))
     for index, (name, bone) in enumerate(skeleton.bones.items()):
-        given = values.get(name, np.zeros((count, 0)))
+        channels = values.get(name, np.zeros((count, 0)))
         columns = [k for k, channel in enumerate(bone.channels) if channel in ROTATIONS]
         axes = "".join(ROTATIONS[bone.channels[k]] for k in columns)
-        angles = given[:, columns] if in_degrees else np.degrees(given[:, columns])
-        turns[:, index] = bone.axis @ turn_fixed(axes, angles) @ bone.axis.T
+        angles = channels[:, columns] if in_degrees else np.degrees(channels[:, columns])
+        rotations[:, index] = bone.axis @ extrinsic_rotation(axes, angles) @ bone.axis.T
         if bone.parent:
             offsets[:, index] = skeleton.bones[bone.parent].offset
             continue
         offsets[:, index] = skeleton.position
         for k, channel in enumerate(bone.channels):
-            if channel in MOVES:
-                offsets[:, index, MOVES[channel]] += given[:, k]
+            if channel in TRANSLATIONS:
+                offsets[:, index, TRANSLATIONS[channel]] += channels[:, k]
     return SkeletonMotion(
         names=tuple(names),
         parents=tuple(names.index(b.parent) if b.parent else -1 for b in skeleton.bones.values()),
         offsets=offsets,
-        turns=turns,
+        rotations=rotations,
         fps=fps,
     )

@@ -1,6 +1,6 @@
-"""SkeletonMotion capture in BVH files: a folder of them becomes poses of 17 Human3.6M joints.
+"""Read motion capture in BVH files and convert it to poses of 17 Human3.6M joints.
 
-Axes: T frames of a file, J joints, C channels.
+Axes: T frames of a file, C channels.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synrep.datasets.mocap.motion import SkeletonMotion, check_size, stride, turn
+from synrep.datasets.mocap.motion import SkeletonMotion, check_size, intrinsic_rotation, stride
 from synrep.datasets.mocap.reading import MocapOptions, read_folder
 from synrep.errors import InputError
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
     from synrep.datasets.store.poses import Poses
 
-MOST_CHANNELS = 9
-"""Of a joint; files have three or six."""
-SHORTEST_S, LONGEST_S = 1e-5, 100.0
-"""Duration of a frame."""
+MAX_CHANNELS = 9
+"""Most channels of a joint; files have three or six."""
+MIN_FRAME_S, MAX_FRAME_S = 1e-5, 100.0
+"""Accepted range of the duration of a frame."""
 
 
 class BvhOptions(MocapOptions):
-    """How to read a folder of BVH files."""
+    """Options of the reader of BVH files."""
 
 
 def read_bvh_folder(
@@ -37,7 +37,7 @@ def read_bvh_folder(
     options: BvhOptions,
     on_file: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> tuple[Poses, list[str]]:
-    """Poses of all BVH files under a folder, in world millimetres with z up.
+    """Read the poses of all BVH files under a folder, in world millimetres with z up.
 
     See `synrep.datasets.mocap.reading.read_folder` for arguments, result and errors.
     """
@@ -46,21 +46,21 @@ def read_bvh_folder(
     )
 
 
-def read_bvh(path: Path, wanted_fps: float) -> SkeletonMotion:
-    """The motion in a BVH file, at about the wanted rate.
+def read_bvh(path: Path, target_fps: float) -> SkeletonMotion:
+    """Read the motion in a BVH file, at about the target frame rate.
 
-    A joint may have position channels too: they take the place of its offset, as in the files of
-    Bandai Namco Research, whose every joint has six channels.
+    Position channels of a joint replace its offset, as in the files of Bandai Namco Research, in
+    which every joint has six channels.
 
     Raises:
         InputError: the file can't be read.
     """
     try:
         words = path.read_text(encoding="utf-8").split()
-        reader = _Reader(words)
-        joints = reader.hierarchy()
-        frames, fps = reader.motion(sum(len(joint.channels) for joint in joints))
-        step = stride(fps, wanted_fps)
+        parser = _Parser(words)
+        joints = parser.hierarchy()
+        frames, fps = parser.motion(sum(len(joint.channels) for joint in joints))
+        step = stride(fps, target_fps)
         check_size(-(-len(frames) // step), len(joints))
     except (ValueError, IndexError, OSError) as error:
         reason = "it ends too early" if isinstance(error, IndexError) else str(error)
@@ -78,30 +78,30 @@ class _Joint:
     channels: list[str] = field(default_factory=list)
 
 
-class _Reader:
-    """Goes through the words of a file; ValueError or IndexError where the format is broken."""
+class _Parser:
+    """Parser of the words of a BVH file; raises ValueError or IndexError on invalid files."""
 
     def __init__(self, words: list[str]) -> None:
         self.words = words
-        self.at = 0
+        self.position = 0
 
     def word(self) -> str:
-        self.at += 1
-        return self.words[self.at - 1]
+        self.position += 1
+        return self.words[self.position - 1]
 
     def expect(self, *words: str) -> None:
         for word in words:
-            if (found := self.word()).lower() != word.lower():
-                raise ValueError(f"{found!r} where {word!r} belongs")
+            if (actual := self.word()).lower() != word.lower():
+                raise ValueError(f"{actual!r} where {word!r} is expected")
 
     def numbers(self, count: int) -> tuple[float, ...]:
-        found = tuple(float(self.word()) for _ in range(count))
-        if not np.isfinite(found).all():
+        values = tuple(float(self.word()) for _ in range(count))
+        if not np.isfinite(values).all():
             raise ValueError("an offset is not finite")
-        return found
+        return values
 
     def hierarchy(self) -> list[_Joint]:
-        """The joints in the order of their channels."""
+        """Parse the hierarchy; return the joints in the order of their channels."""
         self.expect("HIERARCHY", "ROOT")
         joints: list[_Joint] = []
         open_blocks = [self._open(joints, -1)]
@@ -124,7 +124,7 @@ class _Reader:
         return joints
 
     def _open(self, joints: list[_Joint], parent: int) -> int:
-        """Start a joint; its name may hold spaces."""
+        """Parse the start of a joint, whose name can contain spaces; return its index."""
         name = [self.word()]
         while (word := self.word()) != "{":
             name.append(word)
@@ -133,21 +133,21 @@ class _Reader:
 
     def _channels(self) -> list[str]:
         names = [self.word().lower() for _ in range(int(self.word()))]
-        if len(names) > MOST_CHANNELS:
-            raise ValueError(f"a joint of more than {MOST_CHANNELS} channels")
+        if len(names) > MAX_CHANNELS:
+            raise ValueError(f"a joint with more than {MAX_CHANNELS} channels")
         for name in names:
             if name[:1] not in {"x", "y", "z"} or name[1:] not in {"position", "rotation"}:
                 raise ValueError(f"unknown channel {name!r}")
         return names
 
     def motion(self, channels: int) -> tuple[NDArray[np.float64], float]:
-        """Frames (T, C), and how many there are a second."""
+        """Parse the motion; return the channel values (T, C) and the frame rate."""
         self.expect("MOTION", "Frames:")
         count = int(self.word())
         self.expect("Frame", "Time:")
         seconds = float(self.word())
-        values = np.array(self.words[self.at :], np.float64)
-        if count < 1 or not SHORTEST_S <= seconds <= LONGEST_S:
+        values = np.array(self.words[self.position :], np.float64)
+        if count < 1 or not MIN_FRAME_S <= seconds <= MAX_FRAME_S:
             raise ValueError(f"it declares {count} frames of {seconds:g} s")
         if len(values) != count * channels:
             raise ValueError(
@@ -155,28 +155,29 @@ class _Reader:
             )
         if not np.isfinite(values).all():
             raise ValueError("some of its numbers are not finite")
-        # Frame times are rounded in the files: 0.0083333 means 120 frames a second.
+        # Frame times are rounded in the files: 0.0083333 s means 120 frames per second.
         return values.reshape(count, channels), round(1 / seconds, 2)
 
 
 def _assemble(joints: list[_Joint], frames: NDArray[np.float64], fps: float) -> SkeletonMotion:
+    """Convert channel values (T, C) to offsets and rotations."""
     offsets = np.empty((len(frames), len(joints), 3))
-    turns = np.empty((len(frames), len(joints), 3, 3))
+    rotations = np.empty((len(frames), len(joints), 3, 3))
     column = 0
     for index, joint in enumerate(joints):
-        mine = frames[:, column : column + len(joint.channels)]
+        values = frames[:, column : column + len(joint.channels)]
         column += len(joint.channels)
         offsets[:, index] = joint.offset
-        rotations = [k for k, name in enumerate(joint.channels) if name.endswith("rotation")]
+        angles = [k for k, name in enumerate(joint.channels) if name.endswith("rotation")]
         for k, name in enumerate(joint.channels):
-            if k not in rotations:
-                offsets[:, index, "xyz".index(name[0])] = mine[:, k]
-        axes = "".join(joint.channels[k][0] for k in rotations)
-        turns[:, index] = turn(axes, mine[:, rotations])
+            if k not in angles:
+                offsets[:, index, "xyz".index(name[0])] = values[:, k]
+        axes = "".join(joint.channels[k][0] for k in angles)
+        rotations[:, index] = intrinsic_rotation(axes, values[:, angles])
     return SkeletonMotion(
         names=tuple(joint.name for joint in joints),
         parents=tuple(joint.parent for joint in joints),
         offsets=offsets,
-        turns=turns,
+        rotations=rotations,
         fps=fps,
     )

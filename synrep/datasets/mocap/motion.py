@@ -1,4 +1,4 @@
-"""SkeletonMotion of a tree of joints, as motion-capture files hold it: offsets and rotations.
+"""Motion of a joint hierarchy, given as in motion-capture files by offsets and rotations.
 
 Axes: T frames, J joints.
 """
@@ -13,71 +13,72 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FARTHEST = 1e6
-"""Most frames of which one is kept."""
-MOST_JOINTS, MOST_PLACES = 1000, 20_000_000
-"""Joints of a file, and joints times frames: a hundred times those of the longest ones known."""
+MAX_STRIDE = 1e6
+"""Upper bound of the ratio of recorded to requested frame rate."""
+MAX_JOINTS, MAX_POSITIONS = 1000, 20_000_000
+"""Most joints and most joint positions (joints times frames) of a file; a hundred times those of
+the longest known recordings."""
 
 
 @dataclass(frozen=True, eq=False)
 class SkeletonMotion:
-    """One clip in the unit and axes of its file."""
+    """Motion of one clip, in the unit and axes of its file."""
 
     names: tuple[str, ...]
     """J joint names; parents precede children."""
     parents: tuple[int, ...]
-    """Number of each joint's parent; -1 for the root."""
+    """Index of each joint's parent; -1 for the root."""
     offsets: NDArray[np.float64]
-    """(T or 1, J, 3) of each joint from its parent, along the parent's axes; the root's in the
-    world."""
-    turns: NDArray[np.float64]
+    """(T or 1, J, 3) offset of each joint from its parent in the parent's axes; that of the root is
+    its world position."""
+    rotations: NDArray[np.float64]
     """(T, J, 3, 3) rotation of each joint relative to its parent."""
     fps: float
-    """Frames a second."""
+    """Frames per second."""
 
     def world(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Where joints are, (T, J, 3), and how they are turned, (T, J, 3, 3), in the world."""
-        places = np.empty((*self.turns.shape[:2], 3))
-        turned = np.empty_like(self.turns)
+        """Compute joint positions (T, J, 3) and rotations (T, J, 3, 3) in world coordinates."""
+        positions = np.empty((*self.rotations.shape[:2], 3))
+        rotations = np.empty_like(self.rotations)
         for joint, parent in enumerate(self.parents):
             if parent < 0:
-                places[:, joint] = self.offsets[:, joint]
-                turned[:, joint] = self.turns[:, joint]
+                positions[:, joint] = self.offsets[:, joint]
+                rotations[:, joint] = self.rotations[:, joint]
                 continue
-            step = turned[:, parent] @ self.offsets[:, joint, :, None]
-            places[:, joint] = places[:, parent] + step[..., 0]
-            turned[:, joint] = turned[:, parent] @ self.turns[:, joint]
-        return places, turned
+            offset = rotations[:, parent] @ self.offsets[:, joint, :, None]
+            positions[:, joint] = positions[:, parent] + offset[..., 0]
+            rotations[:, joint] = rotations[:, parent] @ self.rotations[:, joint]
+        return positions, rotations
 
 
-def stride(recorded_fps: float, wanted_fps: float) -> int:
-    """Every n-th frame is kept: the n that comes nearest to the wanted rate.
+def stride(recorded_fps: float, target_fps: float) -> int:
+    """Return the n for which keeping every n-th frame comes nearest to the target frame rate.
 
     Raises:
         ValueError: the rates are too far apart.
     """
-    ratio = recorded_fps / wanted_fps
-    if not ratio < FARTHEST:
-        raise ValueError(f"{recorded_fps:g} frames a second can't become {wanted_fps:g}")
+    ratio = recorded_fps / target_fps
+    if not ratio < MAX_STRIDE:
+        raise ValueError(f"{recorded_fps:g} frames per second can't become {target_fps:g}")
     return max(1, round(ratio))
 
 
 def check_size(frames: int, joints: int) -> None:
-    """Refuse what would fill the memory: a joint takes room in each frame, however short its line.
+    """Refuse files that would exhaust the memory: each joint takes memory in every frame.
 
     Raises:
-        ValueError: there are too many.
+        ValueError: there are too many joints or positions.
     """
-    if joints > MOST_JOINTS or frames * joints > MOST_PLACES:
+    if joints > MAX_JOINTS or frames * joints > MAX_POSITIONS:
         raise ValueError(f"{frames} frames of {joints} joints are more than any recording has")
 
 
-def turn(axes: str, degrees: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rotations (T, 3, 3) about one axis after the other, each as the ones before have turned it.
+def intrinsic_rotation(axes: str, degrees: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the rotations (T, 3, 3) of intrinsic Euler angles: about successively rotated axes.
 
     Args:
-        axes: such as 'zyx'.
-        degrees: (T, number of axes).
+        axes: sequence of axes, such as 'zyx'.
+        degrees: (T, number of axes) angles.
     """
     rotation = np.broadcast_to(np.eye(3), (len(degrees), 3, 3))
     for axis, angle in zip(axes, np.radians(degrees).T, strict=True):
@@ -90,6 +91,6 @@ def turn(axes: str, degrees: NDArray[np.float64]) -> NDArray[np.float64]:
     return rotation
 
 
-def turn_fixed(axes: str, degrees: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rotations (T, 3, 3) about one axis after the other, all of which stay where they are."""
-    return turn(axes[::-1], degrees[:, ::-1])
+def extrinsic_rotation(axes: str, degrees: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the rotations (T, 3, 3) of extrinsic Euler angles: about fixed axes, in that order."""
+    return intrinsic_rotation(axes[::-1], degrees[:, ::-1])

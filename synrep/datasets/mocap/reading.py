@@ -1,4 +1,4 @@
-"""From motion capture of any format to poses of 17 Human3.6M joints: names, units, axes, heads.
+"""Convert motion capture of any format to poses: map joints, detect units and axes, place heads.
 
 Axes: T frames of a recording, J joints.
 """
@@ -45,37 +45,37 @@ MM_PER_UNIT: dict[Unit, float] = {
     "cmu": 25.4 / 0.45,  # the scale in the headers of the CMU database
 }
 LEG_MM = (600.0, 1150.0)
-"""Leg lengths (hip to knee to ankle) of people; no two units can both give file."""
+"""Range of human leg lengths (hip to knee to ankle); no length falls in it for two units."""
 
 
 class MocapOptions(Options):
-    """How to read a folder of motion-capture files."""
+    """Options of the readers of motion-capture files."""
 
     joint_map: str = "auto"
-    """Name of a joint map, a JSON file with one, or `auto`: by the joint names of each file."""
+    """Name of a joint map or a JSON file; `auto` detects it from each file's joint names."""
     unit: Unit | Literal["auto"] = "auto"
-    """Unit of length in the files; `auto` judges by the length of the legs."""
+    """Unit of length in the files; `auto` detects it from the length of the legs."""
     up: Axis | Literal["auto"] = "auto"
-    """Axis that points up; `auto` judges by where heads are."""
+    """Axis that points up; `auto` detects it from the direction of the trunks."""
     fps: Annotated[float, Field(gt=0)] = 25.0
-    """Wanted frame rate; files keep every n-th frame, with the n that comes nearest."""
+    """Target frame rate; of each file every n-th frame is kept, with n chosen to come nearest."""
     path: str = ""
-    """Regular expression of the path below the folder, without suffix, with the groups `subject`
-    and `action`; empty for the joint map's own."""
+    """Regular expression of a file's path below the folder, without suffix, with the groups
+    `subject` and `action`; empty for that of the joint map."""
 
 
 @dataclass(frozen=True, eq=False)
 class MocapClip:
-    """One file: joints in its own unit and axes, nose and head not yet placed."""
+    """Joints of one file in its own unit and axes, before nose and head are placed."""
 
     path: Path
     subject: str
     action: str
     clip: str
     joints: NDArray[np.float64]
-    """(T, J, 3); nose and head hold the base of the skull."""
+    """(T, J, 3) joints; nose and head hold the base of the skull."""
     skull: NDArray[np.float64]
-    """(T, 3, 3) rotation of the skull's joint."""
+    """(T, 3, 3) rotation of the joint at the base of the skull."""
     fps: float
     joint_map: JointMap
 
@@ -87,34 +87,35 @@ def read_folder(
     options: MocapOptions,
     on_file: Progress,
 ) -> tuple[Poses, list[str]]:
-    """Poses of all files of one kind under a folder, in world millimetres with z up.
+    """Read the poses of all files of one format under a folder, in world millimetres with z up.
 
     Args:
-        root: searched with all its subfolders.
-        suffix: of the files.
-        read: gives a file's motion, and whose it is if that is not told by the path.
-        options: how to read.
-        on_file: called with the number of files done and of all files.
+        root: folder to search, with all subfolders.
+        suffix: suffix of the files.
+        read: returns the motion of a file and its subject, which is empty if the path names it.
+        options: reader options.
+        on_file: callback that receives the number of files read and the total.
 
     Returns:
-        The poses, and notes on what was detected.
+        The poses, and notes for the user on what was detected.
 
     Raises:
-        InputError: no folder, no files, a file that can't be read, unknown joint names, a unit or
-            up axis that can't be told, different frame rates, or a path without subject.
+        InputError: the folder does not exist or has no such files, a file can't be read, has
+            unknown joint names or no subject in its path, unit or up axis can't be detected, or
+            frame rates differ.
     """
     folder = Path(root)
-    given = None if options.joint_map == "auto" else load_joint_map(options.joint_map)
+    fixed_map = None if options.joint_map == "auto" else load_joint_map(options.joint_map)
     paths = sorted(folder.rglob(f"*{suffix}"))
     if not folder.is_dir():
         raise InputError(str(folder), "there is no such folder", f"give the folder of {suffix}s")
     if not paths:
-        raise InputError(str(folder), f"no {suffix} files", "give the folder that holds them")
+        raise InputError(str(folder), f"no {suffix} files", "give the folder that contains them")
     recordings = []
     for count, path in enumerate(paths, 1):
         motion, subject = read(path)
         clip = path.relative_to(folder).with_suffix("").as_posix()
-        joint_map = given or detect_joint_map(str(path), motion.names, clip)
+        joint_map = fixed_map or detect_joint_map(str(path), motion.names, clip)
         require_joints(str(path), joint_map, motion.names)
         labels = (subject, "unknown")
         if options.path or not subject:
@@ -128,51 +129,51 @@ def read_folder(
 def _joints(
     motion: SkeletonMotion, joint_map: JointMap
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Joints (T, J, 3) by a joint map, and the rotation of the skull (T, 3, 3)."""
-    places, turned = motion.world()
-    at = dict(zip(motion.names, np.moveaxis(places, 1, 0), strict=True))
+    """Return the joints (T, J, 3) by a joint map, and the rotations (T, 3, 3) of the skull."""
+    world_positions, world_rotations = motion.world()
+    positions = dict(zip(motion.names, np.moveaxis(world_positions, 1, 0), strict=True))
     joints = [
-        np.mean([at[name] for name in joint_map.joints[joint]], axis=0)
+        np.mean([positions[name] for name in joint_map.joints[joint]], axis=0)
         if joint not in FROM_HEAD
-        else at[joint_map.skull]
+        else positions[joint_map.skull]
         for joint in HUMAN36M_17.joints
     ]
     stacked = np.stack(joints, axis=1)
     if (bone := joint_map.missing_bone) is not None:
-        lost = bone.ratio * (at[bone.end] - at[bone.start])
-        stacked[:, HUMAN36M_17.indices(*bone.joints)] += lost[:, None]
-    return stacked, turned[:, motion.names.index(joint_map.skull)]
+        offset = bone.ratio * (positions[bone.end] - positions[bone.start])
+        stacked[:, HUMAN36M_17.indices(*bone.joints)] += offset[:, None]
+    return stacked, world_rotations[:, motion.names.index(joint_map.skull)]
 
 
 def _labels(path: Path, clip: str, pattern: str) -> tuple[str, str]:
-    """Subject and action of a file."""
+    """Parse the subject and action of a file from its path."""
     try:
-        found = re.fullmatch(pattern, clip)
+        match = re.fullmatch(pattern, clip)
     except re.error as error:
-        raise InputError("--path", f"no regular expression: {error}") from None
-    groups = found.groupdict() if found else {}
+        raise InputError("--path", f"not a regular expression: {error}") from None
+    groups = match.groupdict() if match else {}
     if not groups.get("subject"):
         raise InputError(
             str(path),
             f"its path {clip!r} names no subject by the pattern {pattern!r}",
-            "give --path with a group (?P<subject>...) and, if there is one, (?P<action>...)",
+            "give --path with a group (?P<subject>...) and optionally (?P<action>...)",
         )
     return groups["subject"], groups.get("action") or "unknown"
 
 
 def _join(recordings: list[MocapClip], options: MocapOptions) -> tuple[Poses, list[str]]:
-    """All recordings in one unit and one frame, with heads, and notes on what was detected."""
+    """Convert all clips to millimetres with z up and place the heads; note what was detected."""
     _check_rates(recordings)
     scale, unit = _unit(recordings, options)
-    turn, up = _upright(recordings, options)
+    rotation, up = _z_up_rotation(recordings, options)
     maps = {file.joint_map.name: file.joint_map for file in recordings}
     notes = [f"{len(recordings)} files, joint map {', '.join(sorted(maps))}", unit, up]
-    notes.append(f"{recordings[0].fps:g} frames a second")
+    notes.append(f"{recordings[0].fps:g} frames per second")
     if not options.path:
         notes += [entry.note for _, entry in sorted(maps.items()) if entry.note]
     placed = place_heads(
-        [file.joints @ turn.T * scale for file in recordings],
-        [turn @ file.skull for file in recordings],
+        [file.joints @ rotation.T * scale for file in recordings],
+        [rotation @ file.skull for file in recordings],
         [file.subject for file in recordings],
     )
     parts = [_poses(file, joints) for file, joints in zip(recordings, placed, strict=True)]
@@ -185,17 +186,17 @@ def _check_rates(recordings: list[MocapClip]) -> None:
         if abs(file.fps - first.fps) > 0.01 * first.fps:
             raise InputError(
                 str(file.path),
-                f"gives {file.fps:g} frames a second where {first.path} gives {first.fps:g}",
+                f"gives {file.fps:g} frames per second where {first.path} gives {first.fps:g}",
                 "choose --fps so that both come out equal, or convert them to separate stores",
             )
 
 
 def _unit(recordings: list[MocapClip], options: MocapOptions) -> tuple[float, str]:
-    """Millimetres per unit, and how it is known."""
+    """Return the millimetres per unit, and a note on how the unit was determined."""
     hip, knee, foot = HUMAN36M_17.indices("RHip", "RKnee", "RFoot")
     if options.unit != "auto":
         return MM_PER_UNIT[options.unit], f"unit {options.unit}"
-    found: dict[Unit, MocapClip] = {}
+    first_files: dict[Unit, MocapClip] = {}
     for file in recordings:
         joints = file.joints[0]
         leg = float(
@@ -208,20 +209,22 @@ def _unit(recordings: list[MocapClip], options: MocapOptions) -> tuple[float, st
                 f"legs {leg:.3g} long fit no unit",
                 f"--unit {'|'.join(MM_PER_UNIT)}",
             )
-        found.setdefault(fits[0], file)
-    if len(found) > 1:
-        (unit, file), (other, second) = list(found.items())[:2]
+        first_files.setdefault(fits[0], file)
+    if len(first_files) > 1:
+        (unit, file), (other, second) = list(first_files.items())[:2]
         raise InputError(
             str(second.path),
             f"looks like {other} where {file.path} looks like {unit}",
             "give --unit, or convert them to separate stores",
         )
-    unit = next(iter(found))
+    unit = next(iter(first_files))
     return MM_PER_UNIT[unit], f"unit {unit} (judged by the length of the legs)"
 
 
-def _upright(recordings: list[MocapClip], options: MocapOptions) -> tuple[NDArray[np.float64], str]:
-    """Rotation (3, 3) that brings the files' up axis to z, and how that axis is known."""
+def _z_up_rotation(
+    recordings: list[MocapClip], options: MocapOptions
+) -> tuple[NDArray[np.float64], str]:
+    """Return the rotation (3, 3) from the files' up axis to z, and a note on how it was found."""
     hip, thorax = HUMAN36M_17.indices("Hip", "Thorax")
     if options.up != "auto":
         return _to_z_up(options.up), f"up {options.up}"
@@ -236,7 +239,7 @@ def _upright(recordings: list[MocapClip], options: MocapOptions) -> tuple[NDArra
 
 
 def _to_z_up(up: Axis) -> NDArray[np.float64]:
-    """A proper rotation, so that left stays left."""
+    """Return a rotation (3, 3), not a reflection, that maps an axis to z."""
     axis = "xyz".index(up[1])
     z = np.zeros(3)
     z[axis] = -1.0 if up[0] == "-" else 1.0

@@ -1,1 +1,1 @@
-"""MPI-INF-3DHP as it lies on a user's disk."""
+"""Reader of MPI-INF-3DHP, from the data set's own files or P-STMO's archives."""

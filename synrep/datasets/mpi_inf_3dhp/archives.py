@@ -1,4 +1,4 @@
-"""The two npz files in which P-STMO's users keep MPI-INF-3DHP.
+"""Read MPI-INF-3DHP from the two npz files that P-STMO's scripts create.
 
 Axes: F frames of a sequence, T frames that are kept.
 """
@@ -30,17 +30,19 @@ _REMEDY = "make it again with the scripts of P-STMO"
 
 
 def training_sequences(path: Path, cameras: Sequence[int]) -> Iterator[SequenceRead]:
-    """All sequences of data_train_3dhp.npz before each camera, one after the other.
+    """Yield the sequences of data_train_3dhp.npz, each for all requested cameras.
 
-    Its array `data` is a dictionary: "S1 Seq1" leads to a list of {camera: {"data_2d", "data_3d"}}
-    and the frames a second. The poses are `univ_annot3`, in the 17 joints of the test set.
+    The array `data` is a dictionary that maps "S1 Seq1" to a pair of
+    {camera: {"data_2d", "data_3d"}} and the frame rate. The poses are `univ_annot3` with the 17
+    joints of the test set.
 
     Args:
         path: the file.
-        cameras: numbers of the wanted cameras, from 0.
+        cameras: numbers of the cameras to read, from 0.
 
     Raises:
-        InputError: a camera is missing, or something has another shape, or other joints.
+        InputError: a sequence is unknown, a camera is missing, or arrays have other shapes or
+            joints.
         DamagedError: the file can't be read.
     """
     for key, entry in _sequences(path).items():
@@ -52,8 +54,8 @@ def training_sequences(path: Path, cameras: Sequence[int]) -> Iterator[SequenceR
         for camera in cameras:
             points, poses = _arrays(path, f"{name}, camera {camera}", _view(path, views, camera))
             lengths = {"data_2d": len(points), "data_3d": len(poses), "published": FRAMES[name][0]}
-            count, found = common_length(lengths, name, str(path))
-            notes += found
+            count, length_notes = common_length(lengths, name, str(path))
+            notes += length_notes
             rows = np.arange(0, count, fps // FPS)
             subject, action = name.split("/")
             recordings.append(
@@ -72,19 +74,20 @@ def training_sequences(path: Path, cameras: Sequence[int]) -> Iterator[SequenceR
 
 
 def test_sequences(path: Path) -> Iterator[SequenceRead]:
-    """The valid frames of all sequences of data_test_3dhp.npz, one after the other.
+    """Yield the valid frames of the sequences of data_test_3dhp.npz.
 
-    Its array `data` is a dictionary: "TS1" leads to {"data_2d", "data_3d", "valid"}. It has no
+    The array `data` is a dictionary that maps "TS1" to {"data_2d", "data_3d", "valid"}. It has no
     activities.
 
     Args:
         path: the file.
 
     Raises:
-        InputError: something has another shape, or other joints, or no frame is valid.
+        InputError: a sequence is unknown, arrays have other shapes or joints, or no frame is
+            valid.
         DamagedError: the file can't be read.
     """
-    about = [f"{path.name} names no activities: they are 'unknown'"]
+    file_notes = [f"{path.name} names no activities: they are 'unknown'"]
     for key, view in _sequences(path).items():
         name = str(key)
         if name not in VALID_FRAMES:
@@ -109,33 +112,33 @@ def test_sequences(path: Path) -> Iterator[SequenceRead]:
             poses_mm=poses[rows],
             projecting_mm=None,
         )
-        yield SequenceRead(name, [recording], about + notes)
-        about = []
+        yield SequenceRead(name, [recording], file_notes + notes)
+        file_notes = []
 
 
 def _sequences(path: Path) -> dict[Any, Any]:
-    """The dictionary in the array `data`."""
+    """Read the dictionary in the array `data`, by sequence name."""
     data = read_npz(path).get("data")
     content = data.item() if isinstance(data, np.ndarray) and data.shape == () else None
     if not isinstance(content, dict) or not content:
-        raise InputError(str(path), "its array 'data' is no dictionary of sequences", _REMEDY)
+        raise InputError(str(path), "its array 'data' is not a dictionary of sequences", _REMEDY)
     return content
 
 
 def _views_and_rate(path: Path, name: str, entry: Any) -> tuple[dict[Any, Any], int]:
-    """The cameras of a training sequence, and its frames a second."""
+    """Return the data of a training sequence by camera, and its frame rate."""
     views = entry[0] if isinstance(entry, list | tuple) and len(entry) == 2 else None
     if not isinstance(views, dict):
-        raise InputError(str(path), f"{name} is no list of cameras and frame rate", _REMEDY)
+        raise InputError(str(path), f"{name} is not a pair of cameras and frame rate", _REMEDY)
     if entry[1] not in {FPS, 2 * FPS}:
         raise InputError(
-            str(path), f"{name} has {entry[1]!r} frames a second", "25 or 50 are known"
+            str(path), f"{name} has {entry[1]!r} frames per second", "it must be 25 or 50"
         )
     return views, int(entry[1])
 
 
 def _view(path: Path, views: dict[Any, Any], camera: int) -> Any:
-    """What one camera saw; numbers of cameras are text, or numbers."""
+    """Return the data of one camera; camera numbers can be stored as text or as integers."""
     for key in (str(camera), camera):
         if key in views:
             return views[key]
@@ -147,7 +150,7 @@ def _view(path: Path, views: dict[Any, Any], camera: int) -> Any:
 
 
 def _arrays(path: Path, what: str, view: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """2D (F, 17, 2) and 3D (F, 17, 3) of one camera, in Human3.6M's order."""
+    """Return the 2D (F, 17, 2) and 3D joints (F, 17, 3) of one camera, in Human3.6M's order."""
     if not isinstance(view, dict) or not {"data_2d", "data_3d"} <= set(view):
         raise InputError(str(path), f"{what}: no data_2d and data_3d", _REMEDY)
     points, poses = (
@@ -159,19 +162,20 @@ def _arrays(path: Path, what: str, view: Any) -> tuple[NDArray[np.float64], NDAr
 
 
 def _check_order(path: Path, what: str, poses: NDArray[np.float64]) -> None:
-    """Refuse other orders of 17 joints that go by the same file name."""
-    known = poses[np.isfinite(poses).all(axis=(1, 2))]
-    if len(known) == 0:
+    """Refuse files of the same name whose 17 joints are in another order."""
+    complete = poses[np.isfinite(poses).all(axis=(1, 2))]
+    if len(complete) == 0:
         return
-    some = known[:: max(1, len(known) // 100)]
+    samples = complete[:: max(1, len(complete) // 100)]
 
-    def apart(one: str, other: str) -> float:
-        joints = some[:, MPI_INF_3DHP_17.index(one)] - some[:, MPI_INF_3DHP_17.index(other)]
-        return float(np.median(np.linalg.norm(joints, axis=-1)))
+    def distance(first: str, second: str) -> float:
+        order = MPI_INF_3DHP_17.index
+        offsets = samples[:, order(first)] - samples[:, order(second)]
+        return float(np.median(np.linalg.norm(offsets, axis=-1)))
 
-    hips = apart("left_hip", "right_hip")
-    thighs = min(apart(f"{side}_hip", f"{side}_knee") for side in ("left", "right"))
-    from_pelvis = max(apart("pelvis", f"{side}_hip") for side in ("left", "right"))
+    hips = distance("left_hip", "right_hip")
+    thighs = min(distance(f"{side}_hip", f"{side}_knee") for side in ("left", "right"))
+    from_pelvis = max(distance("pelvis", f"{side}_hip") for side in ("left", "right"))
     if not from_pelvis <= 0.8 * hips or not hips <= thighs:
         raise InputError(
             str(path),

@@ -1,10 +1,10 @@
-"""Cameras of MPI-INF-3DHP, and where before them a pose of another size has to stand.
+"""Cameras of MPI-INF-3DHP, and placement of rescaled poses in front of them.
 
-`univ_annot3` is `annot3` rescaled about the pelvis, each person to one height: the pelvis stays, so
-the joints no longer project to `annot2`. What an image shows stays the same only if everything is
-rescaled about the camera. So a rescaled pose is moved along the ray of its pelvis until it
-projects as the person did; relative to the pelvis, which is all that is trained on and scored, it
-stays as published.
+`univ_annot3` is `annot3` rescaled about the pelvis so that all people have the same height. Since
+the pelvis does not move, the joints no longer project to `annot2`: the projection is preserved only
+by scaling about the camera. A rescaled pose is therefore moved along the viewing ray of its pelvis
+until it projects to the annotations again. Relative to the pelvis, which is all that training and
+evaluation use, it remains as published.
 Axes: T frames, J joints.
 """
 
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 FITTED_FRAMES = 200
-"""Evenly spaced frames from which a camera is found that is not in the source."""
+"""Number of evenly spaced frames to which the parameters of an unknown camera are fitted."""
 
 
 def read_calibration(path: Path) -> dict[int, Intrinsics]:
-    """Intrinsics of every camera in camera.calibration, by number.
+    """Read the intrinsics of every camera in camera.calibration, by camera number.
 
-    The file is text ("Skeletool Camera Calibration File V1.0"): a line `name <number>` begins a
-    camera, its line `intrinsic` has a 4 x 4 matrix by rows. The cameras have no distortion.
+    The file is text ("Skeletool Camera Calibration File V1.0"): a line `name <number>` starts a
+    camera, and its line `intrinsic` contains a row-major 4 x 4 matrix. There is no distortion.
 
     Raises:
-        InputError: it can't be read, or such a line is malformed.
+        InputError: the file can't be read, or one of these lines is malformed.
     """
     try:
         lines = path.read_text("ascii").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(str(path), f"can't be read as text: {error}") from None
-    found: dict[int, Intrinsics] = {}
+    calibration: dict[int, Intrinsics] = {}
     number = None
     for count, line in enumerate(lines, 1):
         words = line.split()
@@ -51,20 +51,22 @@ def read_calibration(path: Path) -> dict[int, Intrinsics]:
                 number = int(words[1])
             elif words[:1] == ["intrinsic"] and number is not None:
                 matrix = np.array(words[1:], float).reshape(4, 4)
-                found[number] = _intrinsics(matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2])
+                calibration[number] = _intrinsics(
+                    matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]
+                )
         except (ValueError, IndexError):
             raise InputError(
                 f"{path}, line {count}",
                 f"not a camera's {words[0]}: {line.strip()[:60]!r}",
                 "get the file again, or remove it: intrinsics are then fitted to the annotations",
             ) from None
-    if not found:
+    if not calibration:
         raise InputError(
             str(path),
             "no camera in it",
             "get the file again, or remove it: cameras are then fitted",
         )
-    return found
+    return calibration
 
 
 def _intrinsics(fx: float, fy: float, cx: float, cy: float) -> Intrinsics:
@@ -72,10 +74,10 @@ def _intrinsics(fx: float, fy: float, cx: float, cy: float) -> Intrinsics:
 
 
 def fit_intrinsics(camera_mm: Array, keypoints_px: Array) -> Intrinsics:
-    """The pinhole camera by which poses (T, J, 3) project to keypoints (T, J, 2).
+    """Fit a pinhole camera by which poses (T, J, 3) project to keypoints (T, J, 2).
 
-    By least squares on x z = f X + c Z in each image direction, as mmpose finds the cameras of the
-    test set.
+    Solves x Z = f X + c Z by least squares in each image direction, as MMPose does for the cameras
+    of the test set.
     """
     depth = camera_mm[..., 2].ravel()
     focal, centre = zip(
@@ -92,65 +94,65 @@ def fit_intrinsics(camera_mm: Array, keypoints_px: Array) -> Intrinsics:
 
 
 def reprojection_px(intrinsics: Intrinsics, camera_mm: Array, keypoints_px: Array) -> float:
-    """Median distance between keypoints and projected joints."""
-    projected = Camera.recorded(intrinsics.model_dump()).project(camera_mm)
+    """Return the median distance between keypoints (T, J, 2) and projected poses (T, J, 3)."""
+    projected = Camera.from_intrinsics(intrinsics.model_dump()).project(camera_mm)
     return float(np.median(np.linalg.norm(projected - keypoints_px, axis=-1)))
 
 
 def rescaled(poses_mm: Array, projecting_mm: Array, root: int) -> tuple[Array, Array, float]:
-    """Poses moved so that they project like others of the same shape and another size.
+    """Move poses so that they project like poses of the same shape and another size.
 
     Args:
-        poses_mm: (T, J, 3) poses to keep relative to their root.
-        projecting_mm: (T, J, 3) the poses that project to the annotations.
-        root: number of the root.
+        poses_mm: (T, J, 3) poses to move; they do not change relative to their root.
+        projecting_mm: (T, J, 3) poses that project to the annotations.
+        root: index of the root joint.
 
     Returns:
-        The moved poses (T, J, 3), their sizes (T,) over the others', and the median distance of
-        joints that rescaling leaves over, in mm.
+        The moved poses (T, J, 3), their scales (T,) relative to `projecting_mm`, and the median
+        joint distance in millimetres that remains after rescaling.
     """
     pose, other = (joints - joints[:, root : root + 1] for joints in (poses_mm, projecting_mm))
     scale = (pose * other).sum((1, 2)) / np.maximum((other**2).sum((1, 2)), 1e-9)
-    left = pose - scale[:, None, None] * other
+    residual = pose - scale[:, None, None] * other
     moved = pose + scale[:, None, None] * projecting_mm[:, root : root + 1]
-    return moved, scale, float(np.median(np.linalg.norm(left, axis=-1)))
+    return moved, scale, float(np.median(np.linalg.norm(residual, axis=-1)))
 
 
 def fit_rescaled(poses_mm: Array, keypoints_px: Array, root: int) -> tuple[Intrinsics, Array]:
-    """The camera and the positions before it by which poses project to keypoints.
+    """Fit a camera, and the root positions in its frame, by which poses project to keypoints.
 
-    For sources that have neither `annot3` nor intrinsics. For a given camera the position of each
-    pose follows from linear least squares; the camera is the one with the least error of
-    reprojection over some frames.
+    This is for sources with neither `annot3` nor intrinsics. Given a camera, the position of each
+    pose follows from linear least squares; the camera minimises the reprojection error over at
+    most `FITTED_FRAMES` frames.
 
     Args:
-        poses_mm: (T, J, 3), of which only the joints relative to the root are used.
-        keypoints_px: (T, J, 2).
-        root: number of the root.
+        poses_mm: (T, J, 3) poses, of which only the joints relative to the root are used.
+        keypoints_px: (T, J, 2) 2D annotations.
+        root: index of the root joint.
 
     Returns:
-        The camera, and the poses (T, J, 3) in front of it.
+        The camera, and the poses (T, J, 3) in its frame.
     """
-    from scipy.optimize import least_squares  # noqa: PLC0415 - takes a while to load
+    from scipy.optimize import least_squares  # noqa: PLC0415 - slow to load
 
     pose = poses_mm - poses_mm[:, root : root + 1]
-    some = np.linspace(0, len(pose) - 1, min(len(pose), FITTED_FRAMES)).round().astype(int)
-    start = fit_intrinsics(poses_mm[some], keypoints_px[some])
+    rows = np.linspace(0, len(pose) - 1, min(len(pose), FITTED_FRAMES)).round().astype(int)
+    initial = fit_intrinsics(poses_mm[rows], keypoints_px[rows])
 
     def residual(parameters: Array) -> Array:
         camera = _intrinsics(*parameters.tolist())
-        placed = pose[some] + _positions(camera, pose[some], keypoints_px[some])
-        projected = Camera.recorded(camera.model_dump()).project(placed)
-        return np.asarray((projected - keypoints_px[some]).ravel())
+        placed = pose[rows] + _positions(camera, pose[rows], keypoints_px[rows])
+        projected = Camera.from_intrinsics(camera.model_dump()).project(placed)
+        return np.asarray((projected - keypoints_px[rows]).ravel())
 
-    first = np.array([*np.abs(start.focal_px), *start.centre_px])
-    fitted = least_squares(residual, first, x_scale=np.maximum(np.abs(first), 1.0))
+    start = np.array([*np.abs(initial.focal_px), *initial.centre_px])
+    fitted = least_squares(residual, start, x_scale=np.maximum(np.abs(start), 1.0))
     camera = _intrinsics(*fitted.x.tolist())
     return camera, pose + _positions(camera, pose, keypoints_px)
 
 
 def _positions(camera: Intrinsics, pose: Array, keypoints_px: Array) -> Array:
-    """(T, 1, 3) where root-relative poses (T, J, 3) stand.
+    """Return the root positions (T, 1, 3) of root-relative poses (T, J, 3) in a camera's frame.
 
     f (X + x) = u (Z + z), with u = keypoint - centre, is linear in the position (X, Y, Z).
     """

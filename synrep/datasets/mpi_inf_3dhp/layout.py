@@ -1,4 +1,4 @@
-"""Which files of MPI-INF-3DHP a folder has: those of the data set, or the archives of P-STMO."""
+"""Find the files of MPI-INF-3DHP in a folder: the data set's own or P-STMO's archives."""
 
 from __future__ import annotations
 
@@ -9,36 +9,38 @@ from synrep.datasets.mpi_inf_3dhp.published import FRAMES, VALID_FRAMES
 from synrep.errors import InputError
 
 ARCHIVES = ("data_train_3dhp.npz", "data_test_3dhp.npz")
+"""Names of P-STMO's archives of the training and the test set."""
 DEPTHS = ("", "*/", "*/*/")
-"""Where the sequences may lie below the folder; deeper there are only images."""
+"""Glob patterns of the subfolders to search; deeper ones contain only images."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Files by sequence; both of the first two, or both of the last two, are empty."""
+    """Files of the data set: either its own (the first two fields) or archives (the last two)."""
 
     training: dict[str, Path]
-    """annot.mat of each training sequence, such as "S1/Seq1"."""
+    """Path of annot.mat by training sequence, such as "S1/Seq1"."""
     test: dict[str, Path]
-    """annot_data.mat of each test sequence, such as "TS1"."""
+    """Path of annot_data.mat by test sequence, such as "TS1"."""
     training_archive: Path | None
-    """data_train_3dhp.npz."""
+    """Path of data_train_3dhp.npz."""
     test_archive: Path | None
-    """data_test_3dhp.npz."""
+    """Path of data_test_3dhp.npz."""
 
     def described(self) -> str:
-        """The layout in words."""
-        if found := [path.name for path in (self.training_archive, self.test_archive) if path]:
-            return f"P-STMO's {' and '.join(found)}"
+        """Return a description of the layout for the user."""
+        if names := [path.name for path in (self.training_archive, self.test_archive) if path]:
+            return f"P-STMO's {' and '.join(names)}"
         counts = f"{len(self.training)} training and {len(self.test)} test sequences"
         return f"the data set's own files: {counts}"
 
 
 def find_layout(root: str | Path) -> Layout:
-    """The layout of a folder.
+    """Find the files of the data set in a folder.
 
     Raises:
-        InputError: no folder, nothing known in it, a sequence twice, or both layouts.
+        InputError: the folder does not exist, or contains no files of the data set, a file twice,
+            or both layouts.
     """
     folder = Path(root)
     if not folder.is_dir():
@@ -56,24 +58,26 @@ def find_layout(root: str | Path) -> Layout:
     if published and any(archives):
         raise InputError(
             str(folder),
-            f"holds both {next(iter(published.values()))} and {next(filter(None, archives))}",
+            f"contains both {next(iter(published.values()))} and {next(filter(None, archives))}",
             "give a folder with one of them",
         )
     if not published and not any(archives):
         raise InputError(
             str(folder),
-            "nothing of MPI-INF-3DHP in it",
-            "it must hold S1/Seq1/annot.mat and so on, TS1/annot_data.mat and so on, or "
+            "contains no files of MPI-INF-3DHP",
+            "it must contain S1/Seq1/annot.mat and so on, TS1/annot_data.mat and so on, or "
             + " and ".join(ARCHIVES),
         )
     return layout
 
 
 def _only(folder: Path, name: str) -> Path | None:
-    """The one file of that name in the folder or up to two folders below."""
-    found = [path for depth in DEPTHS for path in sorted(folder.glob(depth + name))]
-    if len(found) > 1:
+    """Return the only file of that name in the folder or up to two folders below, if any."""
+    paths = [path for depth in DEPTHS for path in sorted(folder.glob(depth + name))]
+    if len(paths) > 1:
         raise InputError(
-            str(folder), f"holds both {found[0]} and {found[1]}", "give the folder of one of them"
+            str(folder),
+            f"contains both {paths[0]} and {paths[1]}",
+            "give the folder of one of them",
         )
-    return found[0] if found else None
+    return paths[0] if paths else None

@@ -1,4 +1,4 @@
-"""The annotation files of MPI-INF-3DHP as published: annot.mat and annot_data.mat.
+"""Read the published annotation files of MPI-INF-3DHP: annot.mat and annot_data.mat.
 
 Axes: F frames of a file, T frames that are kept.
 """
@@ -22,14 +22,14 @@ from synrep.errors import InputError
 from synrep.keypoint_sets import HUMAN36M_IN_17, HUMAN36M_IN_28, MPI_INF_3DHP_17, MPI_INF_3DHP_28
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from synrep.datasets.store.header import Intrinsics
 
-_AGAIN = "get the file again from the data set"
+_REMEDY = "get the file again from the data set"
 
 
 def training_sequence(
@@ -39,23 +39,23 @@ def training_sequence(
     kind: str,
     calibration: Mapping[int, Intrinsics],
 ) -> SequenceRead:
-    """One training sequence before each camera.
+    """Read one training sequence for each camera.
 
     Args:
-        path: S<n>/Seq<n>/annot.mat; `annot2`, `annot3` and `univ_annot3` hold a cell for each
-            camera with a row for each frame.
-        name: such as "S1/Seq1".
-        cameras: numbers of the wanted cameras, from 0.
-        kind: "univ_annot3" or "annot3".
-        calibration: measured intrinsics by camera number; may be empty.
+        path: S<n>/Seq<n>/annot.mat; `annot2`, `annot3` and `univ_annot3` have one cell per camera
+            and one row per frame.
+        name: name of the sequence, such as "S1/Seq1".
+        cameras: numbers of the cameras to read, from 0.
+        kind: variable with the poses: "univ_annot3" or "annot3".
+        calibration: calibrated intrinsics by camera number; may be empty.
 
     Raises:
         InputError: a variable, a camera or joints are missing, or a shape is wrong.
         DamagedError: the file can't be read.
     """
-    wanted = dict.fromkeys(("annot2", "annot3", kind))
-    content = load_mat(path, (*wanted, "cameras"))
-    _require(path, wanted, content)
+    variables = dict.fromkeys(("annot2", "annot3", kind))
+    content = load_mat(path, (*variables, "cameras"))
+    _require(path, variables, content)
     limit, fps = FRAMES[name]
     recordings, notes = [], []
     for camera in cameras:
@@ -66,11 +66,11 @@ def training_sequence(
                 2 if variable == "annot2" else 3,
                 f"{path}: {variable} of camera {camera}",
             )
-            for variable in wanted
+            for variable in variables
         }
         lengths = {variable: min(limit, len(values)) for variable, values in points.items()}
-        count, found = common_length(lengths | {"published": limit}, name, str(path))
-        notes += found
+        count, length_notes = common_length(lengths | {"published": limit}, name, str(path))
+        notes += length_notes
         kept = {
             variable: values[: count : fps // FPS, HUMAN36M_IN_28]
             for variable, values in points.items()
@@ -93,17 +93,17 @@ def training_sequence(
     return SequenceRead(name, recordings, list(dict.fromkeys(notes)))
 
 
-def _require(path: Path, wanted: Mapping[str, Any], content: Mapping[str, Any]) -> None:
-    if missing := [variable for variable in wanted if variable not in content]:
+def _require(path: Path, variables: Iterable[str], content: Mapping[str, Any]) -> None:
+    if missing := [variable for variable in variables if variable not in content]:
         raise InputError(
             str(path),
             f"no variable {', '.join(missing)}",
-            "it has " + (", ".join(content) or "none that is known"),
+            "it has " + (", ".join(content) or "none of the expected variables"),
         )
 
 
 def _cell(path: Path, content: Mapping[str, Any], variable: str, camera: int) -> Any:
-    """The array of one camera."""
+    """Return the array of one camera from a variable."""
     cells = np.asarray(content[variable])
     if cells.dtype != object:
         raise InputError(str(path), f"{variable} has no cells", "it needs one for each camera")
@@ -119,21 +119,21 @@ def _cell(path: Path, content: Mapping[str, Any], variable: str, camera: int) ->
 
 
 def test_sequence(path: Path, name: str, kind: str) -> SequenceRead:
-    """The valid frames of one test sequence.
+    """Read the valid frames of one test sequence.
 
     Args:
-        path: TS<n>/annot_data.mat. It is an HDF5 file, in which MATLAB's axes come reversed:
+        path: TS<n>/annot_data.mat, an HDF5 file, in which MATLAB's axes are reversed:
             (F, 1, 17, 2 or 3).
-        name: such as "TS1".
-        kind: "univ_annot3" or "annot3".
+        name: name of the sequence, such as "TS1".
+        kind: variable with the poses: "univ_annot3" or "annot3".
 
     Raises:
-        InputError: an array is missing or of a wrong shape, or no frame is valid.
+        InputError: an array is missing or has a wrong shape, or no frame is valid.
         DamagedError: the file can't be read.
     """
-    wanted = dict.fromkeys(("annot2", "annot3", kind))
-    content = read_datasets(path, (*wanted, "valid_frame", "activity_annotation"))
-    _require(path, wanted | {"valid_frame": None}, content)
+    variables = dict.fromkeys(("annot2", "annot3", kind))
+    content = read_datasets(path, (*variables, "valid_frame", "activity_annotation"))
+    _require(path, (*variables, "valid_frame"), content)
     points = {
         variable: frames(
             content[variable],
@@ -141,14 +141,14 @@ def test_sequence(path: Path, name: str, kind: str) -> SequenceRead:
             2 if variable == "annot2" else 3,
             f"{path}: {variable}",
         )
-        for variable in wanted
+        for variable in variables
     }
     valid = np.ravel(content["valid_frame"]) != 0
     lengths = {variable: len(values) for variable, values in points.items()}
     count, notes = common_length(lengths | {"valid_frame": len(valid)}, name, str(path))
     rows = np.flatnonzero(valid[:count])
     if len(rows) == 0:
-        raise InputError(str(path), "no frame is valid", _AGAIN)
+        raise InputError(str(path), "no frame is valid", _REMEDY)
     if "activity_annotation" not in content:
         notes.append(f"{name}: no activity_annotation, so the activity is 'unknown'")
     kept = {variable: values[rows][:, HUMAN36M_IN_17] for variable, values in points.items()}
@@ -166,12 +166,17 @@ def test_sequence(path: Path, name: str, kind: str) -> SequenceRead:
 
 
 def activities(numbers: Any, rows: NDArray[np.intp]) -> NDArray[np.str_]:
-    """Names (T,) of the activities of some frames; "unknown" where no number from 1 to 7 says."""
+    """Return the names (T,) of the activities of some frames.
+
+    Args:
+        numbers: (F,) activities from 1 to 7, or None; frames with other numbers are "unknown".
+        rows: (T,) indices of the frames.
+    """
     if numbers is None:
         return np.full(len(rows), "unknown")
-    known = np.ravel(numbers)
+    annotated = np.ravel(numbers)
     codes = np.zeros(len(rows), int)
-    there = rows < len(known)
-    codes[there] = known[rows[there]]
+    in_range = rows < len(annotated)
+    codes[in_range] = annotated[rows[in_range]]
     codes[(codes < 1) | (codes > len(ACTIVITIES))] = 0
     return np.array(("unknown", *ACTIVITIES))[codes]

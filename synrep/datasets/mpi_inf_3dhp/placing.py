@@ -1,4 +1,4 @@
-"""Recordings of MPI-INF-3DHP become poses of a store, with cameras that they project by."""
+"""Convert recordings of MPI-INF-3DHP to poses that project to their keypoints."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ if TYPE_CHECKING:
     from synrep.datasets.mpi_inf_3dhp.recording import CameraSequence
 
 LIMIT_PX = 50.0
-"""Largest median error of reprojection: more means that 2D and 3D don't belong together."""
+"""Largest accepted median reprojection error; above it 2D and 3D don't belong together."""
 LIMIT_CALIBRATION_PX = 1.0
-"""Largest median error of reprojection by a camera from a file; else it is fitted."""
+"""Largest median reprojection error of a calibrated camera; above it the camera is fitted."""
 LIMIT_RESCALED_MM = 50.0
-"""Most that rescaling may leave over in the median joint between `univ_annot3` and `annot3`: more
-means that they are not of the same person or frames."""
+"""Largest accepted median joint distance between `univ_annot3` and rescaled `annot3`; above it they
+are not of the same person or frames."""
 SHOWN = 3
-"""Recordings that a note names one by one."""
+"""Number of recordings that a note lists; the others are counted."""
 
 ROOT = HUMAN36M_17.index("Hip")
 
 
-class Placing:
-    """Makes poses of recordings, one after the other, and remembers what to say about them."""
+class PosePlacer:
+    """Converts recordings to poses one by one, and collects notes for the user."""
 
     def __init__(self) -> None:
         self.intrinsics: dict[str, Intrinsics] = {}
-        """Of each recording's camera, by the recording's name."""
-        self._measured = 0
+        """Intrinsics of each recording's camera, by the recording's name."""
+        self._calibrated = 0
         self._ignored: list[str] = []
         self._worst = (0.0, "")
         self._scales: list[float] = []
-        self._left_mm = 0.0
+        self._residual_mm = 0.0
 
     def add(self, recording: CameraSequence) -> Poses:
-        """The poses of a recording, standing where they project to its keypoints.
+        """Convert a recording to poses that project to its keypoints.
 
         Raises:
-            InputError: a joint is not a number, 2D and 3D, or the two kinds of 3D, don't belong
-                together, or lengths are no millimetres.
+            InputError: a joint is not a number, 2D and 3D or the two variants of the 3D poses
+                don't belong together, or the poses are not in millimetres.
         """
         poses, keypoints = recording.poses_mm, recording.keypoints_px
         _require_numbers(recording)
@@ -74,34 +74,35 @@ class Placing:
         return _poses(recording, poses)
 
     def _rescaled(self, recording: CameraSequence, projecting_mm: cameras.Array) -> cameras.Array:
-        poses, scale, left_mm = cameras.rescaled(recording.poses_mm, projecting_mm, ROOT)
-        if left_mm > LIMIT_RESCALED_MM:
+        """Move the poses so that they project like `projecting_mm`."""
+        poses, scale, residual_mm = cameras.rescaled(recording.poses_mm, projecting_mm, ROOT)
+        if residual_mm > LIMIT_RESCALED_MM:
             raise InputError(
                 f"{recording.source}: {recording.name}",
-                f"univ_annot3 is no rescaled annot3: {left_mm:.0f} mm are left over",
+                f"univ_annot3 is not a rescaled annot3: they differ by {residual_mm:.0f} mm",
                 "get the file again, or use --poses annot3",
             )
         self._scales += [float(scale.min()), float(scale.max())]
-        self._left_mm = max(self._left_mm, left_mm)
+        self._residual_mm = max(self._residual_mm, residual_mm)
         return poses
 
     def _camera(self, recording: CameraSequence, projecting_mm: cameras.Array) -> Intrinsics:
-        """The measured camera if it fits, else the one that fits best."""
+        """Return the calibrated camera if the poses project well by it, else a fitted one."""
         keypoints = recording.keypoints_px
-        if (measured := recording.calibration) is not None:
-            error = cameras.reprojection_px(measured, projecting_mm, keypoints)
+        if (calibrated := recording.calibration) is not None:
+            error = cameras.reprojection_px(calibrated, projecting_mm, keypoints)
             if error <= LIMIT_CALIBRATION_PX:
-                self._measured += 1
-                return measured
+                self._calibrated += 1
+                return calibrated
             self._ignored.append(f"{recording.name} ({error:.1f} px)")
         return cameras.fit_intrinsics(projecting_mm, keypoints)
 
     def notes(self) -> list[str]:
-        """What a user should know about cameras and sizes; errors are medians of a recording."""
-        fitted = len(self.intrinsics) - self._measured
-        error, where = self._worst
-        cameras_from = f"cameras: {self._measured} from camera.calibration, {fitted} fitted"
-        notes = [f"{cameras_from}; joints project at worst {error:.1g} px off in {where}"]
+        """Return notes for the user on cameras and scales; errors are medians of a recording."""
+        fitted = len(self.intrinsics) - self._calibrated
+        error, name = self._worst
+        source = f"cameras: {self._calibrated} from camera.calibration, {fitted} fitted"
+        notes = [f"{source}; joints project at worst {error:.1g} px off in {name}"]
         if self._ignored:
             more = len(self._ignored) - SHOWN
             notes.append(
@@ -114,13 +115,13 @@ class Placing:
             low, high = min(self._scales), max(self._scales)
             notes.append(
                 f"the poses are annot3 times {low:.3f} to {high:.3f}, to within "
-                f"{self._left_mm:.1f} mm"
+                f"{self._residual_mm:.1f} mm"
             )
         return notes
 
 
 def _require_numbers(recording: CameraSequence) -> None:
-    """Refuse gaps in the frames that are used; those of other frames don't matter."""
+    """Refuse recordings with missing joints in the frames that are used."""
     for what, points in (
         ("annot2", recording.keypoints_px),
         ("annot3", recording.projecting_mm),
@@ -133,7 +134,7 @@ def _require_numbers(recording: CameraSequence) -> None:
             raise InputError(
                 f"{recording.source}: {recording.name}",
                 f"a joint of {what} is not a number in frame {recording.frame[gaps[0]]} (at {FPS} "
-                f"a second); {len(gaps)} such frames",
+                f"fps); {len(gaps)} such frames",
                 "get the file again: the published one has none",
             )
 

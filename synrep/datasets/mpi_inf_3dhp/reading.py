@@ -1,9 +1,9 @@
-"""MPI-INF-3DHP from a user's folder: poses in camera frames, with their 2D annotations.
+"""Read MPI-INF-3DHP from a folder: poses in camera frames, with their 2D annotations.
 
-Each row keeps `annot2` as its keypoints: it is the 2D pose that published results start from, and
-near the edge of an image with distortion it is not exactly what a pinhole camera gives. The 3D
-poses stand where they project to those keypoints (see `synrep.datasets.mpi_inf_3dhp.cameras`), so
-the 2D pose that a critic sees with a real 3D pose is right too.
+The keypoints of each row are `annot2`, the 2D input of published results; near the border of a
+distorted image they differ slightly from a pinhole projection. The 3D poses are placed where they
+project to these keypoints (see `synrep.datasets.mpi_inf_3dhp.cameras`), so that the 2D pose which
+the critic gets with a real 3D pose is correct too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from synrep.datasets.mpi_inf_3dhp import archives, cameras, matlab
 from synrep.datasets.mpi_inf_3dhp.layout import Layout, find_layout
-from synrep.datasets.mpi_inf_3dhp.placing import Placing
+from synrep.datasets.mpi_inf_3dhp.placing import PosePlacer
 from synrep.datasets.mpi_inf_3dhp.published import CAMERAS, FPS, VALID_FRAMES, CameraSet
 from synrep.datasets.options import Options
 from synrep.datasets.store.header import SPLITS, Description, Intrinsics, Split
@@ -35,30 +35,30 @@ ACKNOWLEDGEMENT = (
 
 
 class MpiInf3dhpOptions(Options):
-    """How to read MPI-INF-3DHP."""
+    """Options of the MPI-INF-3DHP reader."""
 
     poses: Literal["univ", "annot3"] = "univ"
-    """`univ_annot3`, everybody at one height, as the official scores use it; or `annot3`, each
-    person's own size. Normalised poses are equal; millimetres differ."""
+    """`univ` reads `univ_annot3`, in which all people have the same height, as in the official
+    evaluation; `annot3` keeps each person's size. Only millimetres differ, not normalised poses."""
     cameras: CameraSet = "chest-8"
-    """Which cameras of the training sequences."""
+    """Cameras of the training sequences to read."""
     validation: tuple[str, ...] = ("S8",)
-    """Training subjects that are held out (row 33)."""
+    """Training subjects that are held out for validation (row 33)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MpiInf3dhp:
-    """What was read: everything that a pose store needs."""
+    """The data set as read: everything that a pose store needs."""
 
     splits: dict[Split, Poses]
-    """Train without the held-out subjects, validation with them, test; those that there are."""
+    """Poses of each split for which the folder has files."""
     cameras: dict[str, Intrinsics]
-    """Intrinsics by camera."""
+    """Intrinsics by camera name."""
     notes: list[str]
-    """What a user should know about the files."""
+    """Notes for the user on the files."""
 
     def description(self, name: str, licence: str = LICENCE) -> Description:
-        """The header of a store with these poses."""
+        """Return the description of a pose store with these poses."""
         return Description(
             name=name,
             skeleton=HUMAN36M_17.name,
@@ -76,12 +76,12 @@ def read_mpi_inf_3dhp(
     options: MpiInf3dhpOptions,
     on_sequence: Callable[[str], None] = lambda _name: None,
 ) -> MpiInf3dhp:
-    """Poses of a folder with MPI-INF-3DHP, in whatever layout it has.
+    """Read MPI-INF-3DHP from a folder in either layout.
 
     Args:
-        root: the folder; the sequences may lie up to two folders below it.
-        options: how to read.
-        on_sequence: called with the name of each sequence that is done.
+        root: folder of the data set; sequences can be up to two levels below it.
+        options: reader options.
+        on_sequence: callback that receives the name of each sequence after it was read.
 
     Raises:
         InputError: the layout is unknown or mixed, a sequence, camera, variable or joint is
@@ -89,48 +89,50 @@ def read_mpi_inf_3dhp(
         DamagedError: a file can't be read.
     """
     layout = find_layout(root)
-    placing = Placing()
+    placer = PosePlacer()
     parts: dict[Split, list[Poses]] = {}
     notes = [layout.described()]
-    valid: dict[str, int] = {}
+    valid_frames: dict[str, int] = {}
     for sequence in _sequences(layout, options):
         split = _split(sequence.name, options)
-        made = [placing.add(recording) for recording in sequence.recordings]
-        parts.setdefault(split, []).extend(made)
+        poses = [placer.add(recording) for recording in sequence.recordings]
+        parts.setdefault(split, []).extend(poses)
         if split == "test":
-            valid[sequence.name] = sum(map(len, made))
+            valid_frames[sequence.name] = sum(map(len, poses))
         notes += sequence.notes
         on_sequence(sequence.name)
     splits = {split: Poses.concatenate(parts[split]) for split in SPLITS if split in parts}
     _check_held_out(root, splits, options)
-    notes += [*placing.notes(), *_about_test(valid)]
-    notes += [f"no {split} split: nothing for it here" for split in SPLITS if split not in splits]
-    return MpiInf3dhp(splits=splits, cameras=placing.intrinsics, notes=notes)
+    notes += [*placer.notes(), *_test_notes(valid_frames)]
+    notes += [f"no {split} split: no files for it" for split in SPLITS if split not in splits]
+    return MpiInf3dhp(splits=splits, cameras=placer.intrinsics, notes=notes)
 
 
 def _sequences(layout: Layout, options: MpiInf3dhpOptions) -> Iterator[SequenceRead]:
-    wanted = CAMERAS[options.cameras]
+    """Yield all sequences of the files in a layout."""
+    selected = CAMERAS[options.cameras]
     archive = layout.training_archive or layout.test_archive
     if archive and options.poses == "annot3":
         raise InputError(
             str(archive),
-            "has universal poses only",
+            "contains universal poses only",
             "use --poses univ, or the annotations of the data set",
         )
     kind = "univ_annot3" if options.poses == "univ" else "annot3"
     for name, path in layout.training.items():
         file = path.with_name("camera.calibration")
         calibration = cameras.read_calibration(file) if file.is_file() else {}
-        yield matlab.training_sequence(path, name, wanted, kind, calibration)
+        yield matlab.training_sequence(path, name, selected, kind, calibration)
     for name, path in layout.test.items():
         yield matlab.test_sequence(path, name, kind)
     if layout.training_archive:
-        yield from archives.training_sequences(layout.training_archive, wanted)
+        yield from archives.training_sequences(layout.training_archive, selected)
     if layout.test_archive:
         yield from archives.test_sequences(layout.test_archive)
 
 
 def _split(name: str, options: MpiInf3dhpOptions) -> Split:
+    """Return the split of a sequence."""
     if name in VALID_FRAMES:
         return "test"
     subject, _ = name.split("/")
@@ -140,26 +142,29 @@ def _split(name: str, options: MpiInf3dhpOptions) -> Split:
 def _check_held_out(
     root: str | Path, splits: dict[Split, Poses], options: MpiInf3dhpOptions
 ) -> None:
-    """The held-out subjects are there, and others too; a folder with the test alone is fine."""
+    """Check that the held-out subjects exist and that others remain to train on.
+
+    A folder with only the test set passes.
+    """
     training = [split for split in splits if split != "test"]
-    have = sorted({name for split in training for name in splits[split].subject.tolist()})
-    missing = sorted(set(options.validation) - set(have))
-    if have and missing:
+    subjects = sorted({name for split in training for name in splits[split].subject.tolist()})
+    missing = sorted(set(options.validation) - set(subjects))
+    if subjects and missing:
         raise InputError(
             "--validation",
             f"no training subject {missing[0]!r} in {root}",
-            "there are " + ", ".join(have),
+            "there are " + ", ".join(subjects),
         )
-    if have and "train" not in splits:
+    if subjects and "train" not in splits:
         raise InputError(
             "--validation",
-            f"{', '.join(have)} held out, and nobody is left to train on",
+            f"{', '.join(subjects)} held out, and nobody is left to train on",
             "hold out fewer, or add training subjects",
         )
 
 
-def _about_test(valid: dict[str, int]) -> list[str]:
-    """Valid frames of the test, beside the published numbers."""
+def _test_notes(valid: dict[str, int]) -> list[str]:
+    """Return notes that compare the valid frames of the test set with the published numbers."""
     if not valid:
         return []
     published = sum(VALID_FRAMES.values())

@@ -1,4 +1,4 @@
-"""Recordings: sequences of MPI-INF-3DHP as single cameras saw them, whatever file they came from.
+"""Sequences of MPI-INF-3DHP as recorded by single cameras, independent of the file format.
 
 Axes: F frames of a file, T frames that are kept, J joints.
 """
@@ -23,72 +23,72 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CameraSequence:
-    """One sequence before one camera, in the 17 joints of Human3.6M."""
+    """One sequence recorded by one camera, with the 17 joints of Human3.6M."""
 
     source: str
-    """The file, for messages."""
+    """Name of the file, for messages."""
     name: str
-    """Sequence and camera: becomes the name of the clip and of the camera."""
+    """Name of sequence and camera, used as the name of the clip and of its camera."""
     subject: str
-    """Who moves."""
+    """Name of the subject."""
     action: NDArray[np.str_]
-    """(T,) what is done."""
+    """(T,) action of each frame."""
     frame: NDArray[np.int32]
-    """(T,) frame in steps of 1/25 s."""
+    """(T,) frame number in steps of 1/25 s."""
     keypoints_px: NDArray[np.float64]
     """(T, 17, 2) 2D annotations."""
     poses_mm: NDArray[np.float64]
-    """(T, 17, 3) the wanted poses, in the camera frame."""
+    """(T, 17, 3) poses to store, in the camera frame."""
     projecting_mm: NDArray[np.float64] | None
-    """(T, 17, 3) poses that project to the 2D annotations, where the source has them."""
+    """(T, 17, 3) poses that project to the 2D annotations (`annot3`), if the source has them."""
     calibration: Intrinsics | None = None
-    """The camera as measured, where the source has it."""
+    """Calibrated intrinsics of the camera, if the source has them."""
 
 
 class SequenceRead(NamedTuple):
     """A sequence as read from a file."""
 
     name: str
-    """Such as "S1/Seq1" or "TS1"."""
+    """Name of the sequence, such as "S1/Seq1" or "TS1"."""
     recordings: list[CameraSequence]
-    """One for each camera."""
+    """The sequence as recorded by each camera."""
     notes: list[str]
-    """What a user should know about it."""
+    """Notes for the user."""
 
 
 def frames(values: Any, joints: int, axes: int, place: str) -> NDArray[np.float64]:
-    """Points (F, joints, axes) of an array that holds them frame by frame.
+    """Convert an array with one row per frame to points (F, joints, axes).
 
     Args:
         values: (F, joints * axes), (F, joints, axes) or (F, 1, joints, axes).
-        joints: how many there must be.
+        joints: expected number of joints.
         axes: 2 or 3.
-        place: where the array is from, for messages.
+        place: source of the array, for messages.
 
     Raises:
-        InputError: it has another shape, no frames, or no numbers.
+        InputError: the array has another shape, no frames, or is not numeric.
     """
     array = as_array(values, place)
     shape = array.shape
     if array.dtype.kind not in "iuf":
         raise InputError(place, f"holds {array.dtype} instead of numbers")
     if shape[1:] not in {(joints * axes,), (joints, axes), (1, joints, axes)}:
-        wanted = f"each frame needs {joints} joints with {axes} numbers"
+        remedy = f"each frame needs {joints} joints with {axes} numbers"
         if shape[:1] == (axes,) or shape[:1] == (joints * axes,):
-            raise InputError(place, f"its shape is {shape}: its axes are swapped", wanted)
-        raise InputError(place, f"its shape is {shape}", wanted)
+            raise InputError(place, f"its shape is {shape}: its axes are swapped", remedy)
+        raise InputError(place, f"its shape is {shape}", remedy)
     if len(array) == 0:
         raise InputError(place, "has no frames", "get the file again")
     return array.reshape(-1, joints, axes).astype(np.float64)
 
 
 def common_length(lengths: Mapping[str, int], name: str, place: str) -> tuple[int, list[str]]:
-    """How many frames all arrays of a sequence have, and notes where they differ.
+    """Return the number of frames that all arrays of a sequence have, and notes if they differ.
 
     Args:
-        lengths: frames of each array; the table's number among them counts as the wanted one.
-        name: the sequence.
-        place: the file, for messages.
+        lengths: number of frames of each array, and the published number if there is one.
+        name: name of the sequence.
+        place: name of the file, for messages.
 
     Raises:
         InputError: an array is empty.

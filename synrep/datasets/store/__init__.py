@@ -1,1 +1,1 @@
-"""Pose stores: folders of poses with a checked header."""
+"""Pose stores: folders of poses in Parquet files with a validated header."""

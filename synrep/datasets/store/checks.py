@@ -1,8 +1,9 @@
-"""What must hold for poses to be what their header says, and what should hold.
+"""Plausibility checks of poses: units, axes, anatomy and disjoint splits.
 
-A failed check means that training on the poses would be wrong; a warning means that they are
-unusual. `REQUIRED` is cheap and runs at every read, `THOROUGH` when a store is written or verified.
-Axes: N poses, J joints, S subjects.
+A failed check means that training on the poses would be wrong; a warning means that the poses are
+unusual. The checks in `REQUIRED` are cheap and run at every read, those in `THOROUGH` when a store
+is written or verified.
+Axes: N poses, J joints.
 """
 
 from __future__ import annotations
@@ -31,19 +32,19 @@ class Check(Section):
     """Outcome of one check."""
 
     place: str
-    """The file, or the store where a check looks at all of it."""
+    """The file, or the store if the check concerns all splits."""
     name: str
-    """What was checked."""
+    """Name of the check."""
     status: Status
-    """A warning is unusual but no fault."""
+    """A warning means that the poses are unusual but not wrong."""
     detail: str
-    """What was found."""
+    """What the check found."""
     remedy: str = ""
-    """What to do about it."""
+    """What the user can do about it."""
 
 
 class Finding(NamedTuple):
-    """What a check found in the poses of one split."""
+    """Result of a check on the poses of one split."""
 
     status: Status
     detail: str
@@ -56,14 +57,14 @@ def run(
     about: Description,
     place: str,
 ) -> Iterator[Check]:
-    """Outcome of each check that applies to the poses of one split."""
+    """Run checks on the poses of one split; yield the outcome of each that applies."""
     for name, check in checks.items():
         if (finding := check(poses, about)) is not None:
             yield Check(place=place, name=name, **finding._asdict())
 
 
 def finite(poses: Poses, about: Description) -> Finding:
-    """Every joint, and every keypoint, is a number."""
+    """Check that every joint and every keypoint is finite."""
     if np.isfinite(poses.joints_mm).all():
         keypoints = poses.keypoints_px
         if keypoints is not None and not np.isfinite(keypoints).all():
@@ -85,18 +86,18 @@ def _first_gap(points: NDArray[np.float32], what: str, poses: Poses, about: Desc
 
 
 def _body_axis(poses: Poses, about: Description) -> NDArray[np.float32]:
-    """(N, 3) from the root to the head."""
+    """Return the vectors (N, 3) from the root to the head."""
     head, root = skeleton_by_name(about.skeleton).indices("Head", "Hip")
     return poses.joints_mm[:, head] - poses.joints_mm[:, root]
 
 
 def units(poses: Poses, about: Description) -> Finding:
-    """Bodies have the size of people in millimetres: head about 700 above the hips."""
+    """Check that bodies have human size: in millimetres, the head is about 700 from the hip."""
     size = float(np.median(np.linalg.norm(_body_axis(poses, about), axis=1)))
     if 250 <= size <= 1200:
         return Finding("passed", f"median distance hip to head {size:.0f} mm")
-    guesses = {"metres": (0.25, 1.2), "centimetres": (25, 120), "inches": (10, 25)}
-    names = [name for name, (low, high) in guesses.items() if low <= size <= high]
+    ranges = {"metres": (0.25, 1.2), "centimetres": (25, 120), "inches": (10, 25)}
+    names = [name for name, (low, high) in ranges.items() if low <= size <= high]
     looks = f"looks like {names[0]}" if names else "no person has that size"
     return Finding(
         "failed",
@@ -106,7 +107,7 @@ def units(poses: Poses, about: Description) -> Finding:
 
 
 def up_axis(poses: Poses, about: Description) -> Finding:
-    """Heads are above hips along the declared axis, unless the people lie or tumble."""
+    """Check that heads are above hips along the declared up axis, in the median over all poses."""
     body = np.median(_body_axis(poses, about).astype(np.float64), axis=0)
     size = float(np.median(np.linalg.norm(_body_axis(poses, about), axis=1)))
     shares: dict[Axis, float] = {}
@@ -127,7 +128,10 @@ def up_axis(poses: Poses, about: Description) -> Finding:
 
 
 def in_front_of_camera(poses: Poses, about: Description) -> Finding | None:
-    """In a camera frame all joints have positive depth, and each camera is known."""
+    """Check that joints in a camera frame have positive depth, and that all cameras are declared.
+
+    Returns None for poses in world coordinates.
+    """
     if about.frame == "world":
         return None
     behind = int((poses.joints_mm[..., 2] <= 0).any(axis=1).sum())
@@ -147,7 +151,7 @@ def in_front_of_camera(poses: Poses, about: Description) -> Finding | None:
 
 
 def bone_lengths(poses: Poses, about: Description) -> Finding:
-    """Bones keep their length: each subject's standard deviation is small beside the median."""
+    """Check that each subject's bones have constant lengths: small deviation from the median."""
     skeleton = skeleton_by_name(about.skeleton)
     worst, where = 0.0, ""
     for subject in np.unique(poses.subject):
@@ -161,13 +165,13 @@ def bone_lengths(poses: Poses, about: Description) -> Finding:
     detail = f"largest deviation {100 * worst:.2g} %" + (f" ({where})" if where else "")
     if worst > 0.05:
         return Finding(
-            "warning", detail, "the source estimates joints; a marker-based one has under 1 %"
+            "warning", detail, "the joints are estimated; marker-based sources deviate under 1 %"
         )
     return Finding("passed", detail)
 
 
 def _forward(poses: Poses, about: Description) -> NDArray[np.float32]:
-    """(N, 3) where a body faces: left cross up, in any right-handed frame."""
+    """Return the directions (N, 3) in which bodies face: left cross up in right-handed frames."""
     left, right, hip, thorax = skeleton_by_name(about.skeleton).indices(
         "LHip", "RHip", "Hip", "Thorax"
     )
@@ -176,7 +180,7 @@ def _forward(poses: Poses, about: Description) -> NDArray[np.float32]:
 
 
 def bent_knees(poses: Poses, about: Description) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """(N, 2) whether each knee is bent, and whether it points forward."""
+    """Return for each knee (N, 2) whether it is bent, and whether it points forward."""
     skeleton = skeleton_by_name(about.skeleton)
     forward = _forward(poses, about)
     bent, ahead = [], []
@@ -192,27 +196,30 @@ def bent_knees(poses: Poses, about: Description) -> tuple[NDArray[np.bool_], NDA
 
 
 def noses_ahead(poses: Poses, about: Description) -> NDArray[np.bool_] | None:
-    """(N,) whether the nose is in front of the line from thorax to head; None without a nose."""
+    """Return (N,) whether the nose is in front of the line from thorax to head.
+
+    Returns None if the skeleton has no nose.
+    """
     skeleton = skeleton_by_name(about.skeleton)
     if "Nose" not in skeleton.joints:
         return None
-    at, thorax, head = skeleton.indices("Nose", "Thorax", "Head")
+    nose, thorax, head = skeleton.indices("Nose", "Thorax", "Head")
     joints = poses.joints_mm
-    axis, off = joints[:, head] - joints[:, thorax], joints[:, at] - joints[:, thorax]
+    axis, offset = joints[:, head] - joints[:, thorax], joints[:, nose] - joints[:, thorax]
     square = np.maximum((axis * axis).sum(1, keepdims=True), 1e-9)
-    ahead = off - axis * (off * axis).sum(1, keepdims=True) / square
-    found: NDArray[np.bool_] = (ahead * _forward(poses, about)).sum(axis=1) > 0
-    return found
+    off_axis = offset - axis * (offset * axis).sum(1, keepdims=True) / square
+    ahead: NDArray[np.bool_] = (off_axis * _forward(poses, about)).sum(axis=1) > 0
+    return ahead
 
 
 def knees(poses: Poses, about: Description) -> Finding:
-    """Bent knees point forward; mirrored poses and swapped sides show here."""
+    """Check that bent knees point forward, which fails for mirrored poses and swapped sides."""
     bent, ahead = bent_knees(poses, about)
     return _share("bent knees point forward", int((bent & ahead).sum()), int(bent.sum()))
 
 
 def nose(poses: Poses, about: Description) -> Finding | None:
-    """The nose is in front of the line from thorax to head."""
+    """Check that noses are in front of the line from thorax to head."""
     ahead = noses_ahead(poses, about)
     return None if ahead is None else _share("noses are in front", int(ahead.sum()), len(poses))
 
@@ -230,20 +237,20 @@ def _share(what: str, count: int, total: int) -> Finding:
 
 
 def shared(splits: Mapping[Split, Poses], place: str) -> Iterator[Check]:
-    """No two splits share a subject or a clip."""
+    """Check that no two splits share a subject or a clip."""
     for field in ("subject", "clip"):
-        seen: dict[str, str] = {}
+        first_split: dict[str, str] = {}
         faults = []
         for split, poses in splits.items():
             for value in np.unique(getattr(poses, field)).tolist():
-                if value in seen:
-                    faults.append(f"{value} is in {seen[value]} and {split}")
-                seen.setdefault(value, split)
+                if value in first_split:
+                    faults.append(f"{value} is in {first_split[value]} and {split}")
+                first_split.setdefault(value, split)
         yield Check(
             place=place,
             name=f"{field}s disjoint",
             status="failed" if faults else "passed",
-            detail="; ".join(faults[:3]) or f"{len(seen)} {field}s, each in one split",
+            detail="; ".join(faults[:3]) or f"{len(first_split)} {field}s, each in one split",
             remedy=f"keep all poses of a {field} in one split" if faults else "",
         )
 

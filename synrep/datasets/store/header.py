@@ -1,6 +1,6 @@
-"""The header of a pose store: the file store.json, checked field by field.
+"""The header of a pose store: the file store.json and its validation.
 
-Format "synrep-poses/1": a folder with store.json and one Parquet file for each split.
+A store of the format "synrep-poses/1" is a folder with store.json and one Parquet file per split.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Intrinsics(Section):
-    """A recorded camera (`synrep.datasets.cameras.Camera`); without distortion unless given."""
+    """Intrinsics of a camera (see `synrep.datasets.cameras.Camera`); no distortion by default."""
 
     focal_px: tuple[float, float]
     """Focal lengths along x and y."""
@@ -41,54 +41,54 @@ class Intrinsics(Section):
 
 
 class Description(Section):
-    """What a person knows about a set of poses before a file is written."""
+    """Metadata of a set of poses: the part of the header that does not follow from the poses."""
 
     name: str
-    """Short name of the set."""
+    """Short name of the data set."""
     skeleton: str
-    """Name of the skeleton whose joints the columns hold, in its order."""
+    """Name of the skeleton; joints are stored in its order."""
     frame: Literal["world", "camera"] = "world"
-    """Coordinates: of the room, or of the camera named in each row (x right, y down, z away)."""
+    """Coordinate frame: the world, or the camera named in each row (x right, y down, z away)."""
     up: Axis = "+z"
-    """The axis that points up; "-y" in a camera frame."""
+    """Axis that points up; "-y" in a camera frame."""
     fps: Annotated[float, Field(gt=0)]
-    """Frames a second."""
+    """Frames per second."""
     licence: str
-    """Under which terms the poses may be used."""
+    """Terms under which the poses may be used."""
     acknowledgement: str = ""
-    """What users are asked to cite or say."""
+    """Citation or acknowledgement that users are asked to give."""
     split_by: str = "subject"
-    """What no two splits share."""
+    """Label that no two splits share."""
     cameras: dict[str, Intrinsics] = Field(default_factory=dict)
-    """Intrinsics of each camera by its name, where the source has them."""
+    """Intrinsics by camera name, if the source provides them."""
 
     @property
     def joints_column(self) -> str:
-        """Name of the column of 3D joints."""
+        """Name of the column with the 3D joints."""
         return f"joints_{self.frame}_mm"
 
 
 class StoreHeader(Description):
-    """The whole content of store.json."""
+    """The complete header, as stored in store.json."""
 
     format: Literal["synrep-poses/1"] = "synrep-poses/1"
-    """Identifies the layout of the folder."""
+    """Name and version of the storage format."""
     units: Literal["mm"] = "mm"
     """Unit of the 3D joints."""
     columns: dict[str, str]
-    """Type of each column in words."""
+    """Description of each column's type."""
     splits: dict[Split, Annotated[int, Field(ge=1)]]
-    """Poses in each split."""
+    """Number of poses in each split."""
     sha256: dict[Split, Sha256]
-    """SHA-256 of each split's file, in hexadecimal."""
+    """SHA-256 checksum of each split's file, in hexadecimal."""
 
 
 def read_header(folder: Path) -> StoreHeader:
-    """Read and check store.json.
+    """Read and validate store.json.
 
     Raises:
-        InputError: there is no such folder, it is not a pose store, or it is of another format.
-        DamagedError: the header can't be read or breaks a rule; all broken rules are named.
+        InputError: the folder does not exist, is not a pose store, or has another format.
+        DamagedError: the header can't be read or has invalid fields, all of which are named.
     """
     path = folder / HEADER_FILE
     if not folder.is_dir():
@@ -101,7 +101,7 @@ def read_header(folder: Path) -> StoreHeader:
         raise InputError(
             str(folder),
             f"not a pose store: it has no {HEADER_FILE}",
-            "give the folder that holds it, or make a store with `synrep data prepare`",
+            "give the folder that contains it, or make a store with `synrep data prepare`",
         )
     try:
         text = path.read_text("utf-8")
@@ -109,16 +109,18 @@ def read_header(folder: Path) -> StoreHeader:
     except OSError as error:
         raise InputError(str(path), f"can't be read: {error.strerror}") from None
     except ValueError as error:
-        raise DamagedError(str(path), f"not readable as JSON: {error}", _AGAIN) from None
-    found = content.get("format") if isinstance(content, dict) else None
-    if found != FORMAT:
+        raise DamagedError(str(path), f"not readable as JSON: {error}", _REMEDY) from None
+    stored_format = content.get("format") if isinstance(content, dict) else None
+    if stored_format != FORMAT:
         raise InputError(
-            str(path), f"format is {found!r}", f"this version reads {FORMAT!r}; convert the store"
+            str(path),
+            f"format is {stored_format!r}",
+            f"this version reads {FORMAT!r}; convert the store",
         )
     try:
         header = StoreHeader.model_validate_json(text)
     except ValidationError as error:
-        raise DamagedError(str(path), faults(error, StoreHeader), _AGAIN) from None
+        raise DamagedError(str(path), faults(error, StoreHeader), _REMEDY) from None
     _check_consistency(path, header)
     return header
 
@@ -131,17 +133,17 @@ def _check_consistency(path: Path, header: StoreHeader) -> None:
             "known: " + ", ".join(SKELETONS),
         )
     if not header.splits:
-        raise DamagedError(str(path), "`splits` is empty", _AGAIN)
+        raise DamagedError(str(path), "`splits` is empty", _REMEDY)
     if missing := set(header.splits) - set(header.sha256):
         raise DamagedError(
-            str(path), "no SHA-256 for the split " + ", ".join(sorted(missing)), _AGAIN
+            str(path), "no SHA-256 for the split " + ", ".join(sorted(missing)), _REMEDY
         )
     if header.joints_column not in header.columns:
         raise DamagedError(
             str(path),
             f"frame is {header.frame!r} but `columns` has no {header.joints_column}",
-            _AGAIN,
+            _REMEDY,
         )
 
 
-_AGAIN = "restore the file from its source, or make the store again"
+_REMEDY = "restore the file from its source, or make the store again"

@@ -1,4 +1,4 @@
-"""Poses in memory: the arrays that every source produces and every reader receives.
+"""Poses in memory: the arrays that readers of data sets produce and pose stores return.
 
 Axes: N poses, J joints.
 """
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Poses:
-    """Poses of one split with the labels of each.
+    """Poses of one split with their labels.
 
-    Rows are ordered by clip and, inside a clip, by frame.
+    Rows are ordered by clip and, within a clip, by frame.
     """
 
     joints_mm: NDArray[np.float32]
     """(N, J, 3) joint positions in millimetres, in the world or in a camera frame."""
     subject: NDArray[np.str_]
-    """(N,) who moves; splits share no subject."""
+    """(N,) name of the subject; splits share no subject."""
     action: NDArray[np.str_]
-    """(N,) what is done."""
+    """(N,) name of the action."""
     clip: NDArray[np.str_]
-    """(N,) the recording that a pose is from."""
+    """(N,) name of the clip, the recording that a pose is from."""
     frame: NDArray[np.int32]
-    """(N,) frame in the clip, in steps of 1 / fps; gaps are allowed."""
+    """(N,) frame number in the clip, in steps of 1 / fps; gaps are allowed."""
     fps: float
-    """Frames a second."""
+    """Frames per second."""
     camera: NDArray[np.str_] | None = None
-    """(N,) name of the camera, in stores in camera coordinates."""
+    """(N,) name of the camera, for poses in camera coordinates."""
     keypoints_px: NDArray[np.float32] | None = None
-    """(N, J, 2) 2D joints of the image in pixels, where the source has them."""
+    """(N, J, 2) 2D joints in the image in pixels, if the source provides them."""
 
     def __post_init__(self) -> None:
         if self.joints_mm.ndim != 3 or self.joints_mm.shape[2] != 3:
@@ -51,19 +51,23 @@ class Poses:
         return len(self.joints_mm)
 
     def _columns(self) -> dict[str, NDArray[Any]]:
-        """The arrays that are there, by field name."""
+        """Return the arrays that are not None, by field name."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.intp] | slice) -> Poses:
-        """The poses at these rows, in that order."""
+        """Return the poses in the given rows, in that order."""
         return Poses(**{name: v[rows] for name, v in self._columns().items()}, fps=self.fps)
 
     @staticmethod
     def concatenate(parts: Sequence[Poses]) -> Poses:
-        """All poses of several parts, which have the same columns and frame rate."""
+        """Concatenate poses.
+
+        Raises:
+            ValueError: the parts differ in columns or frame rate, or there are none.
+        """
         columns = [part._columns() for part in parts]  # noqa: SLF001 - our own class
-        if len({(part.fps, *have) for part, have in zip(parts, columns, strict=True)}) != 1:
+        if len({(part.fps, *names) for part, names in zip(parts, columns, strict=True)}) != 1:
             raise ValueError("parts differ in frame rate or columns, or there are none")
-        joined = {name: np.concatenate([have[name] for have in columns]) for name in columns[0]}
+        joined = {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}
         return Poses(**joined, fps=parts[0].fps)

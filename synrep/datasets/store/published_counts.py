@@ -1,7 +1,7 @@
-"""Whether a store of a published data set has as many poses as the data set is said to have.
+"""Compare the number of poses in a store with the published counts of its data set.
 
-A difference is no fault: recordings can be left out on purpose. It is told, since results on other
-frames are other results.
+A difference yields a warning, not a failure: recordings can be left out on purpose, but results on
+other frames can't be compared with published ones.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from synrep.datasets.store.poses import Poses
 
 SHOWN = 3
-"""Differences that are named one by one."""
+"""Number of differences that are listed; the others are counted."""
 
 
 def is_mpi_inf_3dhp(about: Description) -> bool:
-    """Whether poses are of MPI-INF-3DHP, by what its reader writes for any name and licence."""
+    """Return whether a store is of MPI-INF-3DHP, by the acknowledgement that its reader writes."""
     return about.acknowledgement.startswith("Mehta et al., Monocular 3D Human Pose Estimation")
 
 
 def compare(splits: Mapping[Split, Poses], about: Description, place: str) -> Iterator[Check]:
-    """One check for a store of Human3.6M or MPI-INF-3DHP, none for others."""
+    """Yield one check for a store of Human3.6M or MPI-INF-3DHP, none for others."""
     if not splits:
         return
     if about.name == "human36m":
@@ -42,15 +42,15 @@ def compare(splits: Mapping[Split, Poses], about: Description, place: str) -> It
 
 
 def _check(place: str, notes: list[str], missing: list[str]) -> Check:
-    different = missing or [note for note in notes if "than the nearest" in note]
+    differences = missing or [note for note in notes if "than the nearest" in note]
     shown = missing[:SHOWN]
     more = [f"and {len(missing) - SHOWN} more"] if len(missing) > SHOWN else []
     return Check(
         place=place,
         name="published counts",
-        status="warning" if different else "passed",
+        status="warning" if differences else "passed",
         detail="; ".join([*notes, *shown, *more]),
-        remedy="state it beside your results, or add the missing files" if different else "",
+        remedy="report it with your results, or add the missing files" if differences else "",
     )
 
 
@@ -59,7 +59,7 @@ def _counts(splits: Mapping[Split, Poses]) -> dict[Split, int]:
 
 
 def _clips(splits: Mapping[Split, Poses]) -> dict[str, int]:
-    """Poses of each clip."""
+    """Return the number of poses of each clip."""
     counts: Counter[str] = Counter()
     for poses in splits.values():
         names, numbers = np.unique(poses.clip, return_counts=True)
@@ -68,9 +68,10 @@ def _clips(splits: Mapping[Split, Poses]) -> dict[str, int]:
 
 
 def _human36m(splits: Mapping[Split, Poses]) -> list[str]:
-    """People without all recordings, and recordings whose cameras have different frames.
+    """List subjects with missing recordings, and recordings whose cameras differ in frames.
 
-    S11 has no video of Directions from the first camera, and some have none of all four.
+    S11's Directions has no video from the first camera, and some copies of the data set lack that
+    recording entirely.
     """
     from synrep.datasets.human36m import protocol  # noqa: PLC0415 - its package imports stores
 
@@ -78,34 +79,34 @@ def _human36m(splits: Mapping[Split, Poses]) -> list[str]:
     for clip, count in _clips(splits).items():
         recording, _, camera = clip.rpartition(".")
         views.setdefault(recording, {})[camera] = count
-    people = Counter(recording.partition("/")[0] for recording in views)
+    counts_by_subject = Counter(recording.partition("/")[0] for recording in views)
     recordings = 2 * len(protocol.ACTIONS)
-    found = [
-        f"subject {subject} has {people[subject]} recordings of {recordings}"
+    differences = [
+        f"subject {subject} has {counts_by_subject[subject]} recordings of {recordings}"
         for subject in protocol.SUBJECTS
-        if people[subject] < recordings - (subject == "S11")
+        if counts_by_subject[subject] < recordings - (subject == "S11")
     ]
     for recording, counts in views.items():
-        lacking = sorted(set(protocol.CAMERAS) - set(counts))
-        if lacking and recording != "S11/Directions":
-            found.append(f"recording {recording} lacks camera {lacking[0]}")
+        missing = sorted(set(protocol.CAMERAS) - set(counts))
+        if missing and recording != "S11/Directions":
+            differences.append(f"recording {recording} lacks camera {missing[0]}")
         if len(set(counts.values())) > 1:
             camera = min(counts, key=lambda name: counts[name])
-            found.append(f"clip {recording}.{camera} has fewer poses than its other cameras")
-    return found
+            differences.append(f"clip {recording}.{camera} has fewer poses than its other cameras")
+    return differences
 
 
 def _mpi_inf_3dhp(splits: Mapping[Split, Poses]) -> list[str]:
-    """Sequences that are missing, and clips with other numbers of frames than published."""
+    """List missing sequences, and clips whose number of frames differs from the published one."""
     expected = {
         name: -(-frames // (fps // FPS)) for name, (frames, fps) in FRAMES.items()
     } | VALID_FRAMES
     clips = _clips(splits)
     sequences = {clip: clip.partition("/cam")[0] for clip in clips}
-    there = set(sequences.values())
-    wanted = [name for name in expected if name in VALID_FRAMES or set(splits) - {"test"}]
-    found = [f"sequence {name} is missing" for name in wanted if name not in there]
-    return found + [
+    present = set(sequences.values())
+    required = [name for name in expected if name in VALID_FRAMES or set(splits) - {"test"}]
+    missing = [f"sequence {name} is missing" for name in required if name not in present]
+    return missing + [
         f"clip {clip} has {count} poses, published are {expected[sequences[clip]]}"
         for clip, count in clips.items()
         if count != expected.get(sequences[clip], count)

@@ -1,4 +1,4 @@
-"""Splits by subject: no person is seen both in training and in a test."""
+"""Split poses by subject, so that no subject is in two splits."""
 
 from __future__ import annotations
 
@@ -17,26 +17,30 @@ if TYPE_CHECKING:
 
 
 def split_by_subject(poses: Poses, chosen: Mapping[Split, Sequence[str]]) -> dict[Split, Poses]:
-    """The poses of the subjects chosen for each split; other subjects are left out.
+    """Return the poses of the subjects chosen for each split; other subjects are left out.
 
     Raises:
         InputError: a subject is unknown or in two splits, or a split is empty.
     """
-    have = sorted(set(poses.subject.tolist()))
-    seen: dict[str, Split] = {}
+    subjects = sorted(set(poses.subject.tolist()))
+    split_of: dict[str, Split] = {}
     for split in SPLITS:
         if not chosen.get(split):
             raise InputError(
-                f"--{split}", "no subjects", f"name some of {', '.join(have)}, or no split at all"
+                f"--{split}",
+                "no subjects",
+                f"name some of {', '.join(subjects)}, or leave all three options out",
             )
         for subject in chosen[split]:
-            if subject not in have:
+            if subject not in subjects:
                 raise InputError(
-                    f"--{split}", f"no subject {subject!r}", "there are " + ", ".join(have)
+                    f"--{split}", f"no subject {subject!r}", "there are " + ", ".join(subjects)
                 )
-            if seen.setdefault(subject, split) != split:
+            if split_of.setdefault(subject, split) != split:
                 raise InputError(
-                    f"--{split}", f"subject {subject!r} is also in {seen[subject]}", "choose one"
+                    f"--{split}",
+                    f"subject {subject!r} is also in {split_of[subject]}",
+                    "choose one split",
                 )
     return {
         split: poses.take(np.isin(poses.subject, np.array(chosen[split], np.str_)))
@@ -45,7 +49,7 @@ def split_by_subject(poses: Poses, chosen: Mapping[Split, Sequence[str]]) -> dic
 
 
 def draw_subjects(poses: Poses, seed: int) -> dict[Split, list[str]]:
-    """Subjects for each split at random: a sixth each for validation and test, at least one.
+    """Assign subjects to splits at random: a sixth each to validation and test, at least one.
 
     Raises:
         InputError: there are fewer than three subjects.
@@ -59,9 +63,9 @@ def draw_subjects(poses: Poses, seed: int) -> dict[Split, list[str]]:
         )
     order = np.random.default_rng(seed).permutation(len(subjects))
     shuffled = [subjects[index] for index in order]
-    held = max(1, round(len(subjects) / 6))
+    held_out = max(1, round(len(subjects) / 6))
     return {
-        "train": sorted(shuffled[2 * held :]),
-        "validation": sorted(shuffled[:held]),
-        "test": sorted(shuffled[held : 2 * held]),
+        "train": sorted(shuffled[2 * held_out :]),
+        "validation": sorted(shuffled[:held_out]),
+        "test": sorted(shuffled[held_out : 2 * held_out]),
     }

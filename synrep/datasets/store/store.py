@@ -1,6 +1,6 @@
-"""Pose stores: folders of poses with a header, read with checks and written whole.
+"""Pose stores: folders of poses with a header, validated when read and written atomically.
 
-A store never changes after it was written; its fingerprint names its content.
+A store is immutable; its fingerprint identifies its content.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Check", "Description", "PoseStore", "Poses", "StoreHeader", "write_store"]
 
-ROW_BYTES = 100
-"""Least bytes of a row once it is read."""
-UNASKED_BYTES, MOST_PACKED = 1 << 30, 1000
-"""What any file may unpack to, and what a larger one may: so much for each of its bytes."""
+MIN_ROW_BYTES = 100
+"""Lower bound of the memory that a row takes."""
+MAX_UNCHECKED_BYTES, MAX_COMPRESSION = 1 << 30, 1000
+"""Memory that any file may take, and largest compression ratio of files that take more."""
 _REMEDY = "restore the file from its source, or make the store again"
 
 
 class PoseStore:
     """A pose store on disk.
 
-    Opening reads the header alone. Safe to use from several threads and processes at once:
-    nothing is written.
+    Opening a store reads only its header. Instances are read-only and can be used by several
+    threads and processes at once.
     """
 
     def __init__(self, folder: Path, header: StoreHeader) -> None:
@@ -55,11 +55,12 @@ class PoseStore:
 
     @classmethod
     def open(cls, folder: str | Path) -> PoseStore:
-        """Open a store and check its header and that its files are there.
+        """Open a store, validate its header and check that its files exist.
 
         Raises:
-            InputError: no folder, no pose store, an unknown format, or a missing file.
-            DamagedError: the header can't be read or contradicts itself.
+            InputError: the folder or a file does not exist, or the folder is not a pose store of a
+                known format.
+            DamagedError: the header can't be read or is inconsistent.
         """
         store = cls(Path(folder), read_header(Path(folder)))
         for split in store.splits:
@@ -74,38 +75,38 @@ class PoseStore:
 
     @property
     def splits(self) -> tuple[Split, ...]:
-        """The splits of this store, in the order train, validation, test."""
+        """Splits of this store, in the order train, validation, test."""
         return tuple(split for split in SPLITS if split in self.header.splits)
 
     @property
     def skeleton(self) -> Skeleton:
-        """Names the joints, in the order of the columns."""
+        """Skeleton of the poses, which gives the names and order of the joints."""
         return skeleton_by_name(self.header.skeleton)
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over the checksums of the splits: equal for equal files."""
+        """SHA-256 over the checksums of all splits; equal for equal files."""
         lines = "".join(f"{split} {self.header.sha256[split]}\n" for split in self.splits)
         return hashlib.sha256(lines.encode()).hexdigest()
 
     def path(self, split: Split) -> Path:
-        """The file of a split."""
+        """Return the path of a split's file."""
         return self.folder / f"{split}.parquet"
 
     def read(self, split: str) -> Poses:
-        """The poses of a split, after the checks that cost little.
+        """Read the poses of a split and run the cheap checks.
 
         The arrays are read-only views of the table's memory.
 
         Raises:
             InputError: the store has no such split.
-            DamagedError: the file is not the one that the header describes (checksum, columns,
-                rows), a joint is not a number, or units or up axis are not as declared.
+            DamagedError: the file does not match the header (checksum, columns, rows), a joint is
+                not a number, or the unit or up axis is not the declared one.
         """
         if split not in self.splits:
             remedy = "it has " + ", ".join(self.splits)
             if split == "validation":
-                remedy += "; nothing can be chosen on it: a search needs validation subjects"
+                remedy += "; a search needs validation subjects to choose by"
             raise InputError(str(self.folder), f"no split {split!r}", remedy)
         poses = self._parse(split, self._content(split))
         for check in checks.run(checks.REQUIRED, poses, self.header, self._place(split)):
@@ -114,17 +115,18 @@ class PoseStore:
         return poses
 
     def subjects(self, split: Split) -> set[str]:
-        """Who is in a split.
+        """Return the subjects of a split.
 
         Raises:
-            DamagedError: see `read`.
+            DamagedError: the file does not match the header.
         """
         return set(self._parse(split, self._content(split)).subject.tolist())
 
     def checks(self) -> Iterator[Check]:
-        """Every check, one after the other: checksums, columns, joints, anatomy, splits, counts.
+        """Run all checks and yield their outcomes; reads the whole store.
 
-        Faults are outcomes, not exceptions. Reads all of the store.
+        A failed check is yielded, not raised. The order is checksum, columns, joints and anatomy
+        of each split, then disjoint splits, then published counts.
         """
         splits: dict[Split, Poses] = {}
         for split in self.splits:
@@ -150,13 +152,13 @@ class PoseStore:
         yield from published_counts.compare(splits, self.header, str(self.folder))
 
     def verify(self) -> list[Check]:
-        """Run every check.
+        """Run all checks and raise if one fails.
 
         Returns:
-            The outcomes; some can be warnings.
+            The outcomes, which can include warnings.
 
         Raises:
-            DamagedError: a check failed; the first one is named.
+            DamagedError: a check failed; the message describes the first one.
         """
         outcomes = []
         for check in self.checks():
@@ -169,18 +171,21 @@ class PoseStore:
         return str(self.folder / f"{split}.parquet")
 
     def _content(self, split: Split) -> bytes:
-        """The bytes of a split's file: those that are parsed are those that were hashed."""
+        """Read a split's file and verify its checksum.
+
+        The file is read once, so that the bytes that are parsed are the bytes that were hashed.
+        """
         try:
             content = self.path(split).read_bytes()
         except OSError as error:
             raise DamagedError(
                 self._place(split), f"can't be read: {error.strerror}", _REMEDY
             ) from None
-        found = hashlib.sha256(content).hexdigest()
-        if found != self.header.sha256[split]:
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != self.header.sha256[split]:
             raise DamagedError(
                 self._place(split),
-                f"SHA-256 is {found[:12]}..., {HEADER_FILE} says "
+                f"SHA-256 is {digest[:12]}..., {HEADER_FILE} says "
                 f"{self.header.sha256[split][:12]}...: the file was altered or cut off",
                 _REMEDY,
             )
@@ -193,8 +198,8 @@ class PoseStore:
             if rows != self.header.splits[split]:
                 rule = f"{rows} rows, {HEADER_FILE} says {self.header.splits[split]}"
                 raise DamagedError(place, rule, _REMEDY)
-            if rows * ROW_BYTES > max(UNASKED_BYTES, MOST_PACKED * len(content)):
-                rule = f"it claims {rows} rows, which its {len(content)} bytes can't hold"
+            if rows * MIN_ROW_BYTES > max(MAX_UNCHECKED_BYTES, MAX_COMPRESSION * len(content)):
+                rule = f"it declares {rows} rows, which {len(content)} bytes can't contain"
                 raise DamagedError(place, rule, _REMEDY)
             table = pq.read_table(pa.BufferReader(content), read_dictionary=list(LABELS))
         except (pa.ArrowException, OSError, ValueError) as error:
@@ -207,7 +212,7 @@ def _passed(place: str, name: str, detail: str) -> Check:
 
 
 def _anatomy(poses: Poses, about: Description, place: str) -> Iterator[Check]:
-    """Content checks; those on anatomy need joints that are numbers."""
+    """Run the checks of the poses; those of the anatomy only if the required ones passed."""
     for check in checks.run(checks.REQUIRED, poses, about, place):
         yield check
         if check.status == "failed":
@@ -216,12 +221,12 @@ def _anatomy(poses: Poses, about: Description, place: str) -> Iterator[Check]:
 
 
 def write_store(folder: str | Path, about: Description, splits: Mapping[Split, Poses]) -> PoseStore:
-    """Write a store: it appears whole or not at all.
+    """Write a pose store atomically: to a temporary folder, which is renamed when complete.
 
     Args:
-        folder: the new store; must not exist.
-        about: everything in the header that does not follow from the poses.
-        splits: the poses of each split.
+        folder: folder of the new store; must not exist.
+        about: metadata for the header.
+        splits: poses of each split.
 
     Raises:
         InputError: the folder exists, or the poses fail a check.
@@ -252,14 +257,14 @@ def _before_writing(about: Description, splits: Mapping[Split, Poses]) -> Iterat
 
 
 def _mismatch(about: Description, poses: Poses) -> str:
-    """How poses differ from their description, or nothing."""
+    """Return how the poses contradict their description, or an empty string."""
     joints = len(skeleton_by_name(about.skeleton))
     if not len(poses):
         return "no poses"
     if poses.joints_mm.shape[1] != joints:
         return f"{poses.joints_mm.shape[1]} joints, {about.skeleton} has {joints}"
     if abs(poses.fps - about.fps) > 1e-6 * about.fps:
-        return f"{poses.fps:g} frames a second, the description says {about.fps:g}"
+        return f"{poses.fps:g} frames per second, the description says {about.fps:g}"
     if about.frame == "camera" and poses.camera is None:
         return "poses in a camera frame need the name of the camera"
     return ""

@@ -1,6 +1,6 @@
-"""Poses to and from an Arrow table: the columns of a pose store's Parquet files.
+"""Conversion between `Poses` and Arrow tables, the content of a pose store's Parquet files.
 
-Axes: N rows, J joints. The 3D joints cross the border without a copy.
+The 3D joints are converted without a copy. Axes: N rows, J joints.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ KEYPOINTS = "keypoints_px"
 
 
 def columns(about: Description, *, camera: bool, keypoints: bool) -> dict[str, str]:
-    """Name and type in words of each column of a store."""
+    """Return a description of the type of each column of a store, by column name."""
     joints = len(skeleton_by_name(about.skeleton))
-    have = {
+    types = {
         "subject": "string",
         "action": "string",
         "clip": "string",
@@ -37,14 +37,14 @@ def columns(about: Description, *, camera: bool, keypoints: bool) -> dict[str, s
         about.joints_column: f"fixed_size_list<float32>[{3 * joints}], {joints} x (x, y, z)",
     }
     if camera:
-        have["camera"] = "string"
+        types["camera"] = "string"
     if keypoints:
-        have[KEYPOINTS] = f"fixed_size_list<float32>[{2 * joints}], {joints} x (x, y)"
-    return have
+        types[KEYPOINTS] = f"fixed_size_list<float32>[{2 * joints}], {joints} x (x, y)"
+    return types
 
 
 def to_table(poses: Poses, about: Description) -> pa.Table:
-    """The table of a split."""
+    """Convert the poses of a split to a table."""
     values: dict[str, pa.Array] = {
         "subject": pa.array(poses.subject.tolist(), pa.string()),
         "action": pa.array(poses.action.tolist(), pa.string()),
@@ -61,22 +61,23 @@ def to_table(poses: Poses, about: Description) -> pa.Table:
 
 
 def _packed(points: NDArray[np.float32]) -> pa.Array:
-    """(N, J, D) numbers as one list of J * D for each row."""
+    """Pack points (N, J, D) into one fixed-size list of J * D numbers per row."""
     width = points.shape[1] * points.shape[2]
     flat = np.ascontiguousarray(points, np.float32).reshape(-1)
     return pa.FixedSizeListArray.from_arrays(pa.array(flat), width)
 
 
 def from_table(table: pa.Table, about: Description, place: str) -> Poses:
-    """The poses of a split's table.
+    """Convert the table of a split to poses.
 
     Args:
-        table: as read from the file.
-        about: the store's header.
-        place: the file, for messages.
+        table: table read from the file.
+        about: header of the store.
+        place: name of the file, for messages.
 
     Raises:
-        DamagedError: a column is missing, of another type, has gaps, or joints are too few.
+        DamagedError: a column is missing, has another type or missing values, or does not have
+            the number of joints of the skeleton.
     """
     joints = len(skeleton_by_name(about.skeleton))
     required = columns(about, camera=about.frame == "camera", keypoints=False)
@@ -105,44 +106,44 @@ def from_table(table: pa.Table, about: Description, place: str) -> Poses:
 def _frame_rate(table: pa.Table, about: Description, place: str) -> float:
     rates = np.unique(_numbers(table, "fps", pa.float32(), place))
     if len(rates) and (len(rates) > 1 or abs(float(rates[0]) - about.fps) > 1e-3 * about.fps):
-        found = ", ".join(f"{rate:g}" for rate in rates[:3])
+        listed = ", ".join(f"{rate:g}" for rate in rates[:3])
         raise DamagedError(
-            place, f"column fps holds {found} but the header says {about.fps:g}", "make it again"
+            place, f"column fps holds {listed} but the header says {about.fps:g}", "make it again"
         )
     return about.fps
 
 
 def _labels(table: pa.Table, name: str, place: str) -> NDArray[np.str_]:
-    """(N,) strings; each distinct one is turned into Python once."""
+    """Read a column of strings (N,), decoding each distinct value only once."""
     kind = table.schema.field(name).type
     plain = kind.value_type if pat.is_dictionary(kind) else kind
     if not (pat.is_string(plain) or pat.is_large_string(plain)):
         raise _wrong_type(place, name, kind, "string")
     column = table[name]
-    try:  # before anything follows its numbers: also that all are numbers of names, which are text
+    try:  # dictionary indices out of range or invalid UTF-8 must be found before they are used
         column.validate(full=True)
     except pa.ArrowInvalid as error:
-        raise DamagedError(place, f"column {name} is no text: {error}", "make it again") from None
+        raise DamagedError(place, f"column {name} is not text: {error}", "make it again") from None
     column = column.combine_chunks()
     if not pat.is_dictionary(column.type):
         column = pc.dictionary_encode(column)
     if isinstance(column, pa.ChunkedArray):
         column = column.unify_dictionaries().combine_chunks()
     names = np.asarray(column.dictionary.to_pylist() or [""], np.str_)
-    chosen: NDArray[np.str_] = names[column.indices.to_numpy(zero_copy_only=False)]
-    return chosen
+    labels: NDArray[np.str_] = names[column.indices.to_numpy(zero_copy_only=False)]
+    return labels
 
 
 def _numbers(table: pa.Table, name: str, kind: pa.DataType, place: str) -> NDArray[Any]:
-    found = table.schema.field(name).type
-    if found != kind:
-        raise _wrong_type(place, name, found, str(kind))
+    actual = table.schema.field(name).type
+    if actual != kind:
+        raise _wrong_type(place, name, actual, str(kind))
     values: NDArray[Any] = table[name].combine_chunks().to_numpy(zero_copy_only=False)
     return values
 
 
 def _points(table: pa.Table, name: str, shape: tuple[int, int], place: str) -> NDArray[np.float32]:
-    """(N, *shape) numbers of a column of fixed-size lists."""
+    """Read a column of fixed-size lists as points (N, *shape)."""
     kind = table.schema.field(name).type
     if not pat.is_fixed_size_list(kind) or kind.value_type != pa.float32():
         raise _wrong_type(place, name, kind, "fixed_size_list<float32>")
@@ -161,5 +162,5 @@ def _points(table: pa.Table, name: str, shape: tuple[int, int], place: str) -> N
     return flat.reshape(-1, joints, axes)
 
 
-def _wrong_type(place: str, column: str, found: pa.DataType, wanted: str) -> DamagedError:
-    return DamagedError(place, f"column {column} is {found}", f"it must be {wanted}")
+def _wrong_type(place: str, column: str, actual: pa.DataType, expected: str) -> DamagedError:
+    return DamagedError(place, f"column {column} is {actual}", f"it must be {expected}")

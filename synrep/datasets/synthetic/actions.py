@@ -1,8 +1,8 @@
-"""What the actors of the synthetic poses do: each action as curves of joint angles over time.
+"""Actions of the synthetic poses, as curves of joint angles over time.
 
-A motion is cyclic (a gait, waving), goes from target to target (gestures, reaching), or both; on
-top of it everything sways a little. All curves are smooth.
-Axes: T frames, A angles.
+A motion is cyclic (a gait, waving), moves between random targets (gestures, reaching), or both; a
+slow sway is added to all angles. All curves are smooth.
+Axes: T frames.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 class AngleCurves:
-    """Curves of one clip under construction.
+    """Builder of the joint-angle curves of one clip.
 
     Args:
-        rng: the clip's random numbers; every choice is drawn from it.
-        frames: T.
-        fps: frames a second.
+        rng: generator from which all random choices of the clip are drawn.
+        frames: number of frames T.
+        fps: frames per second.
     """
 
     def __init__(self, rng: np.random.Generator, frames: int, fps: float) -> None:
@@ -48,11 +48,11 @@ class AngleCurves:
         self.add("head_nod", self.sway(6, 3.0))
 
     def add(self, name: str, curve: NDArray[np.float64] | float) -> None:
-        """Add a curve, or a constant, to an angle."""
+        """Add a curve (T,) or a constant to an angle."""
         self.angles[name] = self.angles[name] + curve
 
     def sway(self, size: float, period_s: float) -> NDArray[np.float64]:
-        """(T,) slow aimless movement of about this size and period."""
+        """Return a slow random oscillation (T,) of about the given size and period."""
         rate = 2 * np.pi / (period_s * self.rng.uniform(0.6, 1.6, 3))
         phase = self.rng.uniform(0, 2 * np.pi, 3)
         curve: NDArray[np.float64] = (
@@ -61,11 +61,17 @@ class AngleCurves:
         return curve
 
     def cycle(self, period_s: float, phase: float = 0.0) -> NDArray[np.float64]:
-        """(T,) phase in radians of something that repeats; its pace varies a little."""
+        """Return the phase (T,) in radians of a cyclic motion whose pace varies slightly."""
         return 2 * np.pi * (self.time_s / period_s + phase) + self.sway(0.25, 5.0)
 
     def targets(self, low: float, high: float, hold_s: float) -> NDArray[np.float64]:
-        """(T,) from one random value to the next on paths of least jerk."""
+        """Return a curve (T,) between random values along minimum-jerk paths.
+
+        Args:
+            low: smallest value.
+            high: largest value.
+            hold_s: mean time from one value to the next in seconds.
+        """
         gaps = self.rng.uniform(0.6, 1.4, 2 + int(self.time_s[-1] / (0.6 * hold_s))) * hold_s
         starts = np.concatenate([[0.0], np.cumsum(gaps)])
         values = self.rng.uniform(low, high, len(starts))
@@ -77,17 +83,17 @@ class AngleCurves:
         return curve
 
     def pulses(self, period_s: float, phase: float = 0.0) -> NDArray[np.float64]:
-        """(T,) from 0 to 1 and back in each period."""
+        """Return a curve (T,) that rises from 0 to 1 and falls back in each period."""
         curve: NDArray[np.float64] = 0.5 - 0.5 * np.cos(self.cycle(period_s, phase))
         return curve
 
     def side(self) -> str:
-        """Left or right."""
+        """Return `left` or `right` at random."""
         return "left" if self.rng.random() < 0.5 else "right"
 
 
 def _gait(motion: AngleCurves, *, period_s: float, stride: float, knee: float, arms: float) -> None:
-    """Legs and arms of walking and running; angles in degrees."""
+    """Add the leg and arm motion of walking or running; amplitudes in degrees."""
     phase = motion.cycle(period_s)
     for side, shift in (("left", 0.0), ("right", np.pi)):
         swing = phase + shift
@@ -120,7 +126,7 @@ def run(motion: AngleCurves) -> None:
 
 
 def _arm_up(motion: AngleCurves, side: str, amount: NDArray[np.float64] | float) -> None:
-    """Upper arm out to the side, forearm up."""
+    """Raise the upper arm to the side with the forearm up."""
     motion.add(f"{side}_shoulder_abduction", 85 * amount)
     motion.add(f"{side}_shoulder_twist", 70 * amount)
     motion.add(f"{side}_elbow_flexion", 50 * amount)
@@ -148,12 +154,12 @@ def talk(motion: AngleCurves) -> None:
     motion.add("head_turn", motion.targets(-35, 35, 1.5))
 
 
-def _crouch(motion: AngleCurves, depth: NDArray[np.float64], apart: float) -> None:
-    """Hips and knees bend together so that the feet stay under the body."""
+def _crouch(motion: AngleCurves, depth: NDArray[np.float64], abduction: float) -> None:
+    """Bend hips and knees together so that the feet stay under the body."""
     for side in ("left", "right"):
         motion.add(f"{side}_hip_flexion", 88 * depth)
         motion.add(f"{side}_knee_flexion", 105 * depth)
-        motion.add(f"{side}_hip_abduction", apart * depth)
+        motion.add(f"{side}_hip_abduction", abduction * depth)
 
 
 def squat(motion: AngleCurves) -> None:

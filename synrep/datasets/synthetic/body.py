@@ -1,9 +1,9 @@
-"""A jointed body: from joint angles to the 17 joints of Human3.6M.
+"""Forward kinematics of an articulated body: from joint angles to the 17 joints of Human3.6M.
 
 The body frame is x forward, y left, z up, in millimetres; at zero angles the body stands upright
-with hanging arms. Angles are in degrees and named by what they do, so that positive means the
-same on both sides: flexion moves a limb forward, abduction away from the body, twist is outward
-rotation about a limb's long axis (which swings a bent forearm outward).
+with hanging arms. Angles are in degrees and have anatomical names, so that their signs mean the
+same on both sides: flexion moves a limb forward, abduction moves it away from the body, and twist
+rotates it outward about its long axis (which swings a bent forearm outward).
 Axes: T frames, A angles, J joints.
 """
 
@@ -43,7 +43,7 @@ LIMITS_DEG: dict[str, tuple[float, float]] = {
         }.items()
     },
 }
-"""Range of every joint angle in degrees, inside what healthy adults reach."""
+"""Limits of every joint angle in degrees, within the range of healthy adults."""
 
 ANGLES = tuple(LIMITS_DEG)
 """Names of the A joint angles, in the order of the arrays."""
@@ -54,11 +54,11 @@ class Body:
     """Bone lengths in millimetres; both sides are equal."""
 
     hip: float = 112.0
-    """Root to hip joint."""
+    """Hip (root) to the hip joints."""
     thigh: float = 432.0
     shin: float = 438.0
     spine: float = 250.0
-    """Root to Spine."""
+    """Hip to Spine."""
     thorax: float = 262.0
     """Spine to Thorax."""
     neck: float = 118.0
@@ -66,15 +66,15 @@ class Body:
     head: float = 128.0
     """Nose to Head."""
     shoulder: float = 168.0
-    """Thorax to shoulder joint."""
+    """Thorax to the shoulder joints."""
     upper_arm: float = 288.0
     forearm: float = 246.0
     ankle: float = 75.0
-    """Height of the ankle joint of a flat foot."""
+    """Height of the ankle joint above the floor when the foot is flat."""
 
 
 def rotation(axis: str, angle_deg: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(T, 3, 3) right-handed rotations about the x, y or z axis."""
+    """Return right-handed rotations (T, 3, 3) about the x, y or z axis by angles (T,)."""
     first, second = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
     angle = np.deg2rad(angle_deg)
     matrix = np.zeros((len(angle), 3, 3))
@@ -86,7 +86,7 @@ def rotation(axis: str, angle_deg: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def angles_within_limits(angles_deg: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(T, A) angles moved into their limits."""
+    """Clip angles (T, A) to their limits."""
     low, high = np.array([LIMITS_DEG[name] for name in ANGLES]).T
     clipped: NDArray[np.float64] = np.clip(angles_deg, low, high)
     return clipped
@@ -95,15 +95,15 @@ def angles_within_limits(angles_deg: NDArray[np.float64]) -> NDArray[np.float64]
 def joints_mm(
     body: Body, angles_deg: NDArray[np.float64], heading_deg: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Forward kinematics with the root at the origin.
+    """Compute joint positions by forward kinematics, with the root at the origin.
 
     Args:
         body: bone lengths.
-        angles_deg: (T, A) joint angles, columns as `ANGLES`.
-        heading_deg: (T,) direction the body faces, counter-clockwise from +x.
+        angles_deg: (T, A) joint angles, with columns in the order of `ANGLES`.
+        heading_deg: (T,) direction in which the body faces, counter-clockwise from +x.
 
     Returns:
-        (T, J, 3) positions relative to the root in the world's axes, z up.
+        (T, J, 3) positions relative to the root along the world axes, z up.
     """
     angle = dict(zip(ANGLES, angles_deg.T, strict=True))
     pelvis = (
@@ -122,35 +122,38 @@ def joints_mm(
         @ rotation("y", angle["head_nod"] / 2)
         @ rotation("x", angle["head_side"] / 2)
     )
-    at = {"Hip": np.zeros((len(angles_deg), 3))}
-    at["Spine"] = lower @ _direction(-0.05, 0, 1) * body.spine
-    at["Thorax"] = at["Spine"] + trunk @ _direction(0.04, 0, 1) * body.thorax
-    at["Nose"] = at["Thorax"] + trunk @ half_head @ _direction(0.6, 0, 0.8) * body.neck
-    at["Head"] = at["Nose"] + trunk @ half_head @ half_head @ _direction(-0.5, 0, 0.87) * body.head
+    joints = {"Hip": np.zeros((len(angles_deg), 3))}
+    joints["Spine"] = lower @ _direction(-0.05, 0, 1) * body.spine
+    joints["Thorax"] = joints["Spine"] + trunk @ _direction(0.04, 0, 1) * body.thorax
+    joints["Nose"] = joints["Thorax"] + trunk @ half_head @ _direction(0.6, 0, 0.8) * body.neck
+    joints["Head"] = (
+        joints["Nose"] + trunk @ half_head @ half_head @ _direction(-0.5, 0, 0.87) * body.head
+    )
     for side, prefix, sign in (("left", "L", 1.0), ("right", "R", -1.0)):
         limb = {name.removeprefix(f"{side}_"): value for name, value in angle.items()}
-        at[f"{prefix}Hip"] = pelvis @ _direction(0, sign, 0) * body.hip
+        joints[f"{prefix}Hip"] = pelvis @ _direction(0, sign, 0) * body.hip
         thigh = pelvis @ _ball(limb, "hip", sign)
-        at[f"{prefix}Knee"] = at[f"{prefix}Hip"] - thigh[..., 2] * body.thigh
+        joints[f"{prefix}Knee"] = joints[f"{prefix}Hip"] - thigh[..., 2] * body.thigh
         shin = thigh @ rotation("y", limb["knee_flexion"])
-        at[f"{prefix}Foot"] = at[f"{prefix}Knee"] - shin[..., 2] * body.shin
+        joints[f"{prefix}Foot"] = joints[f"{prefix}Knee"] - shin[..., 2] * body.shin
         shoulder = _direction(-0.05, sign, -0.12)
-        at[f"{prefix}Shoulder"] = at["Thorax"] + trunk @ shoulder * body.shoulder
+        joints[f"{prefix}Shoulder"] = joints["Thorax"] + trunk @ shoulder * body.shoulder
         upper = trunk @ _ball(limb, "shoulder", sign)
-        at[f"{prefix}Elbow"] = at[f"{prefix}Shoulder"] - upper[..., 2] * body.upper_arm
+        joints[f"{prefix}Elbow"] = joints[f"{prefix}Shoulder"] - upper[..., 2] * body.upper_arm
         forearm = upper @ rotation("y", -limb["elbow_flexion"])
-        at[f"{prefix}Wrist"] = at[f"{prefix}Elbow"] - forearm[..., 2] * body.forearm
-    return np.stack([at[joint] for joint in HUMAN36M_17.joints], axis=1)
+        joints[f"{prefix}Wrist"] = joints[f"{prefix}Elbow"] - forearm[..., 2] * body.forearm
+    return np.stack([joints[joint] for joint in HUMAN36M_17.joints], axis=1)
 
 
 def _direction(x: float, y: float, z: float) -> NDArray[np.float64]:
+    """Return a unit vector (3,)."""
     vector = np.array([x, y, z])
     unit: NDArray[np.float64] = vector / np.linalg.norm(vector)
     return unit
 
 
 def _ball(limb: dict[str, NDArray[np.float64]], joint: str, sign: float) -> NDArray[np.float64]:
-    """(T, 3, 3) of a hip or shoulder; `sign` is +1 on the left and -1 on the right."""
+    """Return the rotations (T, 3, 3) of a ball joint; `sign` is +1 on the left, -1 on the right."""
     return (
         rotation("x", sign * limb[f"{joint}_abduction"])
         @ rotation("y", -limb[f"{joint}_flexion"])

@@ -1,9 +1,9 @@
-"""Built-in poses: seeded motion of jointed bodies, for trying things out and for tests.
+"""Synthetic poses: seeded motion of articulated bodies, for experiments and tests.
 
-People of different sizes walk, run, sit, reach, dance and so on within the limits of their
-joints: smooth, on a floor, knees, elbows and noses pointing the right way. No substitute for
-real motion, but every part of this project runs on it without a download.
-Axes: N poses, T frames of a clip, J joints.
+Actors of different sizes walk, run, sit, reach, dance and so on, smoothly, on a floor and within
+the limits of their joints. The poses are no substitute for real motion, but every part of this
+project runs on them without a download.
+Axes: T frames of a clip, J joints.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
 
 FPS = 24.0
 ACTORS: dict[Split, int] = {"train": 8, "validation": 2, "test": 2}
-"""Actors in each split."""
+"""Number of actors in each split."""
 GRID_MM = 1 / 16
-"""Positions are rounded to this grid, so that equal seeds give equal files on any processor."""
+"""Grid to which positions are rounded, so that equal seeds give equal files on any processor."""
 
 
 def generate(seed: int = 0, clip_s: float = 7.0) -> dict[Split, Poses]:
-    """Poses of every actor doing every action, equal for equal arguments.
+    """Generate the poses of every actor performing every action; equal arguments give equal poses.
 
     Args:
-        seed: of all random choices.
-        clip_s: length of each clip in seconds; 7 gives 20,160 poses.
+        seed: seed of all random choices.
+        clip_s: duration of each clip in seconds; 7 gives 20,160 poses.
 
     Raises:
-        InputError: a clip is shorter than one second or longer than ten minutes.
+        InputError: `clip_s` is not between one second and ten minutes.
     """
     if not 1 <= clip_s <= 600:
         raise InputError("--clip-s", f"{clip_s:g}", "give 1 to 600 seconds")
@@ -62,12 +62,12 @@ def generate(seed: int = 0, clip_s: float = 7.0) -> dict[Split, Poses]:
 
 
 def _clip(seed: int, actor: int, action: str, frames: int) -> Poses:
-    """One actor doing one action; independent of all other clips."""
-    size = _build(np.random.default_rng([seed, actor]))
+    """Generate one actor's performance of one action, independent of all other clips."""
+    bone_lengths = _random_body(np.random.default_rng([seed, actor]))
     rng = np.random.default_rng([seed, actor, list(ACTIONS).index(action)])
     motion = AngleCurves(rng, frames, FPS)
     ACTIONS[action](motion)
-    joints = _placed(size, motion)
+    joints = _placed(bone_lengths, motion)
     subject = f"actor{actor + 1:02d}"
     return Poses(
         joints_mm=(np.round(joints / GRID_MM) * GRID_MM).astype(np.float32),
@@ -79,8 +79,8 @@ def _clip(seed: int, actor: int, action: str, frames: int) -> Poses:
     )
 
 
-def _build(rng: np.random.Generator) -> Body:
-    """A body of random height and proportions."""
+def _random_body(rng: np.random.Generator) -> Body:
+    """Return a body of random height and proportions."""
     height = np.clip(rng.normal(1.0, 0.06), 0.86, 1.14)
     return Body(
         **{
@@ -90,11 +90,11 @@ def _build(rng: np.random.Generator) -> Body:
     )
 
 
-def _placed(size: Body, motion: AngleCurves) -> NDArray[np.float64]:
-    """(T, J, 3) joints in the room: the lower foot is on the floor and does not slide."""
+def _placed(bone_lengths: Body, motion: AngleCurves) -> NDArray[np.float64]:
+    """Return the joints (T, J, 3) in world coordinates, with the lower foot fixed on the floor."""
     curves = np.stack([motion.angles[name] for name in ANGLES], axis=1)
     angles = gaussian_filter1d(body.angles_within_limits(curves), 1.0, axis=0)
-    joints = body.joints_mm(size, angles, motion.heading_deg)
+    joints = body.joints_mm(bone_lengths, angles, motion.heading_deg)
     feet = joints[:, HUMAN36M_17.indices("LFoot", "RFoot")]
     heights = feet[..., 2]
     weight = np.exp(-(heights - heights.min(axis=1, keepdims=True)) / 15.0)
@@ -104,13 +104,13 @@ def _placed(size: Body, motion: AngleCurves) -> NDArray[np.float64]:
     root = np.empty((len(joints), 3))
     root[:, :2] = np.cumsum(velocity, axis=0)
     lowest = gaussian_filter1d((weight * heights).sum(axis=1), 1.0)
-    root[:, 2] = size.ankle - lowest + motion.hop_mm
+    root[:, 2] = bone_lengths.ankle - lowest + motion.hop_mm
     placed: NDArray[np.float64] = joints + root[:, None]
     return placed
 
 
 def description() -> Description:
-    """The header of a store of these poses."""
+    """Return the description of a store of these poses."""
     return Description(
         name="synthetic",
         skeleton=HUMAN36M_17.name,
@@ -120,9 +120,10 @@ def description() -> Description:
 
 
 def cached_store() -> PoseStore:
-    """The store of the default poses in the cache folder, made when it is not there yet.
+    """Open the store of the default poses in the cache folder; generate it on first use.
 
-    The folder's name carries a hash of the code that makes the poses: other code makes others.
+    The name of the folder contains a hash of the generating code, so that changed code does not
+    use old poses.
     """
     sources = [Path(str(module.__file__)) for module in (body, motions)] + [Path(__file__)]
     code = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
@@ -131,6 +132,6 @@ def cached_store() -> PoseStore:
         try:
             return write_store(folder, description(), generate())
         except (InputError, OSError):
-            if not folder.exists():  # otherwise another process was faster
+            if not folder.exists():  # else another process has created it in the meantime
                 raise
     return PoseStore.open(folder)

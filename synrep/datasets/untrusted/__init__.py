@@ -1,1 +1,1 @@
-"""Hardened readers of other people's files: no code in them runs, and sizes are bounded."""
+"""Hardened readers for untrusted files: they execute no code and bound memory and recursion."""

@@ -1,4 +1,4 @@
-"""Arrays out of HDF5 files, with one message for a file that is damaged."""
+"""Read arrays from untrusted HDF5 files, with size limits and without external links."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-LIMIT = 10_000_000
-"""Most numbers of one array; the longest recording has 613,200."""
-_AGAIN = "get the file again from its source"
+MAX_ELEMENTS = 10_000_000
+"""Most elements of one array; the longest recording has 613,200."""
+_REMEDY = "get the file again from its source"
 
 
-def needs(path: Path, package: str) -> InputError:
-    """The error where a package that is not always installed is missing."""
+def missing_package(path: Path, package: str) -> InputError:
+    """Return the error to raise if an optional package is not installed."""
     return InputError(
         str(path),
         f"reading it needs the package {package}",
@@ -28,51 +28,56 @@ def needs(path: Path, package: str) -> InputError:
     )
 
 
-def refuse_elsewhere(file: Any, name: str, path: Path) -> None:
-    """Refuse an array whose content is in another file, wherever the name of that leads.
+def refuse_external(file: Any, name: str, path: Path) -> None:
+    """Refuse an array whose content is stored in another file, which could be any file.
 
     Args:
-        file: opened with h5py.
-        name: of the array.
-        path: of the file, for the message.
+        file: the file, opened with h5py.
+        name: name of the array.
+        path: path of the file, for the message.
 
     Raises:
-        DamagedError: it is.
+        DamagedError: the array is an external link, or a data set with external storage or of
+            virtual layout.
     """
     import h5py  # noqa: PLC0415 - slow to load
 
-    elsewhere = isinstance(file.get(name, getlink=True), h5py.ExternalLink)
-    if not elsewhere and isinstance(item := file.get(name), h5py.Dataset):
-        elsewhere = bool(item.external) or item.is_virtual
-    if elsewhere:
-        raise DamagedError(str(path), f"{name} is kept in another file", _AGAIN)
+    external = isinstance(file.get(name, getlink=True), h5py.ExternalLink)
+    if not external and isinstance(item := file.get(name), h5py.Dataset):
+        external = bool(item.external) or item.is_virtual
+    if external:
+        raise DamagedError(str(path), f"{name} is stored in another file", _REMEDY)
 
 
 def read_datasets(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
-    """The arrays of these names that a file has.
+    """Read the named arrays of a file; arrays that the file lacks are left out.
 
     Raises:
         InputError: the package h5py is not installed.
-        DamagedError: the file can't be read, or an array is not one of numbers or claims to be
-            larger than any of this data set.
+        DamagedError: the file can't be read, or an array is not numeric or has more than
+            `MAX_ELEMENTS` elements.
     """
     try:
         import h5py  # noqa: PLC0415 - slow to load
     except ModuleNotFoundError:
-        raise needs(path, "h5py") from None
-    found = {}
+        raise missing_package(path, "h5py") from None
+    arrays = {}
     try:
         with h5py.File(path, "r") as file:
             for name in names:
-                refuse_elsewhere(file, name, path)
+                refuse_external(file, name, path)
                 if not isinstance(dataset := file.get(name), h5py.Dataset):
                     continue
-                if dataset.size is None or dataset.size > LIMIT or dataset.dtype.kind not in "biuf":
+                if (
+                    dataset.size is None
+                    or dataset.size > MAX_ELEMENTS
+                    or dataset.dtype.kind not in "biuf"
+                ):
                     raise DamagedError(
-                        str(path), f"{name} is {dataset.shape} of {dataset.dtype}", _AGAIN
+                        str(path), f"{name} is {dataset.shape} of {dataset.dtype}", _REMEDY
                     )
-                found[name] = np.asarray(dataset[()])
+                arrays[name] = np.asarray(dataset[()])
     except (OSError, KeyError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise DamagedError(str(path), f"not readable as HDF5: {reason}", _AGAIN) from None
-    return found
+        raise DamagedError(str(path), f"not readable as HDF5: {reason}", _REMEDY) from None
+    return arrays

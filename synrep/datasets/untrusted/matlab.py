@@ -1,4 +1,4 @@
-"""MATLAB files up to version 7.2, read by SciPy once their sizes and nesting are known."""
+"""Read MATLAB files up to version 7.2 with SciPy, after checking their sizes and nesting."""
 
 from __future__ import annotations
 
@@ -12,17 +12,22 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-_AGAIN = "get the file again from the data set"
+_REMEDY = "get the file again from the data set"
 
 
 def load_mat(path: Path, variables: Sequence[str], **options: Any) -> dict[str, Any]:
-    """The variables of a MATLAB file (before version 7.3) that it has of those named.
+    """Read the named variables of a MATLAB file; variables that the file lacks are left out.
+
+    Args:
+        path: the file, of a version before 7.3.
+        variables: names of the variables to read.
+        **options: options of `scipy.io.loadmat`.
 
     Raises:
-        InputError: it can't be opened, or is of version 7.3.
-        DamagedError: it is no MATLAB file, or cut off.
+        InputError: the file can't be opened or is of version 7.3.
+        DamagedError: the file is not a MATLAB file or is truncated.
     """
-    import scipy.io  # noqa: PLC0415 - takes a while to load
+    import scipy.io  # noqa: PLC0415 - slow to load
 
     try:
         raw = path.read_bytes()
@@ -35,10 +40,10 @@ def load_mat(path: Path, variables: Sequence[str], **options: Any) -> dict[str, 
     except NotImplementedError:
         raise InputError(
             str(path),
-            "is of MATLAB's version 7.3, the published file is older",
+            "is a MATLAB file of version 7.3; the published file is of an older version",
             "get it again, or save it in MATLAB with -v7",
         ) from None
-    except Exception as error:  # noqa: BLE001 - the package raises anything on a damaged file
+    except Exception as error:  # noqa: BLE001 - SciPy raises arbitrary exceptions on a damaged file
         reason = str(error) or type(error).__name__
-        raise DamagedError(str(path), f"not readable as MATLAB: {reason}", _AGAIN) from None
+        raise DamagedError(str(path), f"not readable as MATLAB: {reason}", _REMEDY) from None
     return {name: value for name, value in content.items() if not name.startswith("__")}

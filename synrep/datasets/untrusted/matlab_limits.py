@@ -1,9 +1,10 @@
-"""What a MATLAB file may hold: sizes and nesting, known before SciPy reads it.
+"""Check the sizes and nesting of a MATLAB file before SciPy reads it.
 
-SciPy follows cells within cells by recursion in C, unpacks whatever it is told to, and believes
-what an array says of itself: a small file could end the process or fill the memory. Elements of
-version 5 are a type, a size and data; those of type 14 are arrays, which hold others: flags with
-their class, then some without others in them, then further arrays.
+SciPy descends into nested cells by recursion in C, decompresses without a limit and trusts the
+sizes that an array declares, so a small file could crash the process or exhaust its memory.
+A data element of a version 5 file has a type, a size and data. Elements of type 14 are arrays and
+contain other elements: the flags with the array's class, then plain elements (numbers or text),
+then further arrays.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ if TYPE_CHECKING:
     from typing import Literal
 
 HEADER_BYTES, VERSION = 128, 1
-ARRAY, PACKED, FLAGS = 14, 15, 6
+ARRAY, COMPRESSED, FLAGS = 14, 15, 6
 PLAIN = {1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 16, 17, 18}
-"""Types of numbers and text: SciPy looks others up in a table that has nothing there."""
+"""Types of elements with numbers or text; SciPy's type table has no entry for other numbers."""
 CELL, STRUCT, OBJECT, CHAR, SPARSE, FUNCTION, OPAQUE = 1, 2, 3, 4, 5, 16, 17
 NUMERIC = range(CHAR, FUNCTION)
-"""Classes of arrays that hold numbers or text, and no other arrays."""
-LEAST = dict.fromkeys(NUMERIC, 3) | {
+"""Classes of arrays that contain numbers or text and no other arrays."""
+MIN_PLAIN = dict.fromkeys(NUMERIC, 3) | {
     SPARSE: 5,
     CELL: 2,
     STRUCT: 4,
@@ -32,25 +33,25 @@ LEAST = dict.fromkeys(NUMERIC, 3) | {
     FUNCTION: 2,
     OPAQUE: 3,
 }
-"""How many plain elements SciPy reads in an array of each class, after its flags."""
+"""Number of plain elements that SciPy reads in an array of each class, after its flags."""
 COMPLEX = 1 << 11
-"""Flag of arrays that have another plain element, the imaginary part."""
-DEEPEST = 64
-"""Cells and structs within others; MPII's have eight."""
+"""Flag of complex arrays, which have one more plain element, the imaginary part."""
+MAX_DEPTH = 64
+"""Deepest nesting of cells and structs that is accepted; MPII's file has eight levels."""
 LIMIT_BYTES = 4 << 30
-"""Most that the packed parts of a file may come to; published ones need less than 1 GiB."""
+"""Largest decompressed size that is accepted; published files need less than 1 GiB."""
 
 
 def check_mat(content: bytes) -> None:
-    """Walk through a file of version 5 without building anything; others hold no containers.
+    """Check all elements of a version 5 file; files of other versions contain no nested arrays.
 
     Raises:
-        ValueError: it is nested too deep, unpacks to too much, has elements of no known type, or
-            its sizes contradict each other.
+        ValueError: the file is nested too deep or too large when decompressed, an element has an
+            unknown type, or sizes contradict each other.
     """
     if len(content) < HEADER_BYTES or 0 in content[:4]:
         return  # version 4
-    order = "<" if content[126:128] == b"IM" else ">"  # as SciPy takes it
+    order = "<" if content[126:128] == b"IM" else ">"  # the byte order that SciPy assumes
     if content[125 if content[126:127] == b"I" else 124] != VERSION:
         return
     left = LIMIT_BYTES
@@ -58,31 +59,32 @@ def check_mat(content: bytes) -> None:
         left -= len(variable)
         kind, size = struct.unpack_from(f"{order}II", bytes(variable[:8]).ljust(8, b"\0"))
         if kind != ARRAY or not 0 < size <= len(variable) - 8:
-            raise ValueError("a variable is no whole array")
-        _Walk(variable, order).check(8, 8 + size, 1)
+            raise ValueError("a variable is not a complete array")
+        _Checker(variable, order).check(8, 8 + size, 1)
 
 
 def _variables(content: memoryview, order: str, left: int) -> Iterator[memoryview]:
-    """The top elements of a file, unpacked, with their type and size before them."""
+    """Yield the top-level elements of a file, decompressed, including their type and size."""
     at = HEADER_BYTES
     while at + 8 <= len(content):
         kind, size = struct.unpack_from(f"{order}II", content, at)
         data = content[at : at + 8 + size]
-        if kind == PACKED:
-            unpacker = zlib.decompressobj()
-            data = memoryview(unpacker.decompress(data[8:], left))
-            if unpacker.unconsumed_tail:
-                raise ValueError(f"it unpacks to more than {LIMIT_BYTES} bytes")
+        if kind == COMPRESSED:
+            decompressor = zlib.decompressobj()
+            data = memoryview(decompressor.decompress(data[8:], left))
+            if decompressor.unconsumed_tail:
+                raise ValueError(f"it decompresses to more than {LIMIT_BYTES} bytes")
         left -= len(data)
         yield data
         at += 8 + size
 
 
-class _Walk:
-    """Goes through one variable, array by array.
+class _Checker:
+    """Checks one variable recursively, array by array.
 
-    Each must hold all that SciPy will read for it: where something is missing SciPy reads on, takes
-    what follows for it, and goes deeper than arrays are nested.
+    Each array must contain every element that SciPy will read for it. Where one is missing, SciPy
+    reads past the end of the array, takes the data that follow for the missing element, and can
+    recurse deeper than the arrays are nested.
     """
 
     def __init__(self, data: memoryview, order: str) -> None:
@@ -91,16 +93,16 @@ class _Walk:
         self.order: Literal["little", "big"] = "little" if order == "<" else "big"
 
     def check(self, at: int, end: int, depth: int) -> None:
-        """Check the array between two places, and all in it."""
-        if depth > DEEPEST:
-            raise ValueError(f"nested more than {DEEPEST} deep")
-        if at + 16 > end or self.pair(self.data, at) != (FLAGS, 8):  # SciPy does not ask
-            raise ValueError("an array does not begin with its flags")
+        """Check the array between two offsets and all arrays in it."""
+        if depth > MAX_DEPTH:
+            raise ValueError(f"nested more than {MAX_DEPTH} deep")
+        if at + 16 > end or self.pair(self.data, at) != (FLAGS, 8):  # SciPy does not check
+            raise ValueError("an array does not start with its flags")
         flags = self.pair(self.data, at + 8)[0]
         kind, at = flags & 0xFF, at + 16
-        if kind not in LEAST:
-            raise ValueError(f"an array is of class {kind}, which there is not")
-        least = LEAST[kind] + (kind in NUMERIC and kind != CHAR and bool(flags & COMPLEX))
+        if kind not in MIN_PLAIN:
+            raise ValueError(f"an array is of the unknown class {kind}")
+        min_plain = MIN_PLAIN[kind] + (kind in NUMERIC and kind != CHAR and bool(flags & COMPLEX))
         plain: list[memoryview] = []
         arrays = 0
         while at < end:
@@ -112,40 +114,40 @@ class _Walk:
             else:
                 plain.append(self.data[data : data + size])
             at = after
-        if kind in NUMERIC and arrays:  # SciPy would look for the type of its numbers
-            raise ValueError("an array of numbers or text holds another array")
-        if len(plain) < least or arrays < self._arrays(kind, plain):
-            raise ValueError("an array holds less than it says")
+        if kind in NUMERIC and arrays:  # SciPy would expect numbers there
+            raise ValueError("an array of numbers or text contains another array")
+        if len(plain) < min_plain or arrays < self._arrays(kind, plain):
+            raise ValueError("an array contains fewer elements than it declares")
 
     def _element(self, at: int, end: int) -> tuple[int, int, int, int]:
-        """Type of an element, where its data is, their size, and where the next element is."""
+        """Return an element's type, data offset and data size, and the offset of the next one."""
         kind, size = self.pair(self.data, at) if at + 8 <= end else (0, 0)
         data = at + 8
         after = data + size + (-size % 8)
-        if kind >> 16:  # up to four bytes of data in the place of the size
+        if kind >> 16:  # a small element: up to four bytes of data in place of the size
             kind, size, data, after = kind & 0xFFFF, kind >> 16, at + 4, at + 8
         whole = kind == ARRAY and data == at + 8 and size % 8 == 0
         if kind not in PLAIN and not whole:
-            raise ValueError(f"an element is of type {kind}, which there is not")
+            raise ValueError(f"an element is of the unknown type {kind}")
         if after > end or data + size > after:
-            raise ValueError("an element is longer than the one that holds it")
+            raise ValueError("an element is longer than the one that contains it")
         return kind, data, size, after
 
     def _arrays(self, kind: int, plain: list[memoryview]) -> int:
-        """How many arrays SciPy reads in one of a class; `plain` are the other elements of it."""
+        """Return how many arrays SciPy reads inside an array with the given plain elements."""
         if kind == OPAQUE:
             return 1
         sizes = [self._int(plain[0][i : i + 4]) for i in range(0, len(plain[0]) // 4 * 4, 4)]
         if min(sizes, default=-1) < 0:
-            raise ValueError("an array has no sizes, or negative ones")
+            raise ValueError("an array has no dimensions, or negative ones")
         if kind == FUNCTION or kind in NUMERIC:
             return int(kind == FUNCTION)
         if kind == CELL:
             return math.prod(sizes)
-        length, names = plain[LEAST[kind] - 2 :][:2]
+        length, names = plain[MIN_PLAIN[kind] - 2 :][:2]
         width = self._int(length[:4])
         if width <= 0:
-            raise ValueError("names of fields have no length")
+            raise ValueError("the field names have no length")
         return math.prod(sizes) * (len(names) // width)
 
     def _int(self, data: memoryview) -> int:

@@ -1,8 +1,8 @@
-"""NumPy archives that hold pickled dictionaries, read without running what is in them.
+"""Read NumPy archives with pickled dictionaries without executing code from them.
 
-Published pose files keep dictionaries of arrays inside object arrays, which NumPy stores as
-pickles, and a pickle can call any function. Here a pickle may only build numbers, text, plain
-containers and arrays of plain numbers or text; anything else is refused before it is called.
+Published pose files contain dictionaries of arrays inside object arrays. NumPy stores these as
+pickles, and a pickle can call any function. This reader accepts only pickles of numbers, text,
+plain containers and arrays of plain numbers or text; anything else is refused before it is called.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LIMIT_BYTES = 8 << 30
-"""Most that one archive may unpack to; the largest published one needs about 2 GiB."""
+"""Largest decompressed size that is accepted; the largest published archive needs about 2 GiB."""
 DEFLATE_RATIO = 1040
-"""Deflate packs at most 1032 bytes into one."""
+"""Upper bound of the compression ratio; that of Deflate is at most 1032."""
 KINDS = "biufcSU"
-"""Kinds of plain arrays: truth values, numbers, bytes and text."""
+"""Dtype kinds of plain arrays: booleans, numbers, bytes and text."""
 _REMEDY = "get the file again from a source that you trust"
 
 
 def read_npz(
     path: Path, only: Collection[str] | None = None, *, objects: bool = True
 ) -> dict[str, Any]:
-    """The arrays of an .npz file by name.
+    """Read the arrays of an .npz file, by name.
 
-    Object arrays keep their shape and hold what was pickled: containers, arrays, text, numbers.
-    Pickles of Python 2 are read as Latin-1. Arrays that come out of a pickle are read-only.
+    Object arrays keep their shape and contain the pickled values: containers, arrays, text and
+    numbers. Pickles of Python 2 are decoded as Latin-1. Arrays from a pickle are read-only.
 
     Args:
         path: the file.
-        only: names of the arrays to read; those that the file lacks are left out.
-        objects: whether pickled values are read too, or refused.
+        only: names of the arrays to read, all by default; those that the file lacks are left out.
+        objects: whether to read pickled values; if False, they are refused.
 
     Raises:
         InputError: the file can't be opened.
-        DamagedError: it is no zip archive, cut off, altered, unpacks to more than it can hold,
-            has a member outside of itself, or wants to run something.
+        DamagedError: the file is not a zip archive, truncated or altered, declares an impossible
+            size or a path out of the archive, or contains something other than plain data.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -66,15 +66,15 @@ def read_npz(
 
 
 def as_array(values: Any, place: str) -> NDArray[Any]:
-    """What was read, as one array.
+    """Convert values from an archive to one array.
 
     Raises:
-        DamagedError: its parts don't fit together.
+        DamagedError: the values don't form an array.
     """
     try:
         return np.asarray(values)
     except (ValueError, OverflowError) as error:
-        raise DamagedError(place, f"no array: {error}", _REMEDY) from None
+        raise DamagedError(place, f"not an array: {error}", _REMEDY) from None
 
 
 def _refuse(path: Path, rule: str) -> NoReturn:
@@ -82,7 +82,7 @@ def _refuse(path: Path, rule: str) -> NoReturn:
 
 
 def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
-    """Names and claimed sizes, before anything is unpacked."""
+    """Check the names and declared sizes of all members before decompressing any."""
     members = archive.infolist()
     if len({info.filename for info in members}) != len(members):
         _refuse(path, "two of its members have the same name")
@@ -91,17 +91,17 @@ def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
         if name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/"):
             _refuse(path, f"a member is named {name!r}, which leads out of the archive")
         if not name.endswith(".npy"):
-            _refuse(path, f"its member {name!r} is no .npy array")
+            _refuse(path, f"its member {name!r} is not an .npy array")
         if info.flag_bits & 1:
             _refuse(path, f"its member {name!r} is encrypted")
         if info.file_size > DEFLATE_RATIO * (info.compress_size + 64):
             _refuse(
                 path,
-                f"its member {name!r} claims {info.file_size} bytes, which its "
-                f"{info.compress_size} can't hold",
+                f"its member {name!r} declares {info.file_size} bytes, more than its "
+                f"{info.compress_size} compressed bytes can contain",
             )
     if (total := sum(info.file_size for info in members)) > LIMIT_BYTES:
-        _refuse(path, f"it claims to unpack to {total} bytes; at most {LIMIT_BYTES} are read")
+        _refuse(path, f"it declares {total} bytes in all; at most {LIMIT_BYTES} are read")
 
 
 def _member(
@@ -109,11 +109,11 @@ def _member(
 ) -> NDArray[Any]:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # on headers that Python 2 wrote
+            warnings.simplefilter("ignore")  # NumPy warns about headers written by Python 2
             return _array(archive, info, objects=objects)
     except RefusedError as error:
-        _refuse(path, f"the array {info.filename!r} holds {error}, which is not plain data")
-    except Exception as error:  # noqa: BLE001 - a damaged pickle can raise anything
+        _refuse(path, f"the array {info.filename!r} contains {error}, which is not plain data")
+    except Exception as error:  # noqa: BLE001 - damaged pickles raise arbitrary exceptions
         reason = str(error) or type(error).__name__
         _refuse(path, f"the array {info.filename!r} can't be read: {reason}")
 
@@ -126,15 +126,15 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, *, objects: bool) ->
         if not objects:
             raise RefusedError("pickled values")
         return _objects(archive, info, start, shape)
-    found, size = info.file_size - start, math.prod(shape) * dtype.itemsize
-    if found != size:
-        raise ValueError(f"its shape {shape} of {dtype} needs {size} bytes, it has {found}")
+    actual, expected = info.file_size - start, math.prod(shape) * dtype.itemsize
+    if actual != expected:
+        raise ValueError(f"its shape {shape} of {dtype} needs {expected} bytes, it has {actual}")
     with archive.open(info) as stream:
         return np.lib.format.read_array(stream, allow_pickle=False)
 
 
 def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and type of an array, from the start of its member."""
+    """Read the shape and dtype of an array from the start of its member."""
     version = np.lib.format.read_magic(stream)
     if version == (1, 0):
         shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
@@ -150,7 +150,7 @@ def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
 def _objects(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, start: int, shape: tuple[int, ...]
 ) -> NDArray[Any]:
-    """The object array whose pickle begins at `start` of a member."""
+    """Read the object array whose pickle starts at offset `start` of a member."""
     with archive.open(info) as stream:
         stream.read(start)
         scan(stream)
@@ -160,13 +160,13 @@ def _objects(
         if stream.read(1):
             raise ValueError("bytes after the end of the pickle")
     if not isinstance(array, np.ndarray) or array.shape != shape:
-        raise ValueError(f"the pickle is no array of shape {shape}")
+        raise ValueError(f"the pickle is not an array of shape {shape}")
     check_unfolded(array, LIMIT_BYTES)
     return array
 
 
 class _Type:
-    """A NumPy type while it is unpickled; only plain ones."""
+    """Stand-in for a NumPy dtype during unpickling; accepts plain dtypes only."""
 
     __slots__ = ("code", "order")
 
@@ -176,19 +176,19 @@ class _Type:
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         if any(part is not None for part in state[2:5]):
-            raise RefusedError(f"an array type with parts, {state[2:5]}")
+            raise RefusedError(f"a structured array type, {state[2:5]}")
         self.order = state[1]
 
     def dtype(self) -> np.dtype[Any]:
-        """The type itself."""
-        found = np.dtype(self.code).newbyteorder(self.order)
-        if found.kind not in KINDS + "O":
-            raise RefusedError(f"an array of {found}")
-        return found
+        """Return the real dtype."""
+        dtype = np.dtype(self.code).newbyteorder(self.order)
+        if dtype.kind not in KINDS + "O":
+            raise RefusedError(f"an array of {dtype}")
+        return dtype
 
 
 class _Array:
-    """An array while it is unpickled; built once its size is known to be right."""
+    """Stand-in for an array during unpickling; the array is built after its size was checked."""
 
     __slots__ = ("built", "state")
 
@@ -200,14 +200,14 @@ class _Array:
         self.state = state
 
     def build(self, seen: dict[int, Any]) -> NDArray[Any]:
-        """The array itself, whose raw content may hold others."""
+        """Return the real array, with real arrays for the stand-ins in it."""
         if self.built is not None:
             return self.built
         _, shape, kind, by_columns, raw = self.state
         dtype, count = kind.dtype(), math.prod(shape)
         if dtype.hasobject:
             if not isinstance(raw, list) or len(raw) != count:
-                raise ValueError(f"an array of shape {shape} without {count} values")
+                raise ValueError(f"an array of shape {shape} does not have {count} values")
             flat = np.empty(count, object)
             self.built = flat.reshape(shape, order="F" if by_columns else "C")
             for index, value in enumerate(raw):
@@ -215,24 +215,24 @@ class _Array:
             return self.built
         content = raw.encode("latin1") if isinstance(raw, str) else raw
         if not isinstance(content, bytes) or len(content) != count * dtype.itemsize:
-            raise ValueError(f"an array of shape {shape} and type {dtype} of another size")
+            raise ValueError(f"an array of shape {shape} and type {dtype} has another size")
         self.built = np.frombuffer(content, dtype).reshape(shape, order="F" if by_columns else "C")
         return self.built
 
 
 class _Scalar:
-    """A NumPy number: becomes one at once."""
+    """Replacement for NumPy's scalar constructor; it returns a real scalar."""
 
     def __new__(cls, kind: _Type, raw: bytes | str) -> Any:
         content = raw.encode("latin1") if isinstance(raw, str) else raw
         dtype = kind.dtype()
         if dtype.hasobject or len(content) != dtype.itemsize:
-            raise ValueError(f"a number of type {dtype} of another size")
+            raise ValueError(f"a number of type {dtype} has another size")
         return np.frombuffer(content, dtype)[0]
 
 
 class _Latin1:
-    """Bytes that an old pickle keeps as text: become bytes at once."""
+    """Replacement for `_codecs.encode`, by which old pickles store bytes as Latin-1 text."""
 
     def __new__(cls, text: str, encoding: str) -> Any:
         if encoding not in {"latin1", "latin-1"}:
@@ -242,7 +242,7 @@ class _Latin1:
 
 _ALLOWED: dict[tuple[str, str], Any] = {
     ("numpy", "dtype"): _Type,
-    ("numpy", "ndarray"): "ndarray",  # named by arrays, never called
+    ("numpy", "ndarray"): "ndarray",  # an argument in the pickles of arrays, never called
     ("_codecs", "encode"): _Latin1,
     **{
         (module, name): stand_in
@@ -255,11 +255,11 @@ _ALLOWED: dict[tuple[str, str], Any] = {
         for kind in (set, frozenset)
     },
 }
-"""What a pickle may name, and what stands for it here."""
+"""Names that a pickle may import, and the objects that replace them here."""
 
 
 class _Restricted(pickle.Unpickler):
-    """An unpickler that finds the names of `_ALLOWED` alone."""
+    """An unpickler that resolves only the names in `_ALLOWED`."""
 
     def find_class(self, module: str, name: str, /) -> Callable[..., Any]:
         if (module, name) not in _ALLOWED:
@@ -268,7 +268,7 @@ class _Restricted(pickle.Unpickler):
 
 
 def _plain(value: Any, seen: dict[int, Any]) -> Any:
-    """A value with real arrays for their stand-ins; `seen` keeps it and the result by identity."""
+    """Replace the stand-ins in a value; `seen` holds containers and results by identity."""
     if isinstance(value, _Array):
         return value.build(seen)
     if isinstance(value, _Type):
@@ -294,6 +294,6 @@ def _plain(value: Any, seen: dict[int, Any]) -> Any:
 
 
 def _hashed(values: Iterable[Any]) -> None:
-    """Refuse arrays as keys or members of a set: they have no stand-in there."""
+    """Refuse arrays as dictionary keys or set members, where stand-ins are not replaced."""
     if any(isinstance(value, _Array | _Type) for value in values):
         raise RefusedError("an array where only a number or text can be")

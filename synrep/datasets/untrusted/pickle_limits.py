@@ -1,8 +1,8 @@
-"""What a pickle may hold: instructions, sizes and nesting, known before anything is built.
+"""Check the opcodes, sizes and nesting of a pickle before it is loaded.
 
-Python builds whatever a pickle says, and some of it kills or blocks the process without any code
-being run: a key made of a million nested tuples overflows the C stack when it is hashed, and sixty
-tuples that each hold the one before twice take a lifetime.
+A pickle can crash or block the process without calling any function: hashing a key made of a
+million nested tuples overflows the C stack, and hashing sixty tuples, each of which contains the
+previous one twice, takes exponential time.
 """
 
 from __future__ import annotations
@@ -19,44 +19,45 @@ REFUSED_OPCODES = {
     "PERSID", "BINPERSID", "EXT1", "EXT2", "EXT4", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX",
     "NEXT_BUFFER", "READONLY_BUFFER",
 }  # fmt: skip
-"""Instructions of a pickle that plain data never need."""
-DEEPEST = 100
-"""Tuples within tuples."""
-MOST = 1_000_000
-"""Values in a tuple and the tuples in it, each counted as often as it is met."""
+"""Opcodes that plain data never need."""
+MAX_DEPTH = 100
+"""Deepest nesting of tuples that is accepted."""
+MAX_VALUES = 1_000_000
+"""Most values in a tuple and the tuples inside it; shared ones count once per reference."""
 VALUE_BYTES = 256
-"""What a value of Python's counts for beside an array's bytes: working with many is slow."""
+"""Size attributed to each Python value that is not an array, since handling many is slow."""
 
 
 class RefusedError(Exception):
-    """The file holds something other than plain data; the message says what."""
+    """The file contains something other than plain data; the message names it."""
 
 
 class _Size(NamedTuple):
-    """Of a value that is built: how deep its tuples go, and how many values they hold."""
+    """Nesting depth of a value's tuples, and number of values in them."""
 
     depth: int = 0
     values: int = 1
 
 
 def scan(stream: IO[bytes]) -> None:
-    """Read through a pickle without building it: its lengths are real, its instructions known.
+    """Check all opcodes of a pickle by simulating the sizes on its stack, without building values.
 
     Raises:
-        RefusedError: an instruction that plain data never need.
-        ValueError: it is no pickle, or holds more than it may; pickletools raises others too.
+        RefusedError: the pickle uses an opcode that plain data never need.
+        ValueError: the stream is not a pickle or exceeds a limit; pickletools raises other
+            exceptions too.
     """
     stack: list[_Size | None] = []  # None is a mark
     memo: dict[int, _Size] = {}
-    for count, (opcode, given, _) in enumerate(pickletools.genops(stream)):
-        name, value = opcode.name, given or 0
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+        name, value = opcode.name, argument or 0
         if name in REFUSED_OPCODES:
-            raise RefusedError(f"the pickle instruction {name}")
+            raise RefusedError(f"the pickle opcode {name}")
         if name.endswith("PUT") or name == "MEMOIZE":
             number = len(memo) if name == "MEMOIZE" else int(value)
-            # Python makes room for as many remembered objects as the highest number says.
+            # The unpickler allocates its memo up to the highest index.
             if number > count:
-                raise ValueError("it numbers more objects than it has")
+                raise ValueError("a memo index exceeds the number of opcodes")
             memo[number] = stack[-1] or _Size()
         elif name.endswith("GET"):
             stack.append(memo[int(value)])
@@ -65,70 +66,73 @@ def scan(stream: IO[bytes]) -> None:
 
 
 def _step(opcode: pickletools.OpcodeInfo, stack: list[_Size | None]) -> None:
-    """Take from the stack what an instruction takes, and put there what it leaves."""
+    """Simulate the effect of an opcode on the stack."""
     name, before = opcode.name, opcode.stack_before
     if name == "DUP":
         stack.append(stack[-1])
         return
-    taken: list[_Size] = []
+    above_mark: list[_Size] = []
     if pickletools.markobject in before or (name == "POP" and stack[-1] is None):
         while (size := stack.pop()) is not None:
-            taken.append(size)
+            above_mark.append(size)
         before = before[: before.index(pickletools.markobject)] if name != "POP" else []
     below = [stack.pop() or _Size() for _ in before]
     if "TUPLE" in name:
-        stack.append(_tuple_of(taken + below))
+        stack.append(_tuple_size(above_mark + below))
     elif opcode.stack_after == [pickletools.markobject]:
         stack.append(None)
     elif opcode.stack_after:
-        # What is changed in place, by BUILD or APPENDS, was taken last and keeps its size.
+        # BUILD and APPENDS change in place the value that was popped last; it keeps its size.
         stack.append(below[-1] if below and name != "REDUCE" else _Size())
 
 
-def _tuple_of(parts: Iterable[_Size]) -> _Size:
-    found = [*parts]
+def _tuple_size(parts: list[_Size]) -> _Size:
+    """Return the size of a tuple of the given parts; raise ValueError if it exceeds a limit."""
     size = _Size(
-        1 + max((part.depth for part in found), default=0), 1 + sum(part.values for part in found)
+        1 + max((part.depth for part in parts), default=0), 1 + sum(part.values for part in parts)
     )
-    if size.depth > DEEPEST or size.values > MOST:
-        raise ValueError(f"tuples nested more than {DEEPEST} deep, or of more than {MOST} values")
+    if size.depth > MAX_DEPTH or size.values > MAX_VALUES:
+        raise ValueError(
+            f"tuples nested more than {MAX_DEPTH} deep, or of more than {MAX_VALUES} values"
+        )
     return size
 
 
-def check_unfolded(value: Any, limit_bytes: int, known: dict[int, int] | None = None) -> int:
-    """Count what is in a value, each part as often as it is referred to.
+def check_unfolded(value: Any, limit_bytes: int, sizes: dict[int, int] | None = None) -> int:
+    """Check the size of a loaded value, counting shared parts once per reference.
 
-    A few lists that hold each other twice are small, until a program walks through them or makes
-    an array of them.
+    A few nested lists that contain each other twice take little memory until a program traverses
+    them or converts them to an array.
 
     Args:
-        value: what was built.
-        limit_bytes: most that it may come to.
-        known: of the parts that were counted already, by identity.
+        value: the loaded value.
+        limit_bytes: largest total size that is accepted.
+        sizes: sizes by identity of the containers that were counted already; 0 while one is being
+            counted.
 
     Returns:
-        The bytes of its arrays, and `VALUE_BYTES` for each other value.
+        The bytes of all arrays plus `VALUE_BYTES` for each other value.
 
     Raises:
-        ValueError: it comes to more, or holds itself.
+        ValueError: the value exceeds the limit or contains itself.
     """
-    known = {} if known is None else known
-    parts = _parts(value)
-    if parts is None:
+    sizes = {} if sizes is None else sizes
+    children = _children(value)
+    if children is None:
         return int(value.nbytes) if isinstance(value, np.ndarray) else VALUE_BYTES
-    if known.get(id(value)) == 0:
-        raise ValueError("a container that holds itself")
-    if id(value) not in known:
-        known[id(value)] = 0
-        total = VALUE_BYTES + sum(check_unfolded(part, limit_bytes, known) for part in parts)
+    if sizes.get(id(value)) == 0:
+        raise ValueError("a container that contains itself")
+    if id(value) not in sizes:
+        sizes[id(value)] = 0
+        total = VALUE_BYTES + sum(check_unfolded(child, limit_bytes, sizes) for child in children)
         if total > limit_bytes:
-            raise ValueError(f"parts that hold each other and come to {total} bytes")
-        known[id(value)] = total
-    return known[id(value)]
+            raise ValueError(f"nested containers that unfold to {total} bytes")
+        sizes[id(value)] = total
+    return sizes[id(value)]
 
 
-def _parts(value: Any) -> Iterable[Any] | None:
-    """What a container holds; None of what is none."""
+def _children(value: Any) -> Iterable[Any] | None:
+    """Return the values in a container, or None if the value is not a container."""
     if isinstance(value, dict):
         return value.values()
     if isinstance(value, list | tuple):

@@ -15,7 +15,7 @@ coordinates = st.floats(-1500, 1500)
 
 @given(x=coordinates, y=coordinates, z=st.floats(0, 2000), number=st.integers(0, 3))
 def test_world_to_camera_and_back(x: float, y: float, z: float, number: int) -> None:
-    """Its inverse leads back; people in the capture area are in front of the camera."""
+    """The inverse recovers the points; people in the capture area are in front of the camera."""
     world = np.array([x, y, z])
     seen = RIG[number].to_camera(world)
     back = seen @ RIG[number].rotation + RIG[number].position_mm
@@ -24,7 +24,7 @@ def test_world_to_camera_and_back(x: float, y: float, z: float, number: int) -> 
 
 
 def test_projection_of_a_known_point() -> None:
-    """Human3.6M's distortion, term by term, for one point."""
+    """Projection agrees with Human3.6M's distortion formula, term by term for one point."""
     camera = Camera(
         focal_px=np.array([1000.0, 1100.0]),
         centre_px=np.array([500.0, 510.0]),
@@ -67,7 +67,7 @@ def test_rig_is_seeded_and_like_human36m() -> None:
 
 
 def test_clips_are_placed_within_reach() -> None:
-    """Far walks are brought back onto the circle; near ones and all heights stay as they are."""
+    """Distant poses are moved onto the circle; near ones and all heights do not change."""
     poses = np.zeros((3, 2, 3))
     poses[:, :, 0] = np.array([0.0, 100.0, 9000.0])[:, None]
     poses[:, 1, 2] = 500

@@ -146,8 +146,8 @@ def pelvis_relative(joints: Array) -> Array:
 
 
 def test_training_sequences(folder: Folder) -> None:
-    """Every camera's joints in Human3.6M's order, at 25 frames a second, where annot2 sees them."""
-    folder.train("S1/Seq1", 12)  # 25 frames a second
+    """Every camera's joints are in Human3.6M's order, at 25 fps, and project to annot2."""
+    folder.train("S1/Seq1", 12)  # 25 frames per second
     folder.train("S1/Seq2", 13)  # 50
     folder.train("S8/Seq1", 6)
     folder.calibration("S1/Seq1")
@@ -183,11 +183,11 @@ def test_training_sequences(folder: Folder) -> None:
     )
     assert any(n.startswith("cameras: 5 from camera.calibration, 10 fitted") for n in read.notes)
     assert "the poses are annot3 times 0.900 to 0.900, to within 0.0 mm" in read.notes
-    assert read.notes[-1] == "no test split: nothing for it here"
+    assert read.notes[-1] == "no test split: no files for it"
 
 
 def test_test_sequences(folder: Folder) -> None:
-    """Valid frames alone, with their activities and cameras, counted beside the published ones."""
+    """Only valid frames are read, with activities and cameras; notes compare their counts."""
     folder.test("TS2", 10)
     folder.test("TS6", 5, activity_annotation=None)
     read = folder.read()
@@ -227,7 +227,7 @@ def test_all_published_frames_are_recognised(folder: Folder) -> None:
 
 
 def test_frames_beyond_the_table_are_not_read(folder: Folder) -> None:
-    """S8/Seq2 has 6054 usable frames, whatever follows them; nothing needs to be said."""
+    """Frames after the 6054 usable ones of S8/Seq2 are ignored without a note."""
     folder.train("S8/Seq2", 6060, annot2=lambda array: array[:6057])
     folder.train("S1/Seq1", 2)
     read = folder.read()
@@ -280,7 +280,7 @@ def test_store_and_views(folder: Folder, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_calibration_that_does_not_fit_is_not_used(folder: Folder) -> None:
-    """The annotations decide, and the note says so."""
+    """A calibration that does not fit the annotations is ignored, with a note."""
     folder.train("S8/Seq1")
     folder.train("S1/Seq1")
     folder.calibration("S8/Seq1", focal=1200)
@@ -327,7 +327,7 @@ FAULTS: dict[str, tuple[Callable[[Folder], Any], str]] = {
     ),
     "other people": (
         lambda f: f.train("S1/Seq1", univ_annot3=lambda a: a[::-1]),
-        "univ_annot3 is no rescaled annot3",
+        "univ_annot3 is not a rescaled annot3",
     ),
     "other frames": (
         lambda f: f.train("S1/Seq1", annot2=lambda a: a[::-1]),
@@ -359,7 +359,7 @@ FAULTS: dict[str, tuple[Callable[[Folder], Any], str]] = {
     ),
     "training of another version": (
         lambda f: f.train("S1/Seq1") and f.test("TS1").rename(f.root / "S1/Seq1/annot.mat"),
-        r"annot.mat: is of MATLAB's version 7\.3",
+        r"annot.mat: is a MATLAB file of version 7\.3",
     ),
     "nobody held out": (
         lambda f: f.train("S1/Seq1"),
@@ -371,7 +371,7 @@ FAULTS: dict[str, tuple[Callable[[Folder], Any], str]] = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faults_are_one_message_each(folder: Folder, tmp_path: Path, fault: str) -> None:
-    """Place, rule and remedy; nothing is written."""
+    """The error names place, rule and remedy, and nothing is written."""
     write, message = FAULTS[fault]
     error = DamagedError if "not readable" in message else InputError
     write(folder)
@@ -383,7 +383,7 @@ def test_faults_are_one_message_each(folder: Folder, tmp_path: Path, fault: str)
 
 @pytest.mark.parametrize("longer", ["annot2", "annot3"])
 def test_arrays_of_different_lengths_are_cut(folder: Folder, longer: str) -> None:
-    """The frames that all have are used, in training and test sequences, and a note says so."""
+    """Frames that all arrays have are used, in training and test sequences, with a note."""
     others = {"annot2", "annot3", "univ_annot3"} - {longer}
     folder.train("S8/Seq1", 9, **dict.fromkeys(others, lambda array: array[:7]))
     folder.train("S1/Seq1", 9)

@@ -127,8 +127,8 @@ def test_sequences_of_a_wrong_content(seen: Seen, tmp_path: Path) -> None:
     human36m = {"data_2d": seen.pixels, "data_3d": seen.univ}
     faults: list[tuple[Any, str]] = [
         ({"S9 Seq1": [good, 25]}, "unknown sequence 'S9 Seq1'"),
-        ({PUBLISHED: good}, "S1/Seq1 is no list of cameras and frame rate"),
-        ({PUBLISHED: [good, 30]}, "S1/Seq1 has 30 frames a second"),
+        ({PUBLISHED: good}, "S1/Seq1 is not a pair of cameras and frame rate"),
+        ({PUBLISHED: [good, 30]}, "S1/Seq1 has 30 frames per second"),
         ({PUBLISHED: [{"0": seen.view()}, 25]}, "no camera 2 .it has 0; .*--cameras"),
         ({PUBLISHED: [good | {"2": {}}, 25]}, "S1/Seq1, camera 2: no data_2d and data_3d"),
         ({PUBLISHED: [good | {"4": human36m}, 25]}, "camera 4: the joints are not in the order"),
@@ -136,15 +136,15 @@ def test_sequences_of_a_wrong_content(seen: Seen, tmp_path: Path) -> None:
         ({PUBLISHED: [good | {"0": seen.view(data_3d=poses.T)}, 25]}, "its axes are swapped"),
         ({PUBLISHED: [good | {"0": seen.view(data_3d=poses / 1e3)}, 25]}, "looks like metres"),
         ({PUBLISHED: [good | {"0": seen.view(data_3d=poses[:0])}, 25]}, "data_3d .* has no frames"),
-        ({}, "'data' is no dictionary of sequences"),
-        ([1], "'data' is no dictionary of sequences"),
+        ({}, "'data' is not a dictionary of sequences"),
+        ([1], "'data' is not a dictionary of sequences"),
     ]
     for content, message in faults:
         write_train(tmp_path, content)
         with pytest.raises(InputError, match=message):
             read_mpi_inf_3dhp(tmp_path, MpiInf3dhpOptions(cameras="chest-5"))
     write_train(tmp_path, {PUBLISHED: [good, 25]})
-    with pytest.raises(InputError, match="has universal poses only"):
+    with pytest.raises(InputError, match="contains universal poses only"):
         read_mpi_inf_3dhp(tmp_path, MpiInf3dhpOptions(cameras="chest-5", poses="annot3"))
 
 
@@ -160,14 +160,14 @@ def test_sequences_of_a_wrong_content(seen: Seen, tmp_path: Path) -> None:
 def test_test_archives_of_a_wrong_content(
     seen: Seen, tmp_path: Path, content: dict[str, Any], message: str
 ) -> None:
-    """Likewise for the test."""
+    """Each fault of the test archive is one message that names the sequence."""
     write_test(tmp_path, {name: seen.view(**changes) for name, changes in content.items()})
     with pytest.raises(InputError, match=message):
         read_mpi_inf_3dhp(tmp_path, MpiInf3dhpOptions())
 
 
 def test_archives_that_are_cut_off_or_longer_in_one_array(seen: Seen, tmp_path: Path) -> None:
-    """Half a file is damage; 2D beyond the 3D is left out with a note."""
+    """Half a file raises DamagedError; 2D frames without 3D are left out with a note."""
     pixels = np.concatenate([seen.view()["data_2d"], np.zeros((4, 17, 2))])
     write_test(tmp_path, {"TS1": seen.view(data_2d=pixels, valid=np.ones((24, 1)))})
     read = read_mpi_inf_3dhp(tmp_path, MpiInf3dhpOptions())
@@ -186,7 +186,7 @@ def test_layouts_are_found_or_told(tmp_path: Path) -> None:
     """Up to two folders down; nothing, both layouts and a sequence twice are refused."""
     with pytest.raises(InputError, match="there is no such folder"):
         find_layout(tmp_path / "nowhere")
-    with pytest.raises(InputError, match=r"nothing of MPI-INF-3DHP in it .*S1/Seq1/annot.mat"):
+    with pytest.raises(InputError, match=r"contains no files of MPI-INF-3DHP .*S1/Seq1/annot.mat"):
         find_layout(tmp_path)
     deep = tmp_path / "a" / "b" / "S3" / "Seq2" / "annot.mat"
     test = tmp_path / "mpi_inf_3dhp_test_set" / "TS4" / "annot_data.mat"
@@ -198,11 +198,13 @@ def test_layouts_are_found_or_told(tmp_path: Path) -> None:
     twice = tmp_path / "TS4" / "annot_data.mat"
     twice.parent.mkdir()
     twice.touch()
-    with pytest.raises(InputError, match=r"holds both .*TS4/annot_data.mat and .*TS4/annot_data"):
+    with pytest.raises(
+        InputError, match=r"contains both .*TS4/annot_data.mat and .*TS4/annot_data"
+    ):
         find_layout(tmp_path)
     twice.unlink()
     (tmp_path / "data_train_3dhp.npz").touch()
-    with pytest.raises(InputError, match=r"holds both .*annot.mat and .*data_train_3dhp.npz"):
+    with pytest.raises(InputError, match=r"contains both .*annot.mat and .*data_train_3dhp.npz"):
         find_layout(tmp_path)
 
 
@@ -215,7 +217,7 @@ cameras = st.tuples(
 def test_rescaled_poses_project_like_the_person(
     camera: tuple[float, float, float, float], size: float, seed: int
 ) -> None:
-    """Whatever camera and height: known cameras, fitted ones, and without annot3."""
+    """Poses project to their keypoints with known cameras, with fitted ones and without annot3."""
     random = np.random.default_rng(seed)
     joints = random.normal(0, 300, (30, 17, 3)) + random.uniform(
         [-800, -500, 3000], 5000, (30, 1, 3)
@@ -231,6 +233,6 @@ def test_rescaled_poses_project_like_the_person(
     unknown, placed = fit_rescaled(univ, pixels, 2)
     assert [*unknown.focal_px, *unknown.centre_px] == pytest.approx(list(camera), rel=1e-3)
     for intrinsics, poses in ((fitted, moved), (unknown, placed)):
-        projected = Camera.recorded(intrinsics.model_dump()).project(poses)
+        projected = Camera.from_intrinsics(intrinsics.model_dump()).project(poses)
         np.testing.assert_allclose(projected, pixels, atol=0.01)
         np.testing.assert_allclose(poses - poses[:, 2:3], univ - univ[:, 2:3], atol=1e-6)

@@ -241,8 +241,8 @@ def _other_kind(folder: Path) -> Path:
     [
         (_changed(joints=person()[:15].tolist()), InputError, r"person 1: joints \(15, 2\)"),
         (_changed(joints=[["a", "b"]] * 16), InputError, "person 1: its joints or joints_vis"),
-        (_text('{"people": []}'), InputError, "holds a dict, not a list of people"),
-        (_text('[{"image": "a.jpg"}]'), InputError, "nobody in it is annotated"),
+        (_text('{"people": []}'), InputError, "contains a dict, not a list of people"),
+        (_text('[{"image": "a.jpg"}]'), InputError, "no person in it is annotated"),
         (_text('[{"joints": []}]'), InputError, "person 0: no 'image'"),
         (_text('[{"image": "a.j'), DamagedError, "not JSON"),
         (_mat({"other": 1.0}), InputError, "no RELEASE.annolist in it"),

@@ -97,7 +97,7 @@ def test_bones_keep_their_length_in_any_pose() -> None:
 
 
 def test_equal_seeds_give_equal_poses_and_others_do_not() -> None:
-    """The seed decides everything."""
+    """Equal seeds give equal poses, other seeds other poses."""
     first, again, other = (generate(seed, clip_s=1.0)["test"] for seed in (3, 3, 4))
     np.testing.assert_array_equal(first.joints_mm, again.joints_mm)
     assert not np.array_equal(first.joints_mm, other.joints_mm)
@@ -128,7 +128,7 @@ def test_every_check_of_a_store_passes(splits: dict[Split, Poses], split: Split)
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_limits_hold_without_much_cutting(action: str) -> None:
-    """Motions stay in the joints' range mostly by themselves; the rest is cut."""
+    """Most angles are within the limits before they are clipped."""
     motion = AngleCurves(np.random.default_rng(1), 240, FPS)
     ACTIONS[action](motion)
     curves = np.stack([motion.angles[name] for name in ANGLES], axis=1)
@@ -139,7 +139,7 @@ def test_limits_hold_without_much_cutting(action: str) -> None:
 
 
 def test_motion_beyond_a_limit_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A knee asked to bend by 300 degrees bends by its limit."""
+    """A knee angle of 300 degrees is clipped to its limit."""
     monkeypatch.setitem(ACTIONS, "talk", lambda motion: motion.add("left_knee_flexion", 300.0))
     poses = generate(clip_s=1.0)["test"]
     joints = poses.joints_mm[poses.action == "talk"].astype(np.float64)

@@ -1,4 +1,4 @@
-"""Views: what the networks see of a pose store, and that trials share one copy of it."""
+"""Views of a pose store: their content, and that trials share one copy."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_views_are_every_pose_before_every_camera() -> None:
 
 
 def test_two_openings_share_one_copy() -> None:
-    """The tensors of two openings in two processes are mapped from the same file."""
+    """Two processes map the tensors from the same file."""
     views = load_views(DataConfig(), "train")
     maps = Path("/proc/self/maps")
     if not maps.exists():
@@ -117,7 +117,7 @@ def test_subject_in_two_splits_is_refused(tmp_path: Path) -> None:
 def test_the_cache_holds_everything_and_heals(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A store's name can't lead out of the cache, and damaged views are made anew."""
+    """A store's name can't lead out of the cache, and damaged views are computed again."""
     folder = tmp_path / "store"
     shutil.copytree(open_poses("synthetic").folder, folder)
     header = json.loads((folder / "store.json").read_text()) | {"name": "../../outside"}

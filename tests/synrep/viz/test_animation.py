@@ -1,4 +1,4 @@
-"""Moving pictures: all frames, their speed, and a page that needs nothing else."""
+"""Animations: all frames, their speed, and a self-contained page."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def scene(frames: int, **changes: Any) -> Scene:
 
 @pytest.mark.parametrize(("fps", "duration_ms"), [(25.0, 40), (10.0, 100), (240.0, 20)])
 def test_gif_has_every_frame_at_its_speed(fps: float, duration_ms: int) -> None:
-    """Also a frame that equals the one before; it plays for ever."""
+    """The GIF contains all frames, even equal ones, and loops."""
     picture = Image.open(io.BytesIO(gif(scene(4, fps=fps))))
     assert (picture.format, getattr(picture, "n_frames", 1)) == ("GIF", 4)
     assert (picture.info["duration"], picture.info["loop"]) == (duration_ms, 0)
@@ -66,7 +66,7 @@ def embedded(text: str, name: str) -> Any:
 
 
 def test_page_holds_all_that_it_shows() -> None:
-    """Every frame as a picture inside, a caption each, nothing from elsewhere."""
+    """The page embeds every frame with its caption and loads nothing from elsewhere."""
     text = page(scene(3)).decode()
     pictures = [
         Image.open(io.BytesIO(base64.b64decode(content))) for content in embedded(text, "frames")

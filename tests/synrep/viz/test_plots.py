@@ -1,4 +1,4 @@
-"""Pictures: what is drawn, in which colour, seen from where."""
+"""Plots: their content, colours and viewpoints."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image
 
 from synrep.skeleton import HUMAN36M_16, HUMAN36M_17, Skeleton
 from synrep.viz import plots
-from synrep.viz.plots import Scene, Stage, draw, look, panels
+from synrep.viz.plots import Scene, SceneFigure, draw, panels, project
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -99,7 +99,7 @@ def test_colours_follow_joint_names(skeleton: Skeleton) -> None:
 def test_look_from_the_right() -> None:
     """From the camera's right, what is away is to the right and what is right is near."""
     right, down, away = np.eye(3)
-    seen, depth = look(np.stack([right, down, away]), 90)
+    seen, depth = project(np.stack([right, down, away]), 90)
     np.testing.assert_allclose(seen, [[0, 0], [0, -1], [1, 0]], atol=1e-12)
     np.testing.assert_allclose(depth, [-1, 0, 0], atol=1e-12)
 
@@ -107,7 +107,9 @@ def test_look_from_the_right() -> None:
 def test_the_two_looks_are_90_degrees_apart() -> None:
     """What is depth from one side is width from the other."""
     pose = standing()
-    (first, first_depth), (second, second_depth) = (look(pose, d) for d, _, _ in plots.LOOKS)
+    (first, first_depth), (second, second_depth) = (
+        project(pose, d) for d, _, _ in plots.VIEWPOINTS
+    )
     np.testing.assert_allclose(np.abs(second[..., 0]), np.abs(first_depth), atol=1e-9)
     np.testing.assert_allclose(np.abs(first[..., 0]), np.abs(second_depth), atol=1e-9)
     np.testing.assert_allclose(first[..., 1], second[..., 1])
@@ -123,11 +125,11 @@ def test_joints_of_a_known_pose_are_where_they_must_be() -> None:
         "RFoot": [(472.5, -700), (-110 * half, -800), (-110 * half, -800)],
         "LWrist": [(650, -380), (800 * half, 480), (400 * half, 480)],
     }
-    stage = Stage(known, 1)
-    stage.show(0, 0, slice(0, 1))
-    picture = pixels(stage.content("png"))
+    figure = SceneFigure(known, 1)
+    figure.show(0, 0, slice(0, 1))
+    picture = pixels(figure.content("png"))
     for joint, places in expected.items():
-        for axes, panel, place in zip(stage.axes[0], stage.panels, places, strict=True):
+        for axes, panel, place in zip(figure.axes[0], figure.panels, places, strict=True):
             np.testing.assert_allclose(panel.points[0, at(joint)], place, atol=1e-9)
             column, row = axes.transData.transform(place)
             found = picture[len(picture) - 1 - round(row), round(column)]
@@ -136,10 +138,10 @@ def test_joints_of_a_known_pose_are_where_they_must_be() -> None:
 
 def test_axes_are_equal_and_shared_by_prediction_and_truth() -> None:
     """A centimetre is as long to the right as upwards, and in the truth as in the prediction."""
-    stage = Stage(scene(1, truth=True), 1)
-    stage.show(0, 0, slice(0, 1))
-    stage.content("png")
-    scales = [np.diag(axes.transData.get_affine().get_matrix())[:2] for axes in stage.axes[0]]
+    figure = SceneFigure(scene(1, truth=True), 1)
+    figure.show(0, 0, slice(0, 1))
+    figure.content("png")
+    scales = [np.diag(axes.transData.get_affine().get_matrix())[:2] for axes in figure.axes[0]]
     for right, up in scales:
         assert right == pytest.approx(up)
     np.testing.assert_allclose(scales[1], scales[2])
@@ -154,6 +156,6 @@ def test_captions_tell_frame_and_error() -> None:
 
 
 def test_a_point_can_be_drawn() -> None:
-    """A pose without size does not break the picture."""
+    """A pose with all joints at one point can be drawn."""
     png = draw(scene(1, keypoints=np.zeros((1, 17, 2)), predicted=np.zeros((1, 17, 3)), note="x"))
     assert has_colour(png, plots.MIDDLE)

@@ -1,4 +1,4 @@
-"""Files that are damaged or not what they seem: one clear error each; and the command."""
+"""Damaged or unsuitable files raise one clear error each; and the command."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def fails(root: Path, match: str, place: object, kind: type[InputError] = DamagedError) -> None:
-    """Reading is one error that names the place."""
+    """Check that reading raises one error that names the place."""
     with pytest.raises(kind, match=match) as caught:
         read_human36m(root, Human36MOptions())
     assert str(caught.value).startswith(str(place))
@@ -72,9 +72,9 @@ def test_cut_and_foreign_files(studio) -> None:
     np.savez(path, positions_2d=np.zeros(3))
     fails(root, "no dictionary 'positions_3d'", path)
     np.savez(path, positions_3d=np.array({"S1": {"Walking": np.zeros((4, 17, 3))}}, object))
-    fails(root, r"shape \(4, 17, 3\) where \(frames, 32, 3\) belong", f"{path}, S1 Walking")
+    fails(root, r"shape \(4, 17, 3\) where \(frames, 32, 3\) is expected", f"{path}, S1 Walking")
     np.savez(path, positions_3d=np.array({"S1": {"Flying 1": np.zeros((4, 32, 3))}}, object))
-    fails(root, "'Flying 1' is no recording of Human3.6M", f"{path}, S1", InputError)
+    fails(root, "'Flying 1' is not a recording of Human3.6M", f"{path}, S1", InputError)
     path.unlink()
 
     studio.write_official()
@@ -104,7 +104,7 @@ def test_cut_and_foreign_files_of_martinez(studio) -> None:
     write("positions", np.zeros((96, 4)))
     fails(root, "no array 3D_positions of 96 rows", path)
     write("3D_positions", np.zeros((4, 96)))
-    fails(root, r"shape \(4, 96\) where \(96, frames\) belongs", path)
+    fails(root, r"shape \(4, 96\) where \(96, frames\) is expected", path)
     write("3D_positions", "text")
     fails(root, "3D_positions is", path)
     path.unlink()
@@ -135,7 +135,7 @@ def test_a_missing_package_is_named(
     gap=st.sampled_from("_ "),
 )
 def test_names_of_recordings(action: str, number: int | None, gap: str) -> None:
-    """Every action is told from those that begin like it, with any gap before the number."""
+    """Every action is distinguished from others with the same prefix, with either separator."""
     text = action + ("" if number is None else f"{gap}{number}")
     name = recording_name(text, "here")
     assert action_of(name) == action
@@ -144,13 +144,13 @@ def test_names_of_recordings(action: str, number: int | None, gap: str) -> None:
 
 
 def test_names_of_the_first_subject_and_others() -> None:
-    """S1's own names become those of all; anything else is refused."""
+    """S1's alternative names are replaced; unknown names are refused."""
     assert recording_name("TakingPhoto 1", "here") == "Photo 1"
     assert recording_name("WalkingDog", "here") == "WalkDog"
     assert action_of("SittingDown 1") == "SittingDown"
     assert action_of("WalkTogether") == "WalkTogether"
     for text in ("Sit", "SittingDownUp 1", "Walking 1 2", "walking", "Walking.54138969", ""):
-        with pytest.raises(InputError, match=r"is no recording of Human3\.6M"):
+        with pytest.raises(InputError, match=r"is not a recording of Human3\.6M"):
             recording_name(text, "here")
 
 

@@ -58,7 +58,7 @@ def to_semgcn(pixels: Any) -> Any:
 
 
 def in_17(pixels: Any) -> Any:
-    """What becomes of the joints by the geometric rule (row 35)."""
+    """Return the joints expected by the geometric rule (row 35)."""
     wanted = pixels.copy()
     wanted[:, 7] = (pixels[:, 0] + pixels[:, 8]) / 2
     wanted[:, 9] = (pixels[:, 8] + pixels[:, 10]) / 2
@@ -214,7 +214,7 @@ def test_keypoints_that_don_t_fit_are_refused(studio) -> None:
 
 
 def test_missing_and_doubled_files(studio) -> None:
-    """What was looked for is listed; two sets of the same detector are a mixture."""
+    """The error lists the files that were searched; two sets of the same detector are refused."""
     root = studio.write_martinez() / "h36m"
     with pytest.raises(InputError, match=r"no cpn keypoints; looked for data_2d_h36m_cpn_ft"):
         read(root, "cpn")
@@ -232,7 +232,7 @@ def test_missing_and_doubled_files(studio) -> None:
 
 
 def test_projected_poses_are_compared(studio) -> None:
-    """VideoPose3D's own projections must be ours; those of another project are passed over."""
+    """VideoPose3D's projections must agree with ours; those of other projects are ignored."""
     studio.write_videopose3d()
     gt = "data_2d_h36m_gt.npz"
     studio.write_2d(gt, studio.views(), H36M)

@@ -95,7 +95,7 @@ def test_views_of_the_store_are_the_projected_poses(
 
 @pytest.mark.parametrize(("step", "fps"), [(5, 10), (1, 50)])
 def test_mmpose_files_say_their_frame_rate(studio, step: int, fps: int) -> None:
-    """Names of images give recordings and frames; every fifth is 10 a second."""
+    """Recordings and frames are parsed from image names; every fifth frame gives 10 fps."""
     about, splits, notes = read(studio.write_mmpose(step))
     assert about.fps == fps
     rows = rows_of(splits["test"], f"S9/WalkTogether 1.{IDS[2]}")
@@ -107,7 +107,7 @@ def test_mmpose_files_say_their_frame_rate(studio, step: int, fps: int) -> None:
         photo.joints_mm, studio.seen("S1", "TakingPhoto 1", 0)[0][::step], atol=0.01
     )
     assert sorted(splits) == ["test", "train", "validation"]
-    assert any("10 frames a second" in note for note in notes) == (fps == 10)
+    assert any("10 frames per second" in note for note in notes) == (fps == 10)
 
 
 def test_mmpose_rows_in_any_order(studio) -> None:
@@ -127,7 +127,7 @@ def test_mmpose_rows_in_any_order(studio) -> None:
         assert (np.diff(rows_of(shuffled, clip).frame) == 1).all()
     twice = {name: np.concatenate([values, values[:1]]) for name, values in arrays.items()}
     np.savez(path, **twice)
-    with pytest.raises(DamagedError, match="an image is there twice"):
+    with pytest.raises(DamagedError, match="an image name occurs twice"):
         read(folder)
 
 
@@ -149,10 +149,10 @@ def test_mmpose_faults_are_named(studio) -> None:
     fails("px off its 2D joints", S=relative)
     fails("thighs are 4.3e.05 mm", S=arrays["S"] * 1000)
     fails("px off its 2D joints", S=arrays["S"][..., [0, 2, 1, 3]])
-    fails("where .* belongs", S=arrays["S"][:, :16])
-    fails("none of Human3.6M", imgname=np.char.replace(arrays["imgname"], "S9", "S4"))
-    fails("no names of images", imgname=np.arange(len(arrays["S"])))
-    with pytest.raises(InputError, match="hold no detections"):
+    fails("where .* is expected", S=arrays["S"][:, :16])
+    fails("not one of Human3.6M", imgname=np.char.replace(arrays["imgname"], "S9", "S4"))
+    fails("no image names", imgname=np.arange(len(arrays["S"])))
+    with pytest.raises(InputError, match="contain no detections"):
         read(folder, keypoints="cpn")
     np.savez(path, **arrays)
     shutil.move(path.parent, path.parent.with_name("fps50"))

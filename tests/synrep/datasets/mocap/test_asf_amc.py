@@ -1,4 +1,4 @@
-"""ASF and AMC files: positions by another kinematics, units, angles, who is who, faults."""
+"""ASF and AMC files: positions against independent kinematics, units, angles, subjects, errors."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def expected_mm(frame: Frame, joint: str) -> Array:
 
 
 def test_positions_are_those_of_another_kinematics(tmp_path: Path) -> None:
-    """Axes, orders of rotation, directions, lengths, root and CMU's unit all play together."""
+    """Positions agree with independent kinematics: axes, orders, lengths, root and CMU's unit."""
     frames = [random_frame(seed, 35) for seed in range(4)]
     write(tmp_path, asf_text(), amc_text(frames))
     options = AsfAmcOptions(up="+y", unit="cmu", recorded_fps=30)
@@ -198,12 +198,12 @@ def test_positions_are_those_of_another_kinematics(tmp_path: Path) -> None:
         for joint in MADE_OF:
             found = poses.joints_mm[number, HUMAN36M_17.index(joint)]
             np.testing.assert_allclose(found, expected_mm(frame, joint), atol=0.01, err_msg=joint)
-    assert notes == ["1 files, joint map cmu-asf", "unit cmu", "up +y", "30 frames a second"]
+    assert notes == ["1 files, joint map cmu-asf", "unit cmu", "up +y", "30 frames per second"]
     assert (poses.subject[0], poses.action[0], poses.clip[0]) == ("07", "unknown", "07_01")
 
 
 def test_unit_and_up_are_judged(tmp_path: Path) -> None:
-    """A nearly upright person in CMU's unit needs no option; the head is above the neck."""
+    """Unit and up axis of a nearly upright person are detected; the head is above the neck."""
     write(tmp_path, asf_text(), amc_text([random_frame(1, 5)] * 3))
     poses, notes = read_asf_amc_folder(tmp_path, AsfAmcOptions(recorded_fps=25))
     assert notes[1:3] == [
@@ -219,7 +219,7 @@ def test_unit_and_up_are_judged(tmp_path: Path) -> None:
 def test_bones_keep_their_lengths(
     tmp_path_factory: pytest.TempPathFactory, seed: int, spread: float
 ) -> None:
-    """However joints are turned, a joint is as far from its parent as its bone is long."""
+    """For any rotations, the distance of a joint from its parent is the length of its bone."""
     folder = tmp_path_factory.mktemp("person")
     amc = write(folder, asf_text(), amc_text([random_frame(seed, spread)]))
     motion = read_amc(amc, read_asf(folder / "07.asf"), 120, 120)
@@ -233,7 +233,7 @@ def test_bones_keep_their_lengths(
 
 @pytest.mark.parametrize("order", ["RZ RY RX TX TY TZ", "TX TZ TY RY RX RZ"])
 def test_order_of_the_root(tmp_path: Path, order: str) -> None:
-    """The root's numbers come in the order that the skeleton says, and turn it in that order."""
+    """The root's values are read, and its rotations applied, in the skeleton's order."""
     given_values = {"TX": 20.0, "TY": 30.0, "TZ": 40.0, "RX": 10.0, "RY": 50.0, "RZ": -30.0}
     frame = random_frame(2, 0) | {"root": [given_values[word] for word in order.split()]}
     amc = write(tmp_path, asf_text(order), amc_text([frame]))
@@ -248,7 +248,7 @@ def test_order_of_the_root(tmp_path: Path, order: str) -> None:
 
 @pytest.mark.parametrize(("angle", "unit"), [("rad", ":RADIANS"), ("rad", ""), ("deg", ":RADIANS")])
 def test_radians(tmp_path: Path, angle: str, unit: str) -> None:
-    """Either file can say that angles are radians; the .amc's word counts for its own."""
+    """Either file can declare radians; for the .amc file its own declaration takes precedence."""
     frame = random_frame(3, 60)
     radians = {name: np.radians(values).tolist() for name, values in frame.items()}
     radians["root"][:3] = frame["root"][:3]
@@ -260,7 +260,7 @@ def test_radians(tmp_path: Path, angle: str, unit: str) -> None:
 
 
 def test_frames_are_strided(tmp_path: Path) -> None:
-    """120 recorded frames a second become 24: every fifth is kept."""
+    """At 120 recorded frames per second, every fifth frame is kept, which gives 24."""
     frames = [random_frame(0, 5) | {"root": [float(n), 30, 0, 0, 0, 0]} for n in range(12)]
     write(tmp_path, asf_text(), amc_text(frames))
     poses, _ = read_asf_amc_folder(tmp_path, AsfAmcOptions(up="+y"))
@@ -269,12 +269,12 @@ def test_frames_are_strided(tmp_path: Path) -> None:
 
 
 def test_every_motion_finds_its_person(tmp_path: Path) -> None:
-    """By the number before the last '_', by its own name, or because there is only one."""
+    """The skeleton has the motion's name, the part before the last '_', or is the only one."""
     for name in ("07.asf", "08.asf", "07_02.asf"):
         (tmp_path / name).touch()
     assert find_asf(tmp_path / "08_11.amc").name == "08.asf"
     assert find_asf(tmp_path / "07_02.amc").name == "07_02.asf"
-    with pytest.raises(InputError, match=r"09_01\.amc: which of 3 \.asf files"):
+    with pytest.raises(InputError, match=r"09_01\.amc: its skeleton could be any of 3 \.asf"):
         find_asf(tmp_path / "09_01.amc")
     (tmp_path / "alone").mkdir()
     with pytest.raises(InputError, match=r"walk\.amc: no \.asf"):
@@ -287,11 +287,14 @@ def test_every_motion_finds_its_person(tmp_path: Path) -> None:
     ("damage", "message"),
     [
         (lambda text: text.replace("dof rx\n", "dof rx l\n", 1), "degree of freedom 'l'"),
-        (lambda text: text.replace("orientation 0 0 0", "orientation 0 9 0"), "orientation of its"),
+        (
+            lambda text: text.replace("orientation 0 0 0", "orientation 0 9 0"),
+            "root has an orientation",
+        ),
         (lambda text: text.replace("name lfemur", "name thigh"), "lacks 'lfemur'"),
         (
             lambda text: text.replace("    root lhip", "    lfoot lhip"),
-            "nothing joins .*lhipjoint.* to the root",
+            "nothing connects .*lhipjoint.* to the root",
         ),
         (lambda text: text.replace(":hierarchy", ":tree"), "lacks ':hierarchy'"),
         (lambda text: text.replace("length 7.1", "length long"), "could not convert"),
@@ -301,7 +304,7 @@ def test_every_motion_finds_its_person(tmp_path: Path) -> None:
 def test_a_skeleton_that_cannot_be_read(
     tmp_path: Path, damage: Callable[[str], str], message: str
 ) -> None:
-    """The file and the reason in one message."""
+    """The message names the file and the reason."""
     write(tmp_path, damage(asf_text()), amc_text([random_frame(0, 5)]))
     with pytest.raises(InputError, match=rf"07\.asf: not readable as ASF: .*{message}"):
         read_asf_amc_folder(tmp_path, AsfAmcOptions())
@@ -324,7 +327,7 @@ def test_a_skeleton_that_cannot_be_read(
 def test_a_motion_that_cannot_be_read(
     tmp_path: Path, damage: Callable[[str], str], message: str
 ) -> None:
-    """The file, the frame and the bone in one message."""
+    """The message names the file, the frame and the bone."""
     write(tmp_path, asf_text(), damage(amc_text([random_frame(0, 5)] * 2)))
     with pytest.raises(InputError, match=rf"07_01\.amc: not readable as AMC: .*{message}"):
         read_asf_amc_folder(tmp_path, AsfAmcOptions(recorded_fps=25))
@@ -336,7 +339,7 @@ def synrep_data(*words: object) -> Any:
 
 
 def test_prepare_asf_amc(tmp_path: Path) -> None:
-    """Persons in folders become a store whose subjects are the .asf files' numbers."""
+    """The subjects of the store are the names of the .asf files."""
     for person in ("07", "08", "35"):
         folder = tmp_path / "mocap" / person
         frames = [random_frame(seed, 8) for seed in range(20)]

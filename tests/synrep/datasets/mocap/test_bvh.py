@@ -142,7 +142,7 @@ def test_positions_known_by_hand(tmp_path: Path) -> None:
         "1 files, joint map lafan1",
         "unit cm (judged by the length of the legs)",
         "up +y (judged by the trunks)",
-        "30 frames a second",
+        "30 frames per second",
     ]
     assert (poses.subject[0], poses.action[0], poses.clip[0]) == (
         "subject1",
@@ -187,7 +187,7 @@ def test_head_turns_with_everything_below_it(tmp_path: Path) -> None:
 
 
 def test_head_is_level_over_a_leaning_trunk(tmp_path: Path) -> None:
-    """Who leans forward looks ahead all the same: the crown is above the skull."""
+    """The head of a person who leans forward is held level: the crown is above the skull."""
     turns: Turns = {"Spine": (0, 0, 25), "Neck": (0, 0, -25)}
     write_bvh(tmp_path / "walk1_subject1.bvh", lafan_body(), turns=turns)
     joints = read(tmp_path)[0].joints_mm[0].astype(np.float64)
@@ -196,7 +196,7 @@ def test_head_is_level_over_a_leaning_trunk(tmp_path: Path) -> None:
 
 
 def test_skull_axes_do_not_matter(tmp_path: Path) -> None:
-    """Conventions whose head joint is turned in its rest pose give the same nose and crown."""
+    """Conventions with rotated head joints in the rest pose give the same nose and crown."""
     write_bvh(tmp_path / "a" / "walk1_subject1.bvh", lafan_body())
     write_bvh(tmp_path / "b" / "walk1_subject1.bvh", lafan_body(), turns={"Head": (90, 20, -70)})
     plain, turned = (read(tmp_path / name)[0].joints_mm for name in "ab")
@@ -240,7 +240,7 @@ def test_up_axis_is_detected_or_given(
 
 
 def test_no_axis_is_up(tmp_path: Path) -> None:
-    """People lying both ways can't tell the axis: the option is asked for."""
+    """If people lie in both directions, the error asks for the option of the up axis."""
     write_bvh(tmp_path / "a_subject1.bvh", lafan_body(), turns={"Hips": (0, 0, 90)})
     write_bvh(tmp_path / "b_subject1.bvh", lafan_body(), turns={"Hips": (0, 0, -90)})
     with pytest.raises(InputError, match=r"--up: .*upright along no axis .*--up \+y"):
@@ -255,7 +255,7 @@ def scaled(node: Node, factor: float) -> Node:
 
 @pytest.mark.parametrize(("unit", "factor"), [("mm", 10), ("m", 0.01), ("inch", 1 / 2.54)])
 def test_unit_is_detected_or_given(tmp_path: Path, unit: str, factor: float) -> None:
-    """The length of the legs tells the unit; the result is millimetres."""
+    """The unit is detected from the length of the legs; the result is in millimetres."""
     write_bvh(tmp_path / "a" / "walk1_subject1.bvh", lafan_body())
     write_bvh(
         tmp_path / "b" / "walk1_subject1.bvh",
@@ -270,7 +270,7 @@ def test_unit_is_detected_or_given(tmp_path: Path, unit: str, factor: float) -> 
 
 
 def test_unit_that_fits_nothing(tmp_path: Path) -> None:
-    """A giant is refused with the option to give."""
+    """Implausible leg lengths are refused, and the error names the option."""
     write_bvh(tmp_path / "walk1_subject1.bvh", scaled(lafan_body(), 300))
     with pytest.raises(InputError, match=r"legs 2\.67e\+04 long fit no unit .*--unit mm\|cm"):
         read(tmp_path)
@@ -300,7 +300,7 @@ def test_frames_are_strided(
 
 
 def test_different_rates_are_refused(tmp_path: Path) -> None:
-    """30 and 120 frames a second don't meet at 25."""
+    """Files of 30 and 120 frames per second give different rates for a target of 25."""
     write_bvh(tmp_path / "a_subject1.bvh", lafan_body())
     write_bvh(tmp_path / "b_subject1.bvh", lafan_body(), frame_time=1 / 120)
     with pytest.raises(InputError, match=r"b_subject1\.bvh: gives 24 frames .* gives 30"):
@@ -315,7 +315,7 @@ def renamed(node: Node, names: dict[str, str]) -> Node:
 
 
 def test_missing_joint_is_named_with_candidates(tmp_path: Path) -> None:
-    """With a map that is given, the joint, its use and similar names are in the message."""
+    """With a given map the error names the missing joint, its use and similar names."""
     body = renamed(lafan_body(), {"LeftForeArm": "LeftLowArm"})
     write_bvh(tmp_path / "walk1_subject1.bvh", body)
     with pytest.raises(
@@ -327,7 +327,7 @@ def test_missing_joint_is_named_with_candidates(tmp_path: Path) -> None:
 
 
 def test_unknown_names(tmp_path: Path) -> None:
-    """Without a map that fits, the nearest one and the file's joints are listed."""
+    """Without a matching map the error names the nearest one and lists the file's joints."""
     body = renamed(lafan_body(), {"LeftForeArm": "LeftLowArm"})
     write_bvh(tmp_path / "walk1_subject1.bvh", body)
     with pytest.raises(InputError, match=r"nearest is 'lafan1', which needs LeftForeArm .*LeftLow"):
@@ -343,7 +343,7 @@ def test_path_without_subject(tmp_path: Path) -> None:
     write_bvh(tmp_path / "walk.bvh", lafan_body())
     with pytest.raises(InputError, match=r"'walk' names no subject .*--path"):
         read(tmp_path)
-    with pytest.raises(InputError, match=r"--path: no regular expression"):
+    with pytest.raises(InputError, match=r"--path: not a regular expression"):
         read(tmp_path, path="(")
 
 
@@ -356,7 +356,7 @@ def test_empty_folder(tmp_path: Path) -> None:
 
 
 def test_a_joint_map_is_looked_up_before_any_file_is_read(tmp_path: Path) -> None:
-    """A misspelt option is told at once, not after a broken file."""
+    """A misspelt option is reported before any file is read."""
     (tmp_path / "broken.bvh").write_text("nothing")
     with pytest.raises(InputError, match="unknown name 'lafan'"):
         read(tmp_path, joint_map="lafan")
@@ -375,7 +375,7 @@ def test_a_joint_map_is_looked_up_before_any_file_is_read(tmp_path: Path) -> Non
     ],
 )
 def test_damaged_file_is_named(tmp_path: Path, damage: Any, message: str) -> None:
-    """Files that end early or are of another kind give one error with the file's name."""
+    """Truncated or invalid files raise one error that names the file."""
     path = tmp_path / "walk1_subject1.bvh"
     write_bvh(path, lafan_body())
     path.write_text(damage(path.read_text()))
@@ -384,7 +384,7 @@ def test_damaged_file_is_named(tmp_path: Path, damage: Any, message: str) -> Non
 
 
 def test_progress_is_told(tmp_path: Path) -> None:
-    """The callback hears of every file."""
+    """The callback is called for every file."""
     for clip in "abc":
         write_bvh(tmp_path / f"{clip}_subject1.bvh", lafan_body())
     heard: list[tuple[int, int]] = []

@@ -1,4 +1,4 @@
-"""Joint maps: the names of each data set, what their paths say, and maps of one's own."""
+"""Joint maps: joint names and paths of each data set, and custom maps."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_tables_are_complete_and_symmetric(name: str) -> None:
 def test_data_sets_are_known_by_joints_and_path(
     tmp_path: Path, joints: list[Joint], path: str, expected: tuple[str, str, str]
 ) -> None:
-    """Auto finds the map; subject and action come from the path, the clip is the path."""
+    """The joint map is detected, subject and action are parsed from the path."""
     write_bvh(tmp_path / f"{path}.bvh", joints, six=joints is BANDAI)
     poses, notes = read(tmp_path)
     assert notes[0] == f"1 files, joint map {expected[0]}"
@@ -152,11 +152,11 @@ def test_data_sets_are_known_by_joints_and_path(
 
 
 def test_where_no_actor_is_named_a_note_says_so(tmp_path: Path) -> None:
-    """Styles as subjects are no people; who gives a pattern knows what is in it."""
+    """A note says that subjects are styles, unless the user gives a pattern."""
     write_bvh(tmp_path / "Aeroplane" / "Aeroplane_FW.bvh", XSENS)
     assert read(tmp_path)[1][-1].startswith("no actor is named in these files")
     mine = read(tmp_path, path=r"(?P<subject>[^/]+)/.*_(?P<action>..)")
-    assert mine[1][-1] == "30 frames a second"
+    assert mine[1][-1] == "30 frames per second"
 
 
 @pytest.mark.parametrize("joints", [LAFAN1, XSENS, BANDAI])
@@ -180,7 +180,7 @@ def test_limbs_are_where_they_must_be(tmp_path: Path, joints: list[Joint]) -> No
 
 
 def test_positions_take_the_place_of_offsets(tmp_path: Path) -> None:
-    """Joints of files with six channels each are where their own positions say."""
+    """Position channels of joints replace their offsets."""
     write_bvh(tmp_path / "a.bvh", BANDAI, six=True)
     motion = read_bvh(tmp_path / "a.bvh", 30)
     places = dict(zip(motion.names, motion.world()[0][0], strict=True))
@@ -190,7 +190,7 @@ def test_positions_take_the_place_of_offsets(tmp_path: Path) -> None:
 
 
 def test_a_path_tells_maps_of_equal_joints_apart() -> None:
-    """Without a path that fits any of them, the more general map is taken."""
+    """If no path pattern matches, the more general map is chosen."""
     names = [name for name, _, _ in XSENS]
     assert detect_joint_map("x", names, "Cat/Cat_SR").name == "100style"
     assert detect_joint_map("x", names, "anna/Cat_XX").name == "xsens"
@@ -199,7 +199,7 @@ def test_a_path_tells_maps_of_equal_joints_apart() -> None:
 
 
 def test_cmu_conversion_gets_its_missing_bone_back(tmp_path: Path) -> None:
-    """Neck and arms of the CMU conversions sit on Spine1: the lost thorax is put in between."""
+    """The bone that CMU's conversions lost between Spine1 and neck and arms is restored."""
     names = {"Hips": "Hips", "Spine": "LowerBack", "Spine1": "Spine", "Spine2": "Spine1"}
     cmu = [(names.get(n, n), names.get(p, p), offset) for n, p, offset in LAFAN1 if n != "Head"]
     cmu += [("Neck1", "Neck", (0, 8, 0)), ("Head", "Neck1", (0, 9, 0))]

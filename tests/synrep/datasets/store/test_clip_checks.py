@@ -82,7 +82,7 @@ def damaged(poses: Poses, rows: NDArray[np.bool_], **changes: Change) -> Poses:
 
 
 def verify(folder: Path, about: Description, good: Poses, bad: Poses) -> Result:
-    """The command's answer on a store that was altered after it was written."""
+    """Run `synrep data verify` on a store that was altered after it was written."""
     store = write_store(folder, about, {"train": good})
     sink = io.BytesIO()
     pq.write_table(to_table(bad, about), sink)
@@ -120,7 +120,7 @@ WORLD_FAULTS: dict[str, tuple[str, Change, str]] = {
 
 @pytest.mark.parametrize("fault", WORLD_FAULTS)
 def test_one_damaged_subject_or_clip_is_named(fault: str, world: Poses, tmp_path: Path) -> None:
-    """It is a small part of the split, so that no mean of the split shows it."""
+    """A fault in a small part of the split, which no mean of the split shows, is found."""
     field, change, message = WORLD_FAULTS[fault]
     rows = getattr(world, field) == {"clip": CLIP, "subject": SUBJECT}[field]
     bad = damaged(world, rows, joints_mm=change)
@@ -186,7 +186,7 @@ def test_depths_with_the_wrong_sign_are_told(
 
 
 def test_a_detectors_joints_are_no_fault(seen: tuple[Description, Poses], tmp_path: Path) -> None:
-    """They are off everywhere, which is told without a warning."""
+    """Keypoints of a detector deviate everywhere, which is reported without a warning."""
     about, poses = seen
     noise = np.random.default_rng(0).normal(0, 6, (len(poses), 17, 2)).astype(np.float32)
     assert poses.keypoints_px is not None

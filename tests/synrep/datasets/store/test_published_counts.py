@@ -1,4 +1,4 @@
-"""Stores of published data sets beside the counts that papers state."""
+"""Comparison of stores of published data sets with the published counts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def poses_of(clips: dict[str, int], fps: float) -> Poses:
-    """Clips of so many poses without content; the subject is what stands before the slash."""
+    """Return clips of the given numbers of zero poses; the subject is the part before the slash."""
     names = np.repeat(np.array(list(clips)), list(clips.values()))
     subjects = np.array([name.partition("/")[0] for name in clips])
     return Poses(
@@ -49,7 +49,7 @@ def checked(name: str, acknowledgement: str, splits: dict[Split, Poses]) -> list
 
 
 def human36m(fps: float = 10.0) -> dict[str, int]:
-    """Every recording of everybody before each camera, two poses each; S11 as published."""
+    """Return two poses per recording, subject and camera; S11 as published."""
     clips = {
         f"{subject}/{action}{take}.{camera}": 2
         for subject in protocol.SUBJECTS
@@ -65,7 +65,7 @@ def test_all_recordings_of_human36m() -> None:
     """At another frame rate the totals are not comparable, but all recordings are there."""
     (check,) = checked("human36m", "", {"train": poses_of(human36m(), 10.0)})
     assert check.status == "passed", check
-    assert "published counts are of 50" in check.detail
+    assert "published counts are for 50" in check.detail
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_totals_of_human36m_at_50_frames() -> None:
 
 
 def mpi() -> dict[Split, dict[str, int]]:
-    """All sequences before two cameras at 25 frames a second, and the valid test frames."""
+    """All sequences before two cameras at 25 frames per second, and the valid test frames."""
     train = {
         f"{name}/cam{camera}": len(range(0, frames, fps // 25))
         for name, (frames, fps) in FRAMES.items()
@@ -107,7 +107,7 @@ def mpi() -> dict[Split, dict[str, int]]:
 
 
 def test_counts_of_mpi_inf_3dhp() -> None:
-    """As published: nothing to tell. A missing sequence or a clip that was cut off is named."""
+    """Complete stores pass; a missing sequence or a truncated clip is named."""
     clips = mpi()
     (check,) = checked(
         "mine", ACKNOWLEDGEMENT, {name: poses_of(part, 25.0) for name, part in clips.items()}

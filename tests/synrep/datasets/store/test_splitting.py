@@ -1,4 +1,4 @@
-"""Splits by subject: chosen, drawn, refused."""
+"""Splits by subject: chosen by the user, drawn at random, and refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ People = Callable[[int], Poses]
 
 @pytest.fixture
 def people(make_poses: Callable[..., Poses]) -> People:
-    """Function: how many -> poses of so many subjects."""
+    """Return a function that creates poses of the given number of subjects."""
     return lambda count: Poses.concatenate([make_poses(f"subject{n}") for n in range(count)])
 
 
@@ -49,7 +49,7 @@ def test_chosen_subjects_make_the_splits(people: People) -> None:
     ],
 )
 def test_wrong_choices_are_refused(people: People, chosen: Any, message: str) -> None:
-    """Empty, unknown or double choices name the option and what there is."""
+    """Empty, unknown or duplicate choices raise an error that names the option and the subjects."""
     with pytest.raises(InputError, match=message):
         split_by_subject(people(3), chosen)
 

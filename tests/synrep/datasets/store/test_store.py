@@ -56,7 +56,7 @@ def test_what_is_written_is_read(
 def test_verify_passes_on_a_good_store(
     tmp_path: Path, about: Description, make_poses: Callable[..., Poses]
 ) -> None:
-    """No failures and no warnings; every split and the whole are looked at."""
+    """All checks pass, for every split and for the whole store."""
     store = write_store(tmp_path / "store", about, three_splits(make_poses))
     outcomes = store.verify()
     assert {check.status for check in outcomes} == {"passed"}
@@ -140,7 +140,7 @@ def test_camera_store_keeps_cameras_and_keypoints(
 def test_joints_behind_a_camera_are_never_read(
     raw_store: Callable[..., Path], person: NDArray[np.float32]
 ) -> None:
-    """A store from elsewhere is held to it at every read: such joints have no projection."""
+    """Joints behind the camera have no projection and are refused at every read."""
     joints = np.repeat(person[None], 12, axis=0)
     joints[:, HUMAN36M_17.index("LFoot"), 2] = -1
     column = pa.FixedSizeListArray.from_arrays(pa.array(joints.reshape(-1)), 51)
@@ -155,7 +155,7 @@ def test_joints_behind_a_camera_are_never_read(
 def test_fingerprint_follows_the_content(
     tmp_path: Path, about: Description, make_poses: Callable[..., Poses]
 ) -> None:
-    """Equal poses have equal fingerprints; one moved joint gives another."""
+    """Equal poses have equal fingerprints; one moved joint changes the fingerprint."""
     splits = three_splits(make_poses)
     first = write_store(tmp_path / "a", about, splits)
     renamed = about.model_copy(update={"name": "other"})
@@ -196,7 +196,7 @@ def test_interrupted_writing_leaves_nothing(
     ("change", "message"),
     [
         ({"joints_mm": np.zeros((12, 16, 3), np.float32)}, "16 joints, human36m-17 has 17"),
-        ({"fps": 50.0}, "50 frames a second"),
+        ({"fps": 50.0}, "50 frames per second"),
     ],
 )
 def test_poses_that_contradict_their_description_are_not_written(
@@ -302,7 +302,7 @@ def test_shared_subject_fails(raw_store: Callable[..., Path]) -> None:
 def test_shared_subject_is_not_written(
     tmp_path: Path, about: Description, make_poses: Callable[..., Poses]
 ) -> None:
-    """What verify refuses is not written either."""
+    """Poses that would fail verification are not written."""
     splits: dict[Any, Poses] = {"train": make_poses("anna"), "test": make_poses("anna")}
     with pytest.raises(InputError, match="anna is in train and test"):
         write_store(tmp_path / "store", about, splits)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def test_no_folder(tmp_path: Path) -> None:
-    """A folder that is not there is named, with the way to make a store."""
+    """The error for a missing folder names it and says how to make a store."""
     with pytest.raises(InputError, match=r"nowhere: there is no such folder .*data prepare"):
         open_poses(str(tmp_path / "nowhere"))
 
