@@ -73,8 +73,7 @@ def mpi_inf_3dhp(
     with progress_bar() as progress:
         task = progress.add_task("reading", total=None)
         read = read_mpi_inf_3dhp(root, options, lambda _name: progress.advance(task))
-    for note in read.notes:
-        click.echo(note, err=True)
+    print_notes(read.notes)
     about = read.description(name or Path(out).resolve().name, licence or LICENCE)
     print_summary(write_store(out, about, read.splits))
 
