@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import synrep
 from synrep.errors import InputError, SynrepError
 from synrep_search.durability.outbox import Event, export_folder
 from synrep_search.errors import LedgerError
@@ -215,10 +216,6 @@ def _run(jobs: list[dict[str, Any]], file: Path, say: Callable[[str], None]) -> 
 
 def main(file: Path) -> None:
     """The process: run the jobs of a file, and print one line of JSON for each."""
-    from synrep.inference.export import (  # noqa: PLC0415 - loads torch, for this process only
-        export_generator,
-    )
-
     for job in json.loads(file.read_text(encoding="utf-8")):
         problem = ""
         for source in job["sources"]:
@@ -226,7 +223,7 @@ def main(file: Path) -> None:
             try:
                 if not folder.exists():
                     with redirect_stdout(sys.stderr):
-                        export_generator(Path(source["checkpoint"]), folder, job["metrics"])
+                        synrep.export(Path(source["checkpoint"]), folder, job["metrics"])
             except SynrepError as error:
                 problem = str(error)
             else:
