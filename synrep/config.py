@@ -306,7 +306,7 @@ def configure(base: TrainConfig | Mapping[str, Any] | None = None, /, **fields: 
     given = base.model_dump(mode="json") if isinstance(base, TrainConfig) else dict(base or {})
     content: dict[str, Any] = {}
     for part in (given, fields):
-        for key, value in json.loads(json.dumps(part, default=_as_json)).items():
+        for key, value in json.loads(json.dumps(part, default=json_value)).items():
             set_dotted(content, key, value)
     return checked(content, "configuration")
 
@@ -328,15 +328,19 @@ def checked(content: Mapping[str, Any], place: str) -> TrainConfig:
         raise InputError(place, faults(error, TrainConfig), remedy) from None
 
 
-def _as_json(value: Any) -> Any:
-    """A value that JSON has no word for: a path, a section, a number or an array of NumPy's."""
+def json_value(value: Any) -> Any:
+    """A path, a section, a number or an array of NumPy's as JSON has it: `default` of `json.dumps`.
+
+    Raises:
+        InputError: it is something else that JSON has no word for.
+    """
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, Section):
         return value.model_dump(mode="json")
     if hasattr(value, "tolist"):
         return value.tolist()
-    raise InputError("configuration", f"{value!r} is not a value that a field can have")
+    raise InputError(f"{value!r:.80}", "is nothing that a configuration can hold")
 
 
 def set_dotted(content: dict[str, Any], key: str, value: Any) -> None:

@@ -59,10 +59,11 @@ class Cluster:
             self.wait()  # nothing is begun on a cluster that is not there
 
     def wait(self) -> None:
-        """Return when Ray is there; raise what kept it from starting. For the main thread."""
+        """Return when Ray is there; raise what kept it from starting."""
         self._started.result()
         # Ray has put its own handler first: it prints a stack trace, and aborts seconds later.
-        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
 
     def close(self) -> None:
         """Let go of the cluster; end it if it was started here. Can be repeated.
