@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,11 @@ class _Scorable:
 
 
 def evaluate(
-    model: Model, split: str = "test", *, poses: str | None = None, references: bool = False
+    model: Model,
+    split: str = "test",
+    *,
+    poses: str | PathLike[str] | None = None,
+    references: bool = False,
 ) -> dict[str, Any]:
     """Score a model on subjects that it was not trained on, and the references if asked for.
 
@@ -64,15 +68,17 @@ def evaluate(
             trained for as long as the model was.
 
     Returns:
-        'model' and each reference: see `synrep.evaluation.tables.score`; and what they were trained and
-        tested on.
+        'model' and each reference: see `synrep.evaluation.tables.score`; and what they were trained
+        and tested on.
 
     Raises:
         InputError: the model or the poses can't be used, or references to a baseline are wanted.
     """
     trained = _open(model)
     config = trained.config
-    data = config.data if poses is None else config.data.model_copy(update={"poses": poses})
+    data = config.data
+    if poses is not None:
+        data = data.model_copy(update={"poses": fspath(poses)})
     views = load_views(data, split)
     with torch.no_grad():
         predictions = {"model": trained.predict(views)}

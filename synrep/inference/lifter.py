@@ -149,7 +149,7 @@ class Lifter:
         return self.network()
 
     def lift(
-        self, keypoints_px: ArrayLike, *, joints: str = HUMAN36M_17.name, **how: Unpack[How]
+        self, keypoints_px: ArrayLike, *, skeleton: str = HUMAN36M_17.name, **how: Unpack[How]
     ) -> Lifted:
         """Lift the 2D joints of one person to 3D poses.
 
@@ -157,8 +157,8 @@ class Lifter:
             keypoints_px: (N, J, 2) pixels of an image of any size, x right and y down, or (N, J, 3)
                 with a confidence. A joint is missing where a coordinate is NaN or infinite, or its
                 confidence is 0. One pose may come without the first axis.
-            joints: name of the J joints, in their order: human36m-17, human36m-16, mpii-16, coco-17
-                or openpose-25. Sets other than the model's own are converted.
+            skeleton: name of the J joints, in their order: human36m-17, human36m-16, mpii-16,
+                coco-17 or openpose-25. Sets other than the model's own are converted.
             how: `scale`, `height_mm` and `skip_missing_joints`, as in `synrep.inference.lift.lift`.
                 By default poses are in mm, their bones as long in sum as those of the training
                 poses on average, and a missing joint is an error.
@@ -172,7 +172,7 @@ class Lifter:
             InputError: the array does not fit the joints, a joint that is needed is missing, or the
                 options contradict each other.
         """
-        return lift(self, keypoints_of(keypoints_px, joints, "keypoints"), **how)
+        return lift(self, keypoints_of(keypoints_px, skeleton, "keypoints"), **how)
 
     @torch.no_grad()
     def lift_radii(self, keypoints_px: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -183,11 +183,11 @@ def test_other_joints_are_converted(folder, keypoints) -> None:
     """By the name of their set; a wrong name or number of joints is told."""
     lifter = synrep.load_lifter(folder)
     coco = np.random.default_rng(0).normal(size=(2, len(COCO_17.joints), 2))
-    assert lifter.lift(coco, joints="coco-17").poses.shape == (2, 17, 3)
+    assert lifter.lift(coco, skeleton="coco-17").poses.shape == (2, 17, 3)
     with pytest.raises(synrep.InputError, match="unknown name 'cocoa'"):
-        lifter.lift(coco, joints="cocoa")
+        lifter.lift(coco, skeleton="cocoa")
     with pytest.raises(synrep.InputError, match=r"keypoints: its shape is \(6, 17, 2\) .*mpii-16"):
-        lifter.lift(keypoints, joints="mpii-16")
+        lifter.lift(keypoints, skeleton="mpii-16")
 
 
 def test_missing_joints(folder, keypoints) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +53,18 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SYNREP_HOME", raising=False)
     return tmp_path / "searches"
+
+
+def test_importing_loads_nothing_heavy() -> None:
+    """Also where its names are listed and its errors taken."""
+    code = (
+        "import sys, synrep_search; assert 'launch' in dir(synrep_search)\n"
+        "synrep_search.SpecError\n"
+        "print(*{'ray', 'optuna', 'mlflow', 'torch', 'sqlalchemy', 'pandas', 'numpy', 'pydantic'}"
+        " & set(sys.modules))"
+    )
+    command = [sys.executable, "-c", code]
+    assert subprocess.run(command, capture_output=True, check=True).stdout == b"\n"
 
 
 def launch(**sections: Any) -> SearchHandle:
