@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from synrep.random_streams import RandomStreams, seed_of
 from synrep.training.loop import Training
+from synrep.training.random_streams import RandomStreams, seed_of
 
 if TYPE_CHECKING:
     from synrep.baselines.config import AnyBaseline
@@ -62,7 +62,7 @@ class Lifter(Protocol):
 
 
 class Adversaries:
-    """Generator and critic of a baseline with their optimisers, in the place of `synrep.training.step.Gan`.
+    """Generator and critic of a baseline with their optimisers; takes the place of `Gan`.
 
     Args:
         config: of the training.

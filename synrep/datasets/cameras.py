@@ -79,7 +79,7 @@ def look_at(position_mm: Array, target_mm: Array, roll_rad: float = 0.0) -> Arra
 def virtual_rig(count: int, seed: int) -> list[Camera]:
     """Cameras around the origin of the world in the manner of Human3.6M's four.
 
-    They stand about 5 m from the middle and 1.5 m high, evenly_spaced around it, and look at the middle
+    They stand about 5 m from the middle and 1.5 m high, evenly around it, and look at the middle
     of a standing person; focal lengths and distortion are near those of Human3.6M's cameras, and
     position, aim and roll are a little irregular. All of it is drawn from the seed.
     """

@@ -88,7 +88,7 @@ class Views:
         )
 
     def evenly_spaced(self, count: int) -> Views:
-        """At most `count` views, evenly_spaced spaced: the same ones every time."""
+        """At most `count` views, evenly spaced: the same ones every time."""
         if count >= len(self):
             return self
         return self.select(torch.linspace(0, len(self) - 1, count).round().long())

@@ -114,7 +114,8 @@ def score(
     """The table of predictions (V, J, 3) in radii, with everything that qualifies its numbers.
 
     It adds `rigid_mpjpe_mm`, P2 by an alignment without scale, whatever the configuration's (row
-    34); and `pck` and `auc` in percent by the official rule of MPI-INF-3DHP (`synrep.evaluation.pck`).
+    34); and `pck` and `auc` in percent by the official rule of MPI-INF-3DHP
+    (`synrep.evaluation.pck`).
     """
     true = views.poses * views.scale_mm[:, None, None]
     made = to_mm(predicted, views, config.scale, body)

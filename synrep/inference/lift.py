@@ -12,14 +12,14 @@ import numpy as np
 import torch
 
 from synrep.errors import InputError
-from synrep.inference.keypoints.joints import skip_missing, to_skeleton
+from synrep.inference.keypoints.keypoints import skip_missing, to_skeleton
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from synrep.inference.keypoints.joints import Keypoints
+    from synrep.inference.keypoints.keypoints import Keypoints
     from synrep.inference.lifter import Lifter
     from synrep.skeleton import Skeleton
 

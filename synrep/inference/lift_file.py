@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 
 from synrep.errors import InputError
-from synrep.inference.keypoints.joints import read_keypoints
+from synrep.inference.keypoints.keypoints import read_keypoints
 from synrep.inference.lift import How, Lifted, lift
 from synrep.inference.lifter import Lifter
 from synrep.storage import Storage
@@ -35,7 +35,7 @@ def lift_file(
 
     Args:
         model: folder of a training, exported folder or checkpoint file.
-        source: keypoints; see `synrep.inference.keypoints.joints.read_keypoints`.
+        source: keypoints; see `synrep.inference.keypoints.keypoints.read_keypoints`.
         out: .npz, .json or .csv for the poses, .png for a picture of up to four of them; replaced.
         skeleton: name of the keypoints' joints, if the source does not say it.
         how: see `synrep.inference.lift.lift`.

@@ -24,7 +24,7 @@ from synrep.datasets.untrusted.json_text import parse_json
 from synrep.datasets.views import model_skeleton
 from synrep.errors import DamagedError, InputError
 from synrep.evaluation.tables import BodyScale
-from synrep.inference.keypoints.joints import keypoints_of
+from synrep.inference.keypoints.keypoints import keypoints_of
 from synrep.inference.lift import lift
 from synrep.model.networks import Generator
 from synrep.skeleton import HUMAN36M_17

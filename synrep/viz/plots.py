@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from synrep.skeleton import Skeleton
 
 ROWS = 4
-"""Frames in one picture, evenly_spaced spaced over those given."""
+"""Frames in one picture, evenly spaced over those given."""
 
 RIGHT, LEFT, MIDDLE = "#c8102e", "#0057b8", "#3a3a3a"
 
@@ -144,7 +144,7 @@ def look(poses: NDArray[Any], degrees: float) -> tuple[NDArray[Any], NDArray[Any
 
 
 def draw(scene: Scene) -> bytes:
-    """A PNG: a row for each of up to four frames, evenly_spaced spaced, and a column for each panel."""
+    """A PNG: a row for each of up to four frames, evenly spaced, and a column for each panel."""
     chosen = np.linspace(0, len(scene.frames) - 1, min(ROWS, len(scene.frames))).round().astype(int)
     stage = Stage(scene, len(chosen))
     for row, frame in enumerate(chosen.tolist()):

@@ -29,7 +29,8 @@ GLOBALS = [
     *("numpy load", "numpy fromfile", "numpy memmap", "numpy.testing._private.utils runstring"),
     *("pickle loads", "_pickle Unpickler", "codecs decode", "bdb Bdb", "pty spawn", "torch load"),
     *("numpy dtype.__class__", "numpy ndarray.tofile", "numpy.f2py.crackfortran getlincoef"),
-    *("synrep.datasets.untrusted.npz _Restricted", "ctypes CDLL", "types CodeType", "types FunctionType"),
+    *("synrep.datasets.untrusted.npz _Restricted", "ctypes CDLL"),
+    *("types CodeType", "types FunctionType"),
 ]  # fmt: skip
 """What attacks on unpicklers name, as `module name`."""
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import synrep
-from synrep.skeleton import COCO_17
+from synrep.keypoint_sets import COCO_17
 from synrep.training.checkpoint import newest_checkpoints
 from synrep.training.run_folder import RunFolder
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import Field, ValidationError
 
-from synrep.config import Section
+from synrep.schema import Section
 from synrep.training.checkpoint import CheckpointRef
 from synrep_search.errors import LedgerError
 
@@ -116,7 +116,8 @@ class Trial(Section):
         number: never reused.
         params: flat parameters, as the sampler and MLflow see them.
         record: state, seed, attempts.
-        best_by_iteration: best value of the goal's metric so far at each report, by iteration, in order.
+        best_by_iteration: best value of the goal's metric so far at each report, by iteration, in
+            order.
     """
 
     number: int

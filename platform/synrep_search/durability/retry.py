@@ -53,7 +53,7 @@ SHORTEST_S, LONGEST_S = 15.0, 240.0
 
 
 class StorageBackoff:
-    """Knows who is deferred until when; forgotten with its driver, after which all may try again."""
+    """Which trials are deferred, and until when; a new driver starts with none."""
 
     def __init__(self) -> None:
         self._times: dict[int, tuple[float, float]] = {}

@@ -33,7 +33,7 @@ for _left, _right in HUMAN36M_17.pairs:
 
 
 def evenly_spaced(count: int, samples: int = SAMPLES) -> NDArray[np.intp]:
-    """Numbers of at most `samples` rows, evenly_spaced spaced."""
+    """Numbers of at most `samples` rows, evenly spaced."""
     return np.linspace(0, count - 1, min(count, samples)).round().astype(np.intp)
 
 

@@ -2,8 +2,8 @@
 
 Each row keeps `annot2` as its keypoints: it is the 2D pose that published results start from, and
 near the edge of an image with distortion it is not exactly what a pinhole camera gives. The 3D
-poses stand where they project to those keypoints (see `synrep.datasets.mpi_inf_3dhp.cameras`), so the
-2D pose that a critic sees with a real 3D pose is right too.
+poses stand where they project to those keypoints (see `synrep.datasets.mpi_inf_3dhp.cameras`), so
+the 2D pose that a critic sees with a real 3D pose is right too.
 """
 
 from __future__ import annotations

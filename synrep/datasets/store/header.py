@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, StringConstraints, ValidationError
 
-from synrep.config import Section
 from synrep.datasets.untrusted.json_text import parse_json
 from synrep.errors import DamagedError, InputError, faults
+from synrep.schema import Section
 from synrep.skeleton import SKELETONS
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Intrinsics(Section):
-    """A recorded camera, as `synrep.datasets.cameras.Camera` projects; without distortion unless given."""
+    """A recorded camera (`synrep.datasets.cameras.Camera`); without distortion unless given."""
 
     focal_px: tuple[float, float]
     """Focal lengths along x and y."""

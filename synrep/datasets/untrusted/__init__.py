@@ -1,1 +1,1 @@
-"""Readers of files that others wrote, hardened: nothing in them is run, and their sizes are bounded."""
+"""Hardened readers of other people's files: no code in them runs, and sizes are bounded."""

@@ -8,7 +8,7 @@ Wasserstein loss and the penalty, and one product a layer gives both gradients: 
 interpolated samples hold pushed-forward directions in place of activations.
 
 The formulas are those of `synrep.model.networks.Critic`; tests hold them against autograd.
-Axes: K slices, N samples, J joints, F features.
+Axes: K members, N samples, J joints, F features.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from synrep.training.fused.products import multiply
 
 if TYPE_CHECKING:
     from synrep.config import CriticConfig
@@ -64,9 +66,9 @@ class StackedCritic:
         self._slopes: dict[str, Tensor] = {}
         self._scales: dict[str, tuple[Tensor, ...]] = {}
 
-    def forward(self, seen: CriticInputs, features: Features, leak: LeakyRelu) -> Tensor:
+    def forward(self, seen: CriticInputs, features: Features, activation: LeakyRelu) -> Tensor:
         """Scores (K, N)."""
-        self._features, self._leak = features, leak
+        self._features, self._activation = features, activation
         self._weights = {layer: self._weight(layer) for layer in self._layers}
         self._weights["kcs_in"] = features.layer(self._weights["kcs_in"])
         first = self._layer("pose_in", seen.poses)
@@ -78,12 +80,12 @@ class StackedCritic:
         for layer, x, part in zip(BRANCHES, inputs, joined.chunk(3, 2), strict=True):
             self._linear(layer, x, part)
             self._results[layer] = part
-        self._leak.apply(joined)
+        self._activation.apply(joined)
         for layer in self._head:
             joined = self._layer(layer, joined)
         self._inputs["output"] = joined
-        # Weights first: faster, and the other way round one slice rounds otherwise than several.
-        scores = torch.bmm(self._weights["output"], joined.mT)
+        # Weights first: faster, and the other way round one member rounds otherwise than several.
+        scores = multiply(self._weights["output"], joined.mT)
         return scores[:, 0] + self.stack.weights["output.bias"]
 
     def backward(self, slope: Tensor) -> None:
@@ -92,13 +94,13 @@ class StackedCritic:
         slopes["output"] = slope[..., None]
         joined = torch.mul(slopes["output"], weights["output"])
         for layer in self._head:
-            joined = torch.bmm(self._through(layer, joined), weights[layer])
+            joined = multiply(self._through(layer, joined), weights[layer])
         for layer, part in zip(BRANCHES, joined.chunk(3, 2), strict=True):
             self._through(layer, part)
-        both = torch.bmm(slopes["pose_out"], weights["pose_out"])
+        both = multiply(slopes["pose_out"], weights["pose_out"])
         second = self._through("pose_block.1", both, torch.empty_like(both))
-        inner = torch.bmm(second, weights["pose_block.1"])
-        first = torch.bmm(self._through("pose_block.0", inner), weights["pose_block.0"])
+        inner = multiply(second, weights["pose_block.1"])
+        first = multiply(self._through("pose_block.0", inner), weights["pose_block.0"])
         self._through("pose_in", first.add_(both))
 
     def inputs(self, rows: slice) -> CriticInputs:
@@ -106,10 +108,10 @@ class StackedCritic:
         slopes = {layer: self._slopes[layer][:, rows] for layer in ("pose_in", *BRANCHES)}
         weights = self._weights
         return CriticInputs(
-            torch.bmm(slopes["pose_in"], weights["pose_in"]),
-            torch.bmm(slopes["keypoints_in"], weights["keypoints_in"]),
+            multiply(slopes["pose_in"], weights["pose_in"]),
+            multiply(slopes["keypoints_in"], weights["keypoints_in"]),
             # Samples innermost, as the features want them.
-            torch.bmm(weights["kcs_in"].mT, slopes["kcs_in"].mT).mT,
+            multiply(weights["kcs_in"].mT, slopes["kcs_in"].mT).mT,
         )
 
     def jvp(self, direction: CriticInputs, rows: slice) -> None:
@@ -140,9 +142,9 @@ class StackedCritic:
             target = out[self._name(layer)]
             if layer == "kcs_in":
                 # Outputs innermost, as the features want them.
-                self._features.gradient(torch.bmm(self._inputs[layer].mT, slope).mT, target)
+                self._features.gradient(multiply(self._inputs[layer].mT, slope).mT, target)
             elif layer == "output":
-                # A product of matrices would round otherwise for one slice than for several.
+                # A product of matrices would round otherwise for one member than for several.
                 torch.sum(slope * self._inputs[layer], 1, keepdim=True, out=target)
             else:
                 torch.bmm(slope.mT, self._inputs[layer], out=target)
@@ -150,25 +152,25 @@ class StackedCritic:
                 target.copy_(self._unscaled(layer, target))
 
     def _layer(self, layer: str, x: Tensor) -> Tensor:
-        result = self._results[layer] = self._leak.apply(self._linear(layer, x))
+        result = self._results[layer] = self._activation.apply(self._linear(layer, x))
         return result
 
     def _linear(self, layer: str, x: Tensor, out: Tensor | None = None) -> Tensor:
         self._inputs[layer] = x
-        product = torch.bmm(x, self._weights[layer].mT)
+        product = multiply(x, self._weights[layer].mT)
         bias = self.stack.weights[f"{layer}.bias"][:, None]
         return torch.add(product, bias, out=product if out is None else out)
 
     def _through(self, layer: str, slope: Tensor, out: Tensor | None = None) -> Tensor:
-        found = self._slopes[layer] = self._leak.back(slope, self._results[layer], out)
+        found = self._slopes[layer] = self._activation.back(slope, self._results[layer], out)
         return found
 
     def _pushed(self, layer: str, direction: Tensor, rows: slice) -> Tensor:
         # The input of this layer is the result of one before it, whose sides of its kinks are no
         # longer asked for.
         self._inputs[layer][:, rows] = direction
-        moved = torch.bmm(direction, self._weights[layer].mT)
-        return self._leak.back(moved, self._results[layer][:, rows])
+        moved = multiply(direction, self._weights[layer].mT)
+        return self._activation.back(moved, self._results[layer][:, rows])
 
     def _name(self, layer: str) -> str:
         return f"{layer}.parametrizations.weight.original" if self._spectral else f"{layer}.weight"
@@ -180,8 +182,8 @@ class StackedCritic:
             return weight
         running = self.stack.statistics
         u, v = (running[f"{layer}.parametrizations.weight.0.{name}"] for name in ("_u", "_v"))
-        u.copy_(functional.normalize(torch.bmm(v[:, None], weight.mT)[:, 0], dim=1, eps=1e-12))
-        v.copy_(functional.normalize(torch.bmm(u[:, None], weight)[:, 0], dim=1, eps=1e-12))
+        u.copy_(functional.normalize(multiply(v[:, None], weight.mT)[:, 0], dim=1, eps=1e-12))
+        v.copy_(functional.normalize(multiply(u[:, None], weight)[:, 0], dim=1, eps=1e-12))
         outer = u[:, :, None] * v[:, None]
         scale = (outer * weight).sum((1, 2), keepdim=True)
         scaled = weight / scale

@@ -1,8 +1,8 @@
-"""What the critics of K slices see of the bones: values, and gradients both ways.
+"""What the critics of K members see of the bones: values, and gradients both ways.
 
 A critic's gradient penalty needs the pullback of a gradient from the features to the poses, and
 the pushforward of a direction from the poses to the features.
-Axes: K slices, N samples, J joints, b = J - 1 bones, F features.
+Axes: K members, N samples, J joints, b = J - 1 bones, F features.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from synrep.model.kcs import incidence
+from synrep.training.fused.products import multiply
 
 if TYPE_CHECKING:
     from synrep.model.kcs import WeightedKcs
@@ -121,7 +122,7 @@ class GramFeatures:
             found[:, :, :count].addcmul_(bones[:, :, ahead], by_shift[:, shift])
             found[:, :, ahead].addcmul_(bones[:, :, :count], by_shift[:, shift])
         matrix = self._matrix.expand(len(poses), -1, -1)
-        return torch.bmm(found.flatten(1, 2).mT, matrix)
+        return multiply(found.flatten(1, 2).mT, matrix)
 
     def jvp(self, poses: Tensor, direction: Tensor) -> Tensor:
         """Change of the inner products."""
@@ -131,7 +132,7 @@ class GramFeatures:
     def _vectors(self, poses: Tensor) -> Tensor:
         """Bones (K, 3, around, N) of poses (K, N, 3J)."""
         matrix = self._matrix.expand(len(poses), -1, -1)
-        return torch.bmm(matrix, poses.mT).view(len(poses), 3, -1, poses.shape[1])
+        return multiply(matrix, poses.mT).view(len(poses), 3, -1, poses.shape[1])
 
     def _products(self, factors: list[tuple[Tensor, Tensor]]) -> Tensor:
         """Sum of products of each bone of one with the bones ahead of it of the other."""
@@ -173,7 +174,7 @@ class GeneralFeatures:
         """Gradient of poses from that of the entries."""
         with torch.enable_grad():
             leaf = poses.detach().requires_grad_()
-            # In one order: for another, one slice would take other kernels than several.
+            # In one order: for another, one member would take other kernels than several.
             (found,) = torch.autograd.grad(self.values(leaf), leaf, slope.contiguous())
         return found
 

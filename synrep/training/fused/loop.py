@@ -1,7 +1,7 @@
 """Trainings of one shape that run as one program: join, advance from report to report, leave.
 
 Small networks leave a processor waiting: each operation costs more to start than to do. Here the
-weights of K trainings are stacked, and every operation does its work for all of them. Each slice
+weights of K trainings are stacked, and every operation does its work for all of them. Each member
 keeps its own learning rates, loss weights, wKCS, activation slope, dropout, seed, data order and
 iteration, and ends where the same configuration trained alone would.
 """
@@ -47,7 +47,7 @@ OWN: dict[str, Any] = {
     },
     "guard": ...,
 }
-"""Fields in which slices may differ; they agree in all others."""
+"""Fields in which members may differ; they agree in all others."""
 
 
 def fusion_key(config: TrainConfig) -> str:
@@ -59,11 +59,11 @@ def fusion_key(config: TrainConfig) -> str:
 class FusedTraining:
     """Up to `capacity` trainings as one program, advanced from report to report.
 
-    Members join and leave between calls of `advance`; an empty slot costs nothing. What one slice
-    does never reaches another.
+    Members join and leave between calls of `advance`; an unused place costs nothing. What one
+    member does never reaches another.
 
     Args:
-        capacity: number of slots.
+        capacity: most members at a time.
         device: where to train.
         threads: CPU threads; all of the machine's if omitted.
         dtype: of weights and poses; float64 for comparisons.
@@ -84,65 +84,65 @@ class FusedTraining:
         self._device, self._dtype = torch.device(device), dtype
         self._gan: FusedGan | None = None
         self._key = ""
-        self._slots: dict[int, Member] = {}
-        self._parked: dict[int, TrainingState] = {}
+        self._members: dict[int, Member] = {}
+        self._finished: dict[int, TrainingState] = {}
 
     def join(self, config: TrainConfig, saved: TrainingState | None = None) -> int:
         """Add a training, at its start or from a state of it, fused or not.
 
         Returns:
-            Its slot.
+            The number of the new member.
 
         Raises:
-            InputError: no slot is free, the configuration can't be fused with those here, its
+            InputError: all places are taken, the configuration can't be fused with those here, its
                 poses can't be used, or the state belongs to another one.
         """
-        free = [slot for slot in range(self.capacity) if slot not in self._slots]
+        free = [number for number in range(self.capacity) if number not in self._members]
         if not free:
-            raise InputError("fuse", f"all {self.capacity} slots are taken")
+            raise InputError("fuse", f"all {self.capacity} places are taken")
         gan = self._fitting(config)
         member = gan.add(config, saved)
-        self._slots[free[0]] = member
+        self._members[free[0]] = member
         return free[0]
 
-    def leave(self, slot: int) -> None:
-        """Free a slot."""
-        member = self._slots.pop(slot)
-        if self._parked.pop(slot, None) is None:
+    def leave(self, number: int) -> None:
+        """Take a member out."""
+        member = self._members.pop(number)
+        if self._finished.pop(number, None) is None:
             self._remove([member])
 
-    def slots(self) -> list[int]:
-        """SlotTable that are taken, by trainings that go on or are finished."""
-        return sorted(self._slots)
+    def numbers(self) -> list[int]:
+        """Numbers of the members: those that train and those that have finished."""
+        return sorted(self._members)
 
-    def finished(self, slot: int) -> bool:
-        """Whether all iterations of a slot's training are done."""
-        return slot in self._parked
+    def finished(self, number: int) -> bool:
+        """Whether all iterations of a member are done."""
+        return number in self._finished
 
-    def iteration(self, slot: int) -> int:
-        """Updates done by a slot's training."""
-        return self._slots[slot].iteration
+    def iteration(self, number: int) -> int:
+        """Iterations done by a member."""
+        return self._members[number].iteration
 
-    def state(self, slot: int) -> TrainingState:
-        """Everything needed to go on from here, as `synrep.training.loop.Training.state` gives it."""
-        if slot in self._parked:
-            return self._parked[slot]
+    def state(self, number: int) -> TrainingState:
+        """Everything needed to go on from here, in the form of `Training.state`."""
+        if number in self._finished:
+            return self._finished[number]
         assert self._gan is not None
-        member = self._slots[slot]
+        member = self._members[number]
         tensors = self._gan.tensors(self._gan.members.index(member))
         return state.assemble(member, tensors, self._gan.training_data.body)
 
     def advance(
         self, should_pause: PauseCheck = never_pause
     ) -> dict[int, dict[str, float] | Diverged]:
-        """Train all slots until at least one reaches its next report.
+        """Train all members until at least one reaches its next report.
 
         Args:
             should_pause: see `Training.advance`.
 
         Returns:
-            The metrics of each slot that reached a report, as `Training.advance` gives them. One
-            that diverged yields the error instead, and has left. Nothing after a pause.
+            The metrics of each member that reached a report, by number, as `Training.advance` gives
+            them. One that diverged yields the error instead, and has left. Nothing after a pause.
         """
         gan = self._gan
         if gan is None or not gan.members:
@@ -153,11 +153,11 @@ class FusedTraining:
                 return {}
             gan.iterate()
         due = {id(m) for m, rest in zip(gan.members, left, strict=True) if rest == min(left)}
-        found = {slot: self._report(m) for slot, m in self._slots.items() if id(m) in due}
-        for slot, result in found.items():
+        found = {number: self._report(m) for number, m in self._members.items() if id(m) in due}
+        for number, result in found.items():
             if isinstance(result, Diverged):
-                self.leave(slot)
-        self._park_finished()
+                self.leave(number)
+        self._retire_finished()
         return found
 
     def _report(self, member: Member) -> dict[str, float] | Diverged:
@@ -174,25 +174,25 @@ class FusedTraining:
     def _fitting(self, config: TrainConfig) -> FusedGan:
         """The program that a configuration can join."""
         key = fusion_key(config)
-        if not self._slots:
+        if not self._members:
             self._gan = None
         if self._gan is None:
             training_data = TrainingData.load(config, self._device, self._dtype)
             self._gan, self._key = FusedGan(config, training_data), key
         if key != self._key:
             raise InputError(
-                "fuse", "the configuration differs in more than slices can", "see fusion_key"
+                "fuse", "the configuration differs in more than members can", "see fusion_key"
             )
         return self._gan
 
-    def _park_finished(self) -> None:
-        """Take finished trainings out of the program; their slots stay taken."""
+    def _retire_finished(self) -> None:
+        """Take finished trainings out of the program; they keep their numbers."""
         done = {
-            slot: member
-            for slot, member in self._slots.items()
-            if slot not in self._parked and member.iteration >= member.config.iterations
+            number: member
+            for number, member in self._members.items()
+            if number not in self._finished and member.iteration >= member.config.iterations
         }
-        self._parked |= {slot: self.state(slot) for slot in done}
+        self._finished |= {number: self.state(number) for number in done}
         self._remove(list(done.values()))
 
     def _remove(self, members: Sequence[Member]) -> None:

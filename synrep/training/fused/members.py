@@ -1,6 +1,6 @@
-"""K slices: their weights, what differs between them, and their comings and goings.
+"""K members: their weights, what differs between them, and their comings and goings.
 
-Axes: K slices.
+Axes: K members.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor
 
-from synrep.model.networks import build
 from synrep.training.fused.settings import Member, MemberSettings
 from synrep.training.fused.stack import Stack
 from synrep.training.state import optimiser_moments, restore
-from synrep.training.step import REFERENCE
+from synrep.training.step import REFERENCE, build_networks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +34,7 @@ class Members:
         training_data: the views they share.
 
     Attributes:
-        members: in the order of the slices.
+        members: in the order of the members.
         stacks: weights of each network, by name.
         sums: losses (K,) summed since they were last cleared.
     """
@@ -48,7 +47,7 @@ class Members:
         self.sums: dict[str, Tensor] = {}
         self.like = training_data.inputs.poses.new_empty(0)
         self._reference = training_data.reals.evenly_spaced(REFERENCE).poses.cpu()
-        networks = build(config, self.skeleton, self._reference)
+        networks = build_networks(config, self.skeleton, self._reference)
         betas = (config.optim.beta1, config.optim.beta2)
         device, dtype = self.like.device, self.like.dtype
         self.stacks = {name: Stack(networks[name], betas, device, dtype) for name in NETWORKS}
@@ -60,7 +59,7 @@ class Members:
         Raises:
             InputError: the state belongs to a different configuration.
         """
-        networks = build(config, self.skeleton, self._reference)
+        networks = build_networks(config, self.skeleton, self._reference)
         critic = cast("Critic", networks["critic"])
         member = Member(
             config=config,
@@ -89,7 +88,7 @@ class Members:
             self.sums[name] = torch.cat([self.sums.get(name, others), value[None]])
 
     def select(self, rows: Sequence[int]) -> None:
-        """Keep these slices, in this order."""
+        """Keep these members, in this order."""
         for stack in (*self.stacks.values(), self.average):
             stack.select(rows)
         self.members = [self.members[row] for row in rows]
@@ -98,10 +97,10 @@ class Members:
             self._change()
 
     def _change(self) -> None:
-        self.traits = MemberSettings(self.members, self.skeleton, self.like)
+        self.settings = MemberSettings(self.members, self.skeleton, self.like)
 
     def tensors(self, row: int) -> dict[str, Tensor]:
-        """The tensors of a slice's state, by dotted name."""
+        """The tensors of a member's state, by dotted name."""
         stacks = self.stacks
         if self.members[row].config.optim.ema:
             stacks = stacks | {"average": self.average}
@@ -122,7 +121,7 @@ class Members:
         return found
 
     def scored(self, row: int) -> Generator:
-        """The generator of a slice that is scored, as it is now."""
+        """The generator of a member that is scored, as it is now."""
         member = self.members[row]
         stack = self.average if member.config.optim.ema else self.stacks["generator"]
         member.generator.load_state_dict(stack.values(row))

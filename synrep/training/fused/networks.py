@@ -1,7 +1,7 @@
 """Forward and backward passes of K residual networks at once, written out.
 
 The formulas are those of `synrep.model.networks.ResidualNetwork`; tests hold them against autograd.
-Axes: K slices, B batch.
+Axes: K members, B batch.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from synrep.training.fused.products import multiply
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,12 +28,12 @@ MOMENTUM = 0.1
 
 
 class LeakyRelu:
-    """Leaky ReLU with a slope for each slice.
+    """Leaky ReLU with a slope for each member.
 
-    Neighbours with the same slope are served by one operation, so slices are best sorted by it.
+    Neighbours with the same slope are served by one operation, so members are best sorted by it.
 
     Args:
-        slopes: of the negative side, for each slice.
+        slopes: of the negative side, for each member.
     """
 
     def __init__(self, slopes: Sequence[float]) -> None:
@@ -52,18 +54,18 @@ class LeakyRelu:
         several times faster than new memory.
         """
         out = slope if out is None else out
-        for run, leak in self._runs:
+        for run, activation in self._runs:
             torch.ops.aten.leaky_relu_backward.grad_input(
-                slope[run], result[run], leak, True, grad_input=out[run]
+                slope[run], result[run], activation, True, grad_input=out[run]
             )
         return out
 
 
 class DropoutMasks:
-    """Dropout masks of K slices, each from its own generator.
+    """Dropout masks of K members, each from its own generator.
 
     Args:
-        rates: for each slice.
+        rates: for each member.
         like: gives device and type.
     """
 
@@ -120,12 +122,12 @@ class StackedNetwork:
         ]
         self._last = f"network.{blocks + 1}"
         self._passed: dict[str, Passed] = {}
-        self._leak = LeakyRelu([])
+        self._activation = LeakyRelu([])
         self._hidden = torch.empty(0)
 
-    def forward(self, x: Tensor, leak: LeakyRelu, masks: DropoutMasks | None) -> Tensor:
+    def forward(self, x: Tensor, activation: LeakyRelu, masks: DropoutMasks | None) -> Tensor:
         """Outputs (K, B, out) of inputs (K, B, in); updates running statistics."""
-        self._leak = leak
+        self._activation = activation
         hidden = self._layer(self._first, x, masks)
         for first, second in self._pairs:
             inner = self._layer(first, hidden, masks)
@@ -135,7 +137,7 @@ class StackedNetwork:
         self._hidden = hidden
         weights = self.stack.weights
         bias = weights[f"{self._last}.bias"][:, None]
-        return torch.bmm(hidden, weights[f"{self._last}.weight"].mT).add_(bias)
+        return multiply(hidden, weights[f"{self._last}.weight"].mT).add_(bias)
 
     def backward(self, slope: Tensor, *, weights: bool = True, inputs: bool = True) -> Tensor:
         """The gradient (K, B, in) of the inputs, from that of the outputs (K, B, out).
@@ -150,7 +152,7 @@ class StackedNetwork:
         if weights:
             torch.bmm(slope.mT, self._hidden, out=gradients[f"{self._last}.weight"])
             torch.sum(slope, 1, out=gradients[f"{self._last}.bias"])
-        slope = torch.bmm(slope, own[f"{self._last}.weight"])
+        slope = multiply(slope, own[f"{self._last}.weight"])
         for first, second in reversed(self._pairs):
             inner = self._layer_back(second, slope.clone(), weights=weights)
             slope = self._layer_back(first, inner, weights=weights).add_(slope)
@@ -164,14 +166,14 @@ class StackedNetwork:
     def _layer(self, layer: str, x: Tensor, masks: DropoutMasks | None) -> Tensor:
         weights = self.stack.weights
         linear, norm = self._names(layer)
-        y = torch.bmm(x, weights[f"{linear}.weight"].mT)
+        y = multiply(x, weights[f"{linear}.weight"].mT)
         if self.normed:
             inverse = self._normalise(norm, y, weights[f"{linear}.bias"])
             scale = inverse * weights[f"{norm}.weight"][:, None]
             z = torch.addcmul(weights[f"{norm}.bias"][:, None], y, scale)
         else:
             z = y.add_(weights[f"{linear}.bias"][:, None])
-        kept = self._passed[layer] = Passed(inputs=x, result=self._leak.apply(z))
+        kept = self._passed[layer] = Passed(inputs=x, result=self._activation.apply(z))
         if self.normed:
             kept.centred, kept.inverse = y, inverse
         if masks is None:
@@ -200,7 +202,7 @@ class StackedNetwork:
         linear, norm = self._names(layer)
         if passed.mask is not None:
             slope.mul_(passed.mask)
-        self._leak.back(slope, passed.result)
+        self._activation.back(slope, passed.result)
         total = slope.sum(1, keepdim=True)
         if passed.centred is not None and passed.inverse is not None:
             centred, inverse, batch = passed.centred, passed.inverse, slope.shape[1]
@@ -215,4 +217,4 @@ class StackedNetwork:
             gradients[f"{linear}.bias"].copy_(total[:, 0])
         if weights:
             torch.bmm(slope.mT, passed.inputs, out=gradients[f"{linear}.weight"])
-        return torch.bmm(slope, own[f"{linear}.weight"]) if inputs else slope
+        return multiply(slope, own[f"{linear}.weight"]) if inputs else slope

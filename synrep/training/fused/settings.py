@@ -1,6 +1,6 @@
 """The members of a fused training, and what differs between them as tensors.
 
-Axes: K slices.
+Axes: K members.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from synrep.random_streams import RandomStreams
 from synrep.training.fused.features import Features, GeneralFeatures, GramFeatures
 from synrep.training.fused.networks import DropoutMasks, LeakyRelu
 from synrep.training.fused.stack import unbounded
 from synrep.training.protocol import Best
+from synrep.training.random_streams import RandomStreams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +65,7 @@ class MemberSettings:
         like: gives device and type.
 
     Attributes:
-        leak: the activation.
+        activation: the activation.
         masks: of dropout; None if no member has any.
         features: what critics see of the bones.
         angle: lambda_angle (K,).
@@ -84,7 +84,7 @@ class MemberSettings:
         def column(*values: float) -> Tensor:
             return like.new_tensor(values)[:, None]
 
-        self.leak = LeakyRelu([config.generator.slope for config in configs])
+        self.activation = LeakyRelu([config.generator.slope for config in configs])
         rates = [config.generator.dropout for config in configs]
         self.masks = DropoutMasks(rates, like) if any(rates) else None
         weights = torch.stack([member.kcs.weights for member in members]).to(like)

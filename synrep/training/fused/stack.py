@@ -2,7 +2,7 @@
 
 All weights of a copy lie in one flat row: its Adam update, its clipping and its moving average
 are one operation each, however many layers it has. Matrix products see views [K, out, in].
-Axes: K slices, n numbers in a row.
+Axes: K members, n numbers in a row.
 """
 
 from __future__ import annotations

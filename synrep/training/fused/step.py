@@ -1,7 +1,7 @@
-"""One synchronous iteration of K trainings at once: the formulas of `synrep.training.step`, stacked.
+"""One synchronous iteration of K trainings at once, with the formulas of `synrep.training.step`.
 
 What is left to autograd are the few operations between networks and losses, which both share.
-Axes: K slices, B batch, J joints.
+Axes: K members, B batch, J joints.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class FusedGan(Members):
 
     @torch.no_grad()
     def iterate(self) -> None:
-        """One iteration of every slice; see `synrep.training.step.Gan.iterate`."""
+        """One iteration of every member; see `synrep.training.step.Gan.iterate`."""
         config, steps = self.config, self.config.critic.steps
         self._rates = [learning_rates(m.config, m.iteration) for m in self.members]
         for index in range(steps):
@@ -56,8 +56,8 @@ class FusedGan(Members):
         self._update_generator()
         if config.reprojection == "separate":
             self._update_reprojection()
-        if self.traits.replace is not None:
-            self._update_average(self.traits.replace)
+        if self.settings.replace is not None:
+            self._update_average(self.settings.replace)
         for member in self.members:
             member.iteration += 1
 
@@ -65,7 +65,7 @@ class FusedGan(Members):
         return member.iteration * self.config.critic.steps + index
 
     def _batch(self, stream: str, index: int, views: Views) -> Tensor:
-        """Positions (K * B,) of each slice's batch."""
+        """Positions (K * B,) of each member's batch."""
         size, total = self.config.batch_size, len(views)
         return torch.cat(
             [m.streams.batch(stream, self._step(m, index), size, total) for m in self.members]
@@ -78,17 +78,19 @@ class FusedGan(Members):
 
     def _fake(self, index: int) -> None:
         """Lift a batch; what the critic sees of it is left in `_poses` and `_points`."""
-        inputs, traits = self.training_data.inputs, self.traits
-        if traits.masks is not None:
-            traits.masks.generators = [
+        inputs, settings = self.training_data.inputs, self.settings
+        if settings.masks is not None:
+            settings.masks.generators = [
                 m.masks.at("dropout", self._step(m, index)) for m in self.members
             ]
         chosen = self._batch("input", index, inputs)
         self._keypoints = self._pick(inputs.keypoints, chosen)
-        raw = self._generator.forward(self._keypoints.flatten(2), traits.leak, traits.masks)
+        raw = self._generator.forward(
+            self._keypoints.flatten(2), settings.activation, settings.masks
+        )
         distance, ray = None, None
         if self.config.generator.lift == "perspective":
-            distance, ray = traits.distance, self._pick(inputs.ray, chosen)
+            distance, ray = settings.distance, self._pick(inputs.ray, chosen)
         with torch.enable_grad():
             self._raw_depths = raw.requires_grad_()
             depths = raw - raw[..., :1]
@@ -99,7 +101,9 @@ class FusedGan(Members):
 
     def _reproject(self, poses: Tensor) -> tuple[Tensor, Tensor]:
         """Outputs (K, B, 2J) of the reprojection networks, and 2D poses (K, B, J, 2) of them."""
-        raw = self._reprojection.forward(poses.flatten(2), self.traits.leak, self.traits.masks)
+        raw = self._reprojection.forward(
+            poses.flatten(2), self.settings.activation, self.settings.masks
+        )
         with torch.enable_grad():
             raw.requires_grad_()
             points = raw.view(*raw.shape[:2], -1, 2)
@@ -117,7 +121,7 @@ class FusedGan(Members):
         config, batch = self.config.critic, self.config.batch_size
         penalised = config.lipschitz == "gradient_penalty"
         seen = self._samples(index, mixed=penalised)
-        scores = self._critic.forward(seen, self.traits.features, self.traits.leak)
+        scores = self._critic.forward(seen, self.settings.features, self.settings.activation)
         gap = scores[:, :batch].mean(1) - scores[:, batch : 2 * batch].mean(1)
         slope = torch.ones_like(scores)
         slope[:, :batch], slope[:, batch : 2 * batch] = 1 / batch, -1 / batch
@@ -129,7 +133,7 @@ class FusedGan(Members):
         self._critic.release()
         self._descend("critic")
         if config.lipschitz == "weight_clipping":
-            bound = self.traits.clip
+            bound = self.settings.clip
             self.stacks["critic"].rows.clamp_(-bound, bound)
 
     def _samples(self, index: int, *, mixed: bool) -> CriticInputs:
@@ -138,15 +142,15 @@ class FusedGan(Members):
         real = (self._real_poses.flatten(2), self._real_points.flatten(2))
         both = [torch.cat(pair, 1) for pair in zip(fake, real, strict=True)]
         if not mixed:
-            return CriticInputs(both[0], both[1], self.traits.features.values(both[0]))
+            return CriticInputs(both[0], both[1], self.settings.features.values(both[0]))
         mix = self._mix(index)
         poses, keypoints = (
             torch.cat([pair, f.lerp(r, mix)], 1)
             for pair, f, r in zip(both, fake, real, strict=True)
         )
         if self.config.critic.gp_inputs == "pose":
-            return CriticInputs(poses, keypoints, self.traits.features.values(poses))
-        features = self.traits.features.values(both[0])
+            return CriticInputs(poses, keypoints, self.settings.features.values(poses))
+        features = self.settings.features.values(both[0])
         f, r = features.chunk(2, 1)
         return CriticInputs(poses, keypoints, torch.cat([features, f.lerp(r, mix)], 1))
 
@@ -160,7 +164,7 @@ class FusedGan(Members):
     def _penalise(self, seen: CriticInputs) -> Tensor:
         """Prepare the gradients of the penalty (K,) on the interpolated samples; return it."""
         rows = slice(2 * self.config.batch_size, None)
-        features, poses = self.traits.features, seen.poses[:, rows]
+        features, poses = self.settings.features, seen.poses[:, rows]
         found = self._critic.inputs(rows)
         separate = self.config.critic.gp_inputs == "pose+features"
         if not separate:
@@ -170,7 +174,7 @@ class FusedGan(Members):
         with torch.enable_grad():
             penalty = norm_penalty(squared.requires_grad_())
             (slope,) = torch.autograd.grad(penalty.sum(), squared)
-        factor = (2 * self.traits.penalty * slope)[..., None]
+        factor = (2 * self.settings.penalty * slope)[..., None]
         direction = CriticInputs(
             found.poses * factor, found.keypoints * factor, found.features * factor
         )
@@ -180,22 +184,24 @@ class FusedGan(Members):
         return penalty.detach()
 
     def _update_generator(self) -> None:
-        config, traits = self.config, self.traits
+        config, settings = self.config, self.settings
         poses = self._poses.detach().flatten(2)
-        seen = CriticInputs(poses, self._points.detach().flatten(2), traits.features.values(poses))
-        scores = self._critic.forward(seen, traits.features, traits.leak)
+        seen = CriticInputs(
+            poses, self._points.detach().flatten(2), settings.features.values(poses)
+        )
+        scores = self._critic.forward(seen, settings.features, settings.activation)
         self._critic.backward(torch.full_like(scores, -1 / config.batch_size))
         wanted = self._critic.inputs(slice(None))
         self._critic.release()
-        of_poses = traits.features.vjp(poses, wanted.features).add_(wanted.poses)
+        of_poses = settings.features.vjp(poses, wanted.features).add_(wanted.poses)
         with torch.enable_grad():
             angle = angle_loss(self._poses, self.skeleton, config.loss.angle_norm)
-        with torch.set_grad_enabled(traits.reprojection is not None):
+        with torch.set_grad_enabled(settings.reprojection is not None):
             distance = reprojection_distance(self._points, self._keypoints)
         if config.reprojection != "none":
             of_poses += self._through_reprojection(wanted.keypoints, distance)
         (of_depths,) = torch.autograd.grad(
-            [self._poses, angle], self._raw_depths, [of_poses.view_as(self._poses), traits.angle]
+            [self._poses, angle], self._raw_depths, [of_poses.view_as(self._poses), settings.angle]
         )
         self._generator.backward(of_depths, inputs=False)
         self._descend("generator")
@@ -208,9 +214,9 @@ class FusedGan(Members):
     def _through_reprojection(self, of_points: Tensor, distance: Tensor) -> Tensor:
         """The gradient (K, B, 3J) of poses from that of the 2D poses made of them."""
         outputs, slopes = [self._points], [of_points.view_as(self._points)]
-        if self.traits.reprojection is not None:
+        if self.settings.reprojection is not None:
             outputs.append(distance)
-            slopes.append(self.traits.reprojection)
+            slopes.append(self.settings.reprojection)
         (slope,) = torch.autograd.grad(outputs, self._raw_points, slopes)
         return self._reprojection.backward(slope, weights=self.config.reprojection == "sync")
 
@@ -223,7 +229,7 @@ class FusedGan(Members):
         self._descend("reprojection")
 
     def _descend(self, name: str) -> None:
-        bounds = self.traits.bounds if name != "critic" else None
+        bounds = self.settings.bounds if name != "critic" else None
         self.stacks[name].descend([rates[name] for rates in self._rates], bounds)
 
     def _update_average(self, replace: Tensor) -> None:

@@ -85,18 +85,18 @@ def together(
 ) -> list[tuple[Reports, TrainingState]]:
     """The same of each configuration, trained as one program."""
     fused = FusedTraining(len(configs), threads=1, dtype=dtype)
-    slots = [fused.join(config) for config in configs]
+    numbers = [fused.join(config) for config in configs]
     reports = finish(fused)
-    return [(reports[slot], fused.state(slot)) for slot in slots]
+    return [(reports[number], fused.state(number)) for number in numbers]
 
 
 def finish(fused: FusedTraining) -> dict[int, Reports]:
-    """All further reports of a fused training, by slot."""
-    reports: dict[int, Reports] = {slot: [] for slot in fused.slots()}
+    """All further reports of a fused training, by number."""
+    reports: dict[int, Reports] = {number: [] for number in fused.numbers()}
     while found := fused.advance():
-        for slot, result in found.items():
+        for number, result in found.items():
             assert not isinstance(result, Diverged)
-            reports[slot].append(result)
+            reports[number].append(result)
     return reports
 
 
@@ -187,17 +187,17 @@ def test_states_can_be_exchanged() -> None:
     first = Training(config, threads=1, dtype=torch.float64)
     first.advance()
     fused = FusedTraining(2, threads=1, dtype=torch.float64)
-    slot = fused.join(config, first.state())
-    assert fused.iteration(slot) == first.iteration
-    assert_same(fused.state(slot), first.state())
+    number = fused.join(config, first.state())
+    assert fused.iteration(number) == first.iteration
+    assert_same(fused.state(number), first.state())
     finish(fused)
     whole = alone(config)[1]
-    assert_close(whole, fused.state(slot), 1e-7)
+    assert_close(whole, fused.state(number), 1e-7)
     fused = FusedTraining(1, threads=1, dtype=torch.float64)
-    slot = fused.join(config)
+    number = fused.join(config)
     fused.advance()
     second = Training(config, threads=1, dtype=torch.float64)
-    second.restore(fused.state(slot))
+    second.restore(fused.state(number))
     while not second.finished:
         second.advance()
     assert_close(whole, second.state(), 1e-7)
@@ -207,9 +207,9 @@ def test_a_slice_that_was_paused_goes_on_as_if_it_had_not_been() -> None:
     """Between reports a state can be taken from a slice, into another one or a training."""
     config = small(iterations=24, reports=6, generator__dropout=0.2)
     quiet = FusedTraining(2, threads=1)
-    slot = quiet.join(config)
+    number = quiet.join(config)
     quiet.join(small(iterations=24, reports=6, seed=5))
-    expected = finish(quiet)[slot]
+    expected = finish(quiet)[number]
     steps = iter([False, False, True])
     first = FusedTraining(2, threads=1)
     late = first.join(config)
@@ -222,7 +222,7 @@ def test_a_slice_that_was_paused_goes_on_as_if_it_had_not_been() -> None:
     second.advance()
     mine = second.join(config, saved)
     assert finish(second)[mine] == expected
-    assert_same(second.state(mine), quiet.state(slot))
+    assert_same(second.state(mine), quiet.state(number))
     alone = Training(config, threads=1)
     alone.restore(saved)
     assert alone.advance() == pytest.approx(expected[0], rel=1e-3)
@@ -232,23 +232,23 @@ def test_joining_and_leaving_change_nothing_for_the_rest() -> None:
     """A slice ends bit for bit the same, whoever comes and goes beside it."""
     config = small(iterations=24, reports=6, generator__dropout=0.2)
     quiet = FusedTraining(4, threads=1)
-    slot = quiet.join(config)
+    number = quiet.join(config)
     companion = quiet.join(small(iterations=24, reports=6, seed=5))
-    expected = finish(quiet)[slot]
+    expected = finish(quiet)[number]
     busy = FusedTraining(4, threads=1)
-    slots = [busy.join(small(iterations=24, reports=6, seed=seed)) for seed in (7, 8)]
+    numbers = [busy.join(small(iterations=24, reports=6, seed=seed)) for seed in (7, 8)]
     mine, found = busy.join(config), []
     other = busy.join(small(iterations=24, reports=6, seed=9, generator__slope=0.3))
-    for leaving in (slots[0], other, None):
+    for leaving in (numbers[0], other, None):
         result = busy.advance()[mine]
         assert not isinstance(result, Diverged)
         found.append(result)
         if leaving is not None:
             busy.leave(leaving)
-    assert busy.join(small(iterations=24, reports=6, seed=11)) == slots[0]
+    assert busy.join(small(iterations=24, reports=6, seed=11)) == numbers[0]
     found += finish(busy)[mine]
     assert found == expected
-    assert_same(busy.state(mine), quiet.state(slot))
+    assert_same(busy.state(mine), quiet.state(number))
     assert quiet.finished(companion)
 
 
@@ -258,15 +258,15 @@ def test_nan_in_one_slice_leaves_the_others_alone() -> None:
     bad = small(seed=3, optim__lr_generator=1e12, optim__lr_discriminator=1e12)
     expected = together([*fine, small(seed=3)], torch.float32)
     fused = FusedTraining(3, threads=1)
-    slots = [fused.join(config) for config in (fine[0], bad, fine[1])]
+    numbers = [fused.join(config) for config in (fine[0], bad, fine[1])]
     first = fused.advance()
-    ended = first[slots[1]]
+    ended = first[numbers[1]]
     assert isinstance(ended, Diverged)
     assert ended.iteration == 4
-    assert fused.slots() == [slots[0], slots[2]]
+    assert fused.numbers() == [numbers[0], numbers[2]]
     finish(fused)
-    for slot, (_, state) in zip((slots[0], slots[2]), expected, strict=False):
-        assert_same(fused.state(slot), state)
+    for number, (_, state) in zip((numbers[0], numbers[2]), expected, strict=False):
+        assert_same(fused.state(number), state)
 
 
 def test_slices_report_in_their_own_time() -> None:
@@ -284,15 +284,15 @@ def test_slices_report_in_their_own_time() -> None:
 def test_what_cannot_be_fused_is_refused() -> None:
     """Other shapes, a full program, and the state of another configuration."""
     fused = FusedTraining(2, threads=1)
-    slot = fused.join(small())
+    number = fused.join(small())
     with pytest.raises(InputError, match="fusion_key"):
         fused.join(small(generator__width=25))
     with pytest.raises(InputError, match="differs in loss"):
-        fused.join(small(loss__lambda_angle=2.0), fused.state(slot))
+        fused.join(small(loss__lambda_angle=2.0), fused.state(number))
     fused.join(small(seed=1))
-    with pytest.raises(InputError, match="all 2 slots are taken"):
+    with pytest.raises(InputError, match="all 2 places are taken"):
         fused.join(small(seed=2))
-    for taken in fused.slots():
+    for taken in fused.numbers():
         fused.leave(taken)
     assert fused.join(small(generator__width=25)) == 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from synrep_search.durability import retry as retry
+from synrep_search.durability import retry
 from synrep_search.durability.database import SEARCH_ITSELF
 from synrep_search.workers import local
 
