@@ -7,11 +7,14 @@ Frozen, and every key is checked: an unknown key is an error, never ignored.
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from synrep.errors import InputError
+from synrep.errors import InputError, faults
 from synrep.keypoint_sets import MpiiMap
 from synrep.schema import Count, NonNegative, Positive, Section, Seed
 from synrep.weighting import Tanh, Weighting
@@ -206,6 +209,61 @@ class TrainConfig(Section):
     data: DataConfig = DataConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     guard: GuardConfig = GuardConfig()
+
+
+def configure(base: TrainConfig | Mapping[str, Any] | None = None, /, **fields: Any) -> TrainConfig:
+    """A configuration from some of its fields; the others are as in `base`, or the paper's.
+
+        configure(iterations=2000, **{"generator.width": 256})
+        configure({"iterations": 2000, "generator": {"width": 256}})
+        configure(config, seed=1)
+
+    Args:
+        base: another configuration, or fields by dotted or nested names.
+        fields: by dotted names; they take the place of those of `base`. A mapping takes the place
+            of a whole section, as `**{"kcs.weighting": {"family": "band", "reach": 3}}`.
+
+    Raises:
+        InputError: a field breaks a rule; names every one that does.
+    """
+    given = base.model_dump(mode="json") if isinstance(base, TrainConfig) else dict(base or {})
+    content: dict[str, Any] = {}
+    for part in (given, fields):
+        for key, value in json.loads(json.dumps(part, default=json_value)).items():
+            set_dotted(content, key, value)
+    return checked(content, "configuration")
+
+
+def checked(content: Mapping[str, Any], place: str) -> TrainConfig:
+    """The configuration in nested mappings of JSON values.
+
+    Args:
+        content: fields by name; defaults elsewhere.
+        place: where it is from, for messages.
+
+    Raises:
+        InputError: a field breaks a rule; names every one that does.
+    """
+    try:
+        return TrainConfig.model_validate_json(json.dumps(content))
+    except ValidationError as error:
+        remedy = "docs/reference/configuration.md lists the fields"
+        raise InputError(place, faults(error, TrainConfig), remedy) from None
+
+
+def json_value(value: Any) -> Any:
+    """A path, a section, a number or an array of NumPy's as JSON has it: `default` of `json.dumps`.
+
+    Raises:
+        InputError: it is something else that JSON has no word for.
+    """
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Section):
+        return value.model_dump(mode="json")
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise InputError(f"{value!r:.80}", "is nothing that a configuration can hold")
 
 
 def set_dotted(content: dict[str, Any], key: str, value: Any) -> None:

@@ -34,9 +34,9 @@ SQLITE = "sqlite:///"
 LEDGER_FILE, NOTE_FILE = "ledger.sqlite", "search.json"
 
 
-def home_dir(given: Path | None = None) -> Path:
+def home_dir(given: str | os.PathLike[str] | None = None) -> Path:
     """The folder of all searches: as given, $SYNREP_HOME, or ./searches."""
-    return (given or Path(os.environ.get("SYNREP_HOME") or "searches")).absolute()
+    return Path(given or os.environ.get("SYNREP_HOME") or "searches").absolute()
 
 
 class SearchPaths:

@@ -12,11 +12,11 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from synrep import __version__
+import synrep
 from synrep.cli.commands import Commands
 from synrep.cli.data import data
 from synrep.cli.listing import ListingCommand, keypoint_formats, keypoint_sets
-from synrep.cli.options import configure, read_object
+from synrep.cli.options import read_config, read_object
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -44,7 +44,7 @@ class Extensible(Commands):
 
 
 @click.group(cls=Extensible, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="synrep")
+@click.version_option(synrep.__version__, prog_name="synrep")
 def main() -> None:
     """A synchronized reprojection-based model for 3D human pose estimation.
 
@@ -95,7 +95,7 @@ def train(
         longer = _new_length(config, options)
         training = folder.resume(device=device, threads=threads, iterations=longer)
     else:
-        training = folder.create(configure(config, options), device=device, threads=threads)
+        training = folder.create(read_config(config, options), device=device, threads=threads)
     scored = training.training_data.scored
     click.echo(qualify(training.config, training.validation, scored))
     folder.train(training, lambda at, metrics: click.echo(report_line(at, metrics, scored)))
@@ -113,7 +113,7 @@ def _new_length(config: Path | None, options: tuple[str, ...]) -> int | None:
     if config or any(option.partition("=")[0] != "iterations" for option in options):
         rule = "--resume goes on with the folder's own configuration; only -o iterations=N fits"
         raise click.UsageError(rule)
-    return configure(None, options).iterations if options else None
+    return read_config(None, options).iterations if options else None
 
 
 @main.command()
@@ -142,9 +142,8 @@ def evaluate(model: Path, split: str, poses: str | None, references: bool, as_js
       synrep evaluate searches/first/best --split validation --json
     """
     from synrep.cli.printing import evaluation_table
-    from synrep.inference.evaluate import evaluate_model
 
-    found = evaluate_model(model_path(model), split, poses=poses, references=references)
+    found = synrep.evaluate(model, split, poses=poses, references=references)
     click.echo(json.dumps(found, indent=2) if as_json else evaluation_table(found), nl=as_json)
 
 
@@ -182,10 +181,10 @@ def lift(model: Path, keypoints: Path, out: Path, skip_missing: bool, **how: Any
       synrep lift exports/best openpose_folder --skip-missing --out poses.csv
       synrep lift exports/best keypoints.csv --skeleton mpii --out poses.png
     """
-    from synrep.inference.lift import lift_file
+    from synrep.inference.lift_file import lift_file
 
     how["skip_missing_joints"] = skip_missing
-    lifted = lift_file(model_path(model), keypoints, out, **how)
+    lifted = lift_file(model, keypoints, out, **how)
     for frame, joints in lifted.left_out.items():
         click.echo(f"left out frame {frame}: no {', '.join(joints)}", err=True)
     click.echo(f"{len(lifted.poses)} poses in {out}: {lifted.units}, {lifted.scale}")
@@ -202,10 +201,8 @@ def export(model: Path, folder: Path, metrics: Path | None) -> None:
     Examples:
       synrep export runs/first --to exports/first
     """
-    from synrep.inference.export import export_generator
-
     numbers = read_object(metrics) if metrics else None
-    click.echo(f"exported to {export_generator(model_path(model), folder, numbers)}")
+    click.echo(f"exported to {synrep.export(model, folder, numbers)}")
 
 
 @main.command()
@@ -266,17 +263,10 @@ def draw(
             )
         scene = drawing.lifted_scene(source)
     else:
-        scene = drawing.model_scene(model_path(source), drawing.Choice(**choice))
+        scene = drawing.model_scene(source, drawing.Choice(**choice))
     scene = drawing.cut(scene, start, frames, fps)
     drawing.draw_scene(scene, out)
     click.echo(f"{out}: {len(scene.frames)} frames; {scene.note}")
-
-
-def model_path(model: Path) -> Path:
-    """The checkpoint or export that a user means: a training's folder stands for its newest."""
-    from synrep.training.run_folder import CHECKPOINTS, RunFolder
-
-    return RunFolder(model).newest() if (model / CHECKPOINTS).is_dir() else model
 
 
 if __name__ == "__main__":

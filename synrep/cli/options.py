@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from synrep.errors import InputError, faults
+from synrep.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from synrep.config import TrainConfig
 
 
-def configure(file: Path | None, options: tuple[str, ...]) -> TrainConfig:
+def read_config(file: Path | None, options: tuple[str, ...]) -> TrainConfig:
     """A configuration from a JSON file and `dotted.key=value` options; defaults elsewhere.
 
     A value is JSON, or a plain word.
@@ -21,9 +21,7 @@ def configure(file: Path | None, options: tuple[str, ...]) -> TrainConfig:
     Raises:
         InputError: the file or an option breaks a rule; names every field that does.
     """
-    from pydantic import ValidationError
-
-    from synrep.config import TrainConfig, set_dotted
+    from synrep.config import checked, set_dotted
 
     content = {} if file is None else read_object(file)
     for option in options:
@@ -31,12 +29,7 @@ def configure(file: Path | None, options: tuple[str, ...]) -> TrainConfig:
         if not equals:
             raise InputError(f"-o {option}", "has no '='", "write -o dotted.key=value")
         set_dotted(content, key, _value(text))
-    try:
-        return TrainConfig.model_validate_json(json.dumps(content))
-    except ValidationError as error:
-        place = " with ".join([str(file)] * bool(file) + ["-o"] * bool(options))
-        remedy = "docs/reference/configuration.md lists the fields"
-        raise InputError(place, faults(error, TrainConfig), remedy) from None
+    return checked(content, " with ".join([str(file)] * bool(file) + ["-o"] * bool(options)))
 
 
 def read_object(file: Path) -> dict[str, Any]:

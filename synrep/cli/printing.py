@@ -67,7 +67,7 @@ def evaluation_table(found: Mapping[str, Any]) -> str:
     """The model's errors by action, the averages of model and references, and what they depend on.
 
     Args:
-        found: by `synrep.inference.evaluate.evaluate_model`.
+        found: by `synrep.inference.evaluate.evaluate`.
     """
     table = Table()
     table.add_column("")

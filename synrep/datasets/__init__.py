@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from synrep.datasets.store.store import PoseStore
 
 
-def open_poses(poses: str) -> PoseStore:
+def open_poses(poses: str | os.PathLike[str]) -> PoseStore:
     """Open the pose store that a configuration names.
 
     Args:
@@ -24,4 +25,4 @@ def open_poses(poses: str) -> PoseStore:
         return cached_store()
     from synrep.datasets.store.store import PoseStore  # noqa: PLC0415 - loads pyarrow
 
-    return PoseStore.open(poses)
+    return PoseStore.open(os.fspath(poses))

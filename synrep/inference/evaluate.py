@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,18 +16,18 @@ from synrep.config import TrainConfig
 from synrep.datasets.views import load_views
 from synrep.errors import DamagedError, InputError
 from synrep.evaluation.tables import BodyScale, predict, score
-from synrep.inference.lifter import Lifter
+from synrep.inference.lifter import Lifter, load_lifter
 from synrep.training.checkpoint import read_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from torch import Tensor
 
     from synrep.baselines.config import AnyBaseline
     from synrep.config import DataConfig
     from synrep.datasets.views import Views
+    from synrep.inference.lifter import Model
     from synrep.training.checkpoint import TrainingState
 
 
@@ -48,13 +50,18 @@ class _Scorable:
     best: dict[str, float]
 
 
-def evaluate_model(
-    model: Path, split: str, *, poses: str | None = None, references: bool = False
+def evaluate(
+    model: Model,
+    split: str = "test",
+    *,
+    poses: str | PathLike[str] | None = None,
+    references: bool = False,
 ) -> dict[str, Any]:
-    """Tables of a model, and of the references if asked for.
+    """Score a model on subjects that it was not trained on, and the references if asked for.
 
     Args:
-        model: checkpoint file, also of a baseline, or exported folder.
+        model: the folder of a training, an exported folder, a checkpoint file, also of a baseline,
+            or a training in memory.
         split: 'validation' or 'test'.
         poses: another pose store than the training's.
         references: also score mean depth, perfect depth and the supervised generator; the last is
@@ -69,7 +76,9 @@ def evaluate_model(
     """
     trained = _open(model)
     config = trained.config
-    data = config.data if poses is None else config.data.model_copy(update={"poses": poses})
+    data = config.data
+    if poses is not None:
+        data = data.model_copy(update={"poses": fspath(poses)})
     views = load_views(data, split)
     with torch.no_grad():
         predictions = {"model": trained.predict(views)}
@@ -90,7 +99,7 @@ def evaluate_model(
 
 
 def _references(
-    model: Path, config: TrainConfig | AnyBaseline, data: DataConfig, views: Views
+    model: Model, config: TrainConfig | AnyBaseline, data: DataConfig, views: Views
 ) -> dict[str, Tensor]:
     if not isinstance(config, TrainConfig):
         raise InputError(
@@ -106,12 +115,15 @@ def _references(
     }
 
 
-def _open(source: Path) -> _Scorable:
-    """The model in a checkpoint or an export, or the baseline in a checkpoint."""
-    state = read_checkpoint(source) if source.is_file() else None
-    if state is not None and "baseline" in (state.meta.get("config") or {}):
-        return _baseline(state, str(source))
-    trained = Lifter.load(source) if state is None else Lifter.of(state, str(source))
+def _open(model: Model) -> _Scorable:
+    """A trained model, or the baseline in a checkpoint file."""
+    if isinstance(model, str | PathLike) and Path(model).is_file():
+        state = read_checkpoint(Path(model))
+        if "baseline" in (state.meta.get("config") or {}):
+            return _baseline(state, str(model))
+        trained = Lifter.of(state, str(model))
+    else:
+        trained = load_lifter(model)
     network = trained.network()
     return _Scorable(
         name="synrep",

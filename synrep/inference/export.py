@@ -26,10 +26,13 @@ from torch import Tensor, nn
 from synrep import __version__
 from synrep.config import SCALES
 from synrep.errors import InputError
-from synrep.inference.lifter import CONFIG_FILE, WEIGHTS_FILE, Lifter
+from synrep.inference.lifter import CONFIG_FILE, WEIGHTS_FILE, load_lifter
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
+
+    from synrep.inference.lifter import Lifter, Model
 
 ONNX_FILE = "model.onnx"
 TORCHSCRIPT_FILE = "model.torchscript.pt"
@@ -68,13 +71,14 @@ class PixelsToPose(nn.Module):
         return radii, radii * self.body.bone_scale(radii, self.skeleton)[:, None, None]
 
 
-def export_generator(
-    checkpoint: Path, folder: Path, metrics: Mapping[str, float] | None = None
+def export(
+    model: Model, folder: str | os.PathLike[str], metrics: Mapping[str, float] | None = None
 ) -> Path:
     """Write the best generator of a training into a new folder, whole or not at all.
 
     Args:
-        checkpoint: file written by a training; its best generator is taken.
+        model: the folder of a training, a checkpoint file or a training in memory; its best
+            generator is taken.
         folder: where to; must not exist.
         metrics: further numbers of this generator, written to metrics.json and the README.
 
@@ -82,14 +86,15 @@ def export_generator(
         The folder.
 
     Raises:
-        InputError: the folder exists, the checkpoint can't be used, or a metric is no number.
+        InputError: the folder exists, the model can't be used, or a metric is no number.
     """
+    folder = Path(folder)
     if folder.exists():
         raise InputError(str(folder), "exists already", "remove it or name another folder")
     for name, value in (metrics or {}).items():
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
             raise InputError(f"metrics: {name}", f"{value!r} is not a finite number")
-    trained = Lifter.load(checkpoint)
+    trained = load_lifter(model)
     numbers = _numbers(trained, metrics or {})
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))

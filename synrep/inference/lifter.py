@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 import numpy as np
 import torch
@@ -22,16 +24,26 @@ from synrep.datasets.untrusted.json_text import parse_json
 from synrep.datasets.views import model_skeleton
 from synrep.errors import DamagedError, InputError
 from synrep.evaluation.tables import BodyScale
+from synrep.inference.keypoints.keypoints import keypoints_of
+from synrep.inference.lift import lift
 from synrep.model.networks import Generator
+from synrep.skeleton import HUMAN36M_17
 from synrep.training.checkpoint import read_checkpoint
+from synrep.training.loop import Training
+from synrep.training.run_folder import model_path
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import os
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
+    from synrep.inference.lift import How, Lifted
     from synrep.skeleton import Skeleton
     from synrep.training.checkpoint import TrainingState
+
+    Model: TypeAlias = "str | os.PathLike[str] | Training | Lifter"
+    """A trained model: the folder of a training, an exported folder, a checkpoint file, a training
+    in memory, or a lifter."""
 
 FORMAT = "synrep-generator/1"
 """Names the layout of an exported folder's config.json."""
@@ -62,7 +74,9 @@ class Lifter:
 
     @classmethod
     def load(cls, source: Path) -> Lifter:
-        """Read a checkpoint file or an exported folder; both are verified by their checksums.
+        """Read a checkpoint file, an exported folder, or the newest checkpoint of a run folder.
+
+        All are verified by their checksums.
 
         Raises:
             InputError: there is no such file or folder, or it belongs to another version.
@@ -72,6 +86,7 @@ class Lifter:
             raise InputError(
                 str(source), "no such checkpoint or export", "give a .safetensors file or a folder"
             )
+        source = model_path(source)
         if source.is_dir():
             return _read_export(source)
         return cls.of(read_checkpoint(source), str(source))
@@ -129,12 +144,42 @@ class Lifter:
             raise InputError("generator", f"weights and configuration differ: {error}") from None
         return network.eval()
 
+    @cached_property
+    def _network(self) -> Generator:
+        return self.network()
+
+    def lift(
+        self, keypoints_px: ArrayLike, *, skeleton: str = HUMAN36M_17.name, **how: Unpack[How]
+    ) -> Lifted:
+        """Lift the 2D joints of one person to 3D poses.
+
+        Args:
+            keypoints_px: (N, J, 2) pixels of an image of any size, x right and y down, or (N, J, 3)
+                with a confidence. A joint is missing where a coordinate is NaN or infinite, or its
+                confidence is 0. One pose may come without the first axis.
+            skeleton: name of the J joints, in their order: human36m-17, human36m-16, mpii-16,
+                coco-17 or openpose-25. Sets other than the model's own are converted.
+            how: `scale`, `height_mm` and `skip_missing_joints`, as in `synrep.inference.lift.lift`.
+                By default poses are in mm, their bones as long in sum as those of the training
+                poses on average, and a missing joint is an error.
+
+        Returns:
+            `poses` (N, J, 3) relative to the first joint, the hip, in the camera frame (x right, y
+            down, z away); `units` and `scale` say what a number of them means. Their joints are
+            those of `skeleton`, the model's.
+
+        Raises:
+            InputError: the array does not fit the joints, a joint that is needed is missing, or the
+                options contradict each other.
+        """
+        return lift(self, keypoints_of(keypoints_px, skeleton, "keypoints"), **how)
+
     @torch.no_grad()
-    def lift(self, keypoints_px: NDArray[np.float64]) -> NDArray[np.float32]:
+    def lift_radii(self, keypoints_px: NDArray[np.float64]) -> NDArray[np.float32]:
         """Root-relative poses (N, J, 3) in radii, camera frame, of 2D poses (N, J, 2) in pixels."""
         scale_ref = self.config.data.scale_ref
         keypoints = torch.from_numpy(normalise_2d(keypoints_px, scale_ref)[0]).float()
-        network = self.network()
+        network = self._network
         starts = range(0, len(keypoints), CHUNK)
         poses = [network.lift(keypoints[start : start + CHUNK]) for start in starts]
         return np.asarray(torch.cat(poses).numpy(), dtype=np.float32)
@@ -150,6 +195,24 @@ class Lifter:
             "best": self.best,
             "train": self.config.model_dump(mode="json"),
         }
+
+
+def load_lifter(model: Model) -> Lifter:
+    """The generator of a trained model, ready to lift poses: the best on validation subjects.
+
+    Args:
+        model: the folder of a training, an exported folder, a checkpoint file, or a training in
+            memory.
+
+    Raises:
+        InputError: there is no such file or folder, or it belongs to another version.
+        DamagedError: the content is altered, truncated or something else.
+    """
+    if isinstance(model, Lifter):
+        return model
+    if isinstance(model, Training):
+        return Lifter.of(model.state(), "this training")
+    return Lifter.load(Path(model))
 
 
 def _read_export(folder: Path) -> Lifter:

@@ -129,7 +129,7 @@ def model_scene(model: Path, choice: Choice) -> Scene:
     """A clip of a pose store: 2D input, what a model makes of it, and the truth.
 
     Args:
-        model: checkpoint file or exported folder.
+        model: folder of a training, exported folder or checkpoint file.
         choice: which clip, seen by which camera.
 
     Raises:

@@ -48,11 +48,11 @@ class RunFolder:
         """
         if self.storage.exists(CONFIG):
             raise InputError(
-                str(self.path), "holds a training already", "add --resume, or name another folder"
+                str(self.path), "holds a training already", "resume it, or name another folder"
             )
         if self.path.exists() and any(self.path.iterdir()):
             raise InputError(str(self.path), "is not empty", "name a new folder")
-        _check_device(device)
+        check_device(device)
         return Training(config, device=device, threads=threads)
 
     def resume(
@@ -72,7 +72,7 @@ class RunFolder:
         config = self.config()
         if iterations is not None:
             config = config.model_copy(update={"iterations": iterations})
-        _check_device(device)
+        check_device(device)
         training = Training(config, device=device, threads=threads)
         if newest_checkpoints(self.checkpoints):
             training.restore(read_checkpoint(self.newest()))
@@ -89,7 +89,7 @@ class RunFolder:
             DamagedError: it breaks a rule.
         """
         if not self.storage.exists(CONFIG):
-            raise InputError(str(self.path), "holds no training to resume", "leave out --resume")
+            raise InputError(str(self.path), "holds no training to resume", "train one there first")
         try:
             return TrainConfig.model_validate_json(self.storage.read(CONFIG))
         except ValidationError as error:
@@ -150,12 +150,21 @@ class RunFolder:
         return rows
 
 
-def _check_device(name: str) -> None:
+def model_path(path: Path) -> Path:
+    """The checkpoint or export that a path means: the folder of a training means its newest one.
+
+    Raises:
+        InputError: the folder of a training has no good checkpoint.
+    """
+    return RunFolder(path).newest() if (path / CHECKPOINTS).is_dir() else path
+
+
+def check_device(name: str) -> None:
     """Raise if PyTorch can't compute there."""
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
-            f"--device {name}", reason, "use cpu, or cuda on a machine with a GPU"
+            f"device {name!r}", reason, "use cpu, or cuda on a machine with a GPU"
         ) from None

@@ -127,13 +127,13 @@ def _mpii(suffix: str) -> Callable[[bytes, Path], None]:
 
 def _checkpoint(content: bytes, folder: Path) -> None:
     state = read_checkpoint(_file(folder, "x.safetensors", content))
-    Lifter.of(state, "x").lift(np.ones((1, 17, 2)))
+    Lifter.of(state, "x").lift_radii(np.ones((1, 17, 2)))
 
 
 def _export(content: bytes, folder: Path) -> None:
     _file(folder, "config.json", content)
     _file(folder, "generator.safetensors", seeds.weights())
-    Lifter.load(folder).lift(np.ones((1, 17, 2)))
+    Lifter.load(folder).lift_radii(np.ones((1, 17, 2)))
 
 
 def _h5(content: bytes, folder: Path) -> None:

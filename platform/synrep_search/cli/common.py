@@ -1,18 +1,13 @@
-"""What the commands share: options, and the ways to a search's folder, ledger and terminal."""
+"""Options that commands share, and the way to a search's folder."""
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from synrep_search.durability.ledger import Ledger
     from synrep_search.paths import SearchPaths
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -29,25 +24,3 @@ def search_paths(name: str, home: Path | None) -> SearchPaths:
     from synrep_search.paths import SearchPaths, home_dir
 
     return SearchPaths(home_dir(home), name)
-
-
-def open_ledger(paths: SearchPaths) -> Ledger:
-    """The ledger of a search.
-
-    Raises:
-        LedgerError: there is no such search, or its database can't be used.
-    """
-    url = paths.ledger_url()
-    from synrep_search.durability.ledger import Ledger
-
-    return Ledger.open(url, paths.name)
-
-
-def make_console() -> Console:
-    """Where tables and progress go."""
-    from rich.console import Console
-
-    # A file or a pipe has no width of its own; $COLUMNS sets one.
-    wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 110
-    # Names come from files of others: none of them is markup.
-    return Console(width=wide, soft_wrap=False, markup=False, emoji=False)

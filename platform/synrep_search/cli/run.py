@@ -5,29 +5,19 @@
 from __future__ import annotations
 
 import sys
-import time
-from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
-from synrep_search.cli.common import (
-    FILE,
-    home_option,
-    make_console,
-    name_argument,
-    open_ledger,
-    search_paths,
-)
+from synrep_search.cli.common import FILE, home_option, name_argument, search_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from rich.console import Console
 
     from synrep_search.paths import SearchPaths
-    from synrep_search.search.loop import Runner, Search
+    from synrep_search.search.loop import Search
     from synrep_search.workers.on_ray.cluster import Cluster
 
 set_option = click.option(
@@ -55,6 +45,7 @@ def plan(file: Path, name: str | None, overrides: tuple[str, ...]) -> None:
       synrep-search plan search_spaces/paper.yaml -o search.trials=24
     """
     from synrep_search.search_file import load_spec
+    from synrep_search.terminal.console import make_console
     from synrep_search.terminal.plan import plan_table
 
     make_console().print(plan_table(load_spec(file, overrides, name)))
@@ -88,27 +79,20 @@ def launch(
       synrep-search launch search_spaces/paper.yaml -o data.poses=poses/cmu -o search.trials=24
       synrep-search launch mine.yaml --name second --address auto
     """
+    from synrep_search.launching import create_search, ray_cluster, refuse_existing
     from synrep_search.search_file import load_spec
 
     spec = load_spec(file, overrides, name)
     paths = search_paths(spec.name, home)
-    _refuse_existing(paths)
+    refuse_existing(paths)
     if not yes and sys.stdin.isatty():
+        from synrep_search.terminal.console import make_console
         from synrep_search.terminal.plan import plan_table
 
         make_console().print(plan_table(spec))
         click.confirm("Start?", default=True, abort=True)
-    with _cluster(address, local=local) as cluster:
-        from synrep_search.provenance import provenance
-
-        origin = provenance(spec)
-        from synrep_search.durability.ledger import Ledger
-
-        with paths.begun():
-            paths.check_storage(spec)
-            if spec.ledger:  # first: a search that is made can be found
-                paths.note_ledger(spec)
-            Ledger.create(paths.ledger_url(spec), spec, origin).close()
+    with ray_cluster(address, local=local) as cluster:
+        create_search(spec, paths)
         _run(paths, cluster)
 
 
@@ -146,13 +130,11 @@ def resume(
     """
     if file is None and (overrides or accept_changes):
         raise click.UsageError("-o and --accept-changes go with --file")
-    from synrep_search.durability.restore import restore_copy
-    from synrep_search.paths import SearchPaths, home_dir
+    from synrep_search.launching import change_search, find_search, ray_cluster
 
-    known = home_dir(home)
-    paths = restore_copy(name, known) if "/" in name else SearchPaths(known, name)
-    finished = _change(paths, trials, file, overrides, accept=accept_changes)
-    with _cluster(address, local=local or finished) as cluster:
+    paths = find_search(name, home)
+    finished = change_search(paths, trials, file, overrides, accept=accept_changes)
+    with ray_cluster(address, local=local or finished) as cluster:
         _run(paths, cluster)
 
 
@@ -167,95 +149,37 @@ def stop(name: str, home: Path | None, wait: bool) -> None:
     Examples:
       synrep-search stop paper
     """
-    paths = search_paths(name, home)
-    ledger = open_ledger(paths)
-    if not ledger.lease.request_stop():
+    from synrep_search.api import open_search
+
+    search = open_search(name, home)
+    if not search.stop(wait=False):
         click.echo(f"search {name!r} is not running")
         return
     click.echo(f"search {name!r} was asked to stop")
-    while wait and ledger.lease.held():
-        time.sleep(1)
     if wait:
-        click.echo(f"it has ended; go on with: synrep-search resume {paths.typed}")
-
-
-def _change(
-    paths: SearchPaths,
-    trials: int | None,
-    file: Path | None,
-    overrides: tuple[str, ...],
-    *,
-    accept: bool,
-) -> bool:
-    """Change a search as `resume` was asked to; whether nothing is left to be trained."""
-    from synrep_search.durability.database import lost_as_error
-    from synrep_search.durability.restore import changed_spec
-    from synrep_search.errors import LedgerError
-    from synrep_search.provenance import data_fingerprint
-
-    with lost_as_error(paths.typed), closing(open_ledger(paths)) as ledger, ledger.lease:
-        if file is not None:
-            after = changed_spec(ledger.spec, file, overrides, accept=accept)
-            if data_fingerprint(after) != ledger.provenance["data"]:
-                raise LedgerError("the file names other poses: results on them can't be compared")
-            ledger.replace_spec(after)
-        if trials is not None:
-            ledger.set_target(trials)
-        return ledger.target_met
-
-
-@contextmanager
-def _cluster(address: str | None, *, local: bool) -> Iterator[Cluster | None]:
-    """Ray, which starts while the search is made ready; None if it is to run without."""
-    if local:
-        yield None
-        return
-    from synrep_search.workers.on_ray.cluster import Cluster
-
-    with closing(Cluster(address)) as cluster:
-        yield cluster
+        search.wait()
+        click.echo(f"it has ended; go on with: synrep-search resume {search.paths.typed}")
 
 
 def _run(paths: SearchPaths, cluster: Cluster | None) -> None:
     """Run a search, say how it ended, and exit accordingly."""
-    from synrep_search.durability.restore import when_back
     from synrep_search.errors import LedgerLost
-    from synrep_search.search.driver import run_search
+    from synrep_search.launching import run_to_end
+    from synrep_search.terminal.console import make_console
     from synrep_search.terminal.progress import ProgressDisplay
 
     console = make_console()
-    view = ProgressDisplay(console)
-    ledger = open_ledger(paths)  # by nobody else: it is big, and comes anew if its database fails
-    while True:
-        try:
-            search = run_search(ledger, paths, _runner(cluster), view)
-            break
-        except LedgerLost as lost:
-            # What fails in a file, as a full disk, takes somebody to mend it.
-            if ledger.is_file or lost.stopping:
-                view.say(str(lost))
-                sys.exit(3)
-            view.say(f"{lost}; waiting for it")
-        try:
-            ledger = when_back(ledger, view.say)
-        except KeyboardInterrupt:
-            sys.exit(3)
-        view.say("the ledger is back")
+    display = ProgressDisplay(console)
+    try:
+        search = run_to_end(paths, cluster, display)
+    except LedgerLost as lost:
+        display.say(str(lost))
+        sys.exit(3)
     _conclusion(console, search, paths)
     if not search.ledger.target_met:
         sys.exit(3)
     if search.ledger.index.first() is None:
         sys.exit(1)
-
-
-def _runner(cluster: Cluster | None) -> Runner:
-    if cluster is None:
-        from synrep_search.workers.local import run
-
-        return run
-    from synrep_search.workers.on_ray.runner import RayRunner
-
-    return RayRunner(cluster)
 
 
 def _conclusion(console: Console, search: Search, paths: SearchPaths) -> None:
@@ -278,19 +202,3 @@ def _conclusion(console: Console, search: Search, paths: SearchPaths) -> None:
         console.print(f"stopped ({search.stopping}); go on with: ", end="", highlight=False)
         console.print(f"synrep-search resume {paths.typed}", highlight=False, soft_wrap=True)
     console.print(f"MLflow: synrep-search ui {paths.typed}", highlight=False, soft_wrap=True)
-
-
-def _refuse_existing(paths: SearchPaths) -> None:
-    """Raise if the home has a search of this name, other than one whose launch was cut off."""
-    from synrep_search.errors import LedgerError, NoSearch
-    from synrep_search.paths import names
-
-    if paths.name not in names(paths.home):
-        return
-    from synrep_search.durability.ledger import EXISTS
-
-    try:
-        open_ledger(paths).close()
-    except NoSearch:
-        return
-    raise LedgerError(EXISTS.format(name=paths.name))

@@ -12,14 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synrep_search.cli.common import (
-    FOLDER,
-    home_option,
-    make_console,
-    name_argument,
-    open_ledger,
-    search_paths,
-)
+from synrep_search.cli.common import FOLDER, home_option, name_argument, search_paths
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +35,8 @@ def status(name: str, home: Path | None, every: bool, as_json: bool, watch: bool
       synrep-search status paper --trials
       synrep-search status paper --trials --json
     """
+    from synrep_search.launching import open_ledger
+    from synrep_search.terminal.console import make_console
     from synrep_search.terminal.status import shown, trials
     from synrep_search.terminal.status import status as status_of
 
@@ -72,7 +67,9 @@ def list_searches(home: Path | None, as_json: bool) -> None:
     """
     from synrep_search.durability.database import lost_as_error
     from synrep_search.errors import LedgerError
+    from synrep_search.launching import open_ledger
     from synrep_search.paths import home_dir, names
+    from synrep_search.terminal.console import make_console
     from synrep_search.terminal.status import list_table
     from synrep_search.terminal.status import status as status_of
 
@@ -105,6 +102,7 @@ def export(name: str, folder: Path, trial: int | None, home: Path | None) -> Non
       synrep-search export paper --to exports/best
       synrep-search export paper --trial 0 --to exports/paper-settings
     """
+    from synrep_search.launching import open_ledger
     from synrep_search.tracking.exports import export_trial
 
     paths = search_paths(name, home)
@@ -130,6 +128,7 @@ def ui(name: str | None, home: Path | None, host: str, port: int, allowed_hosts:
       synrep-search ui paper --port 5001
       synrep-search ui --host 0.0.0.0 --allowed-hosts mlflow.lab:5000
     """
+    from synrep_search.launching import open_ledger
     from synrep_search.paths import home_dir, sqlite_file
     from synrep_search.tracking.ui import check, check_store, elsewhere, free_port, serve
 

@@ -22,7 +22,7 @@ from synrep_search.search_file import diff, load_spec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from synrep_search.search_file import SearchSpec
+    from synrep_search.search_file import Overrides, SearchSource, SearchSpec
 
 
 SILENT_S = 2 * COPY_S + 15.0
@@ -152,15 +152,15 @@ def when_back(ledger: Ledger, say: Callable[[str], None]) -> Ledger:
 
 
 def changed_spec(
-    before: SearchSpec, file: Path, overrides: tuple[str, ...], *, accept: bool
+    before: SearchSpec, search: SearchSource, overrides: Overrides, *, accept: bool
 ) -> SearchSpec:
-    """The specification in a changed file.
+    """The specification in a changed search file.
 
     Raises:
         LedgerError: it differs and the changes were not accepted; the message lists them. Or it
             changes what the trials there are can't go on with: goal, addresses, what is trained.
     """
-    after = load_spec(file, overrides, before.name)
+    after = load_spec(search, overrides, before.name)
     if _aim(after) != _aim(before):
         raise LedgerError(
             f"search {before.name!r} trains {before.trainer!r} to {before.search.direction} "

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from synrep.datasets import open_poses
 from synrep.errors import InputError
-from synrep_search.cli.common import open_ledger, search_paths
 from synrep_search.cli.run import launch, resume
-from synrep_search.paths import names
+from synrep_search.launching import open_ledger
+from synrep_search.paths import SearchPaths, home_dir, names
 from synrep_search.search_file.fields import leaves
 from synrep_search.trainers import trainer_named
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     import click
 
-    from synrep_search.paths import SearchPaths
     from synrep_search.reproduce.tables import Role, Table
 
 BASELINE_NAMES = {"generator.width": "width"}
@@ -100,8 +99,8 @@ def train_cells(
             context.invoke(resume, name=content["name"], **options)
     else:
         context.invoke(launch, file=file, yes=True, **options)
-    return search_paths(content["name"], out)
+    return SearchPaths(home_dir(out), content["name"])
 
 
 def _finished(name: str, out: Path) -> bool:
-    return open_ledger(search_paths(name, out)).target_met
+    return open_ledger(SearchPaths(home_dir(out), name)).target_met

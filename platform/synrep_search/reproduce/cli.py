@@ -76,10 +76,10 @@ def reproduce(
       synrep reproduce table1 --poses poses/h36m --detections poses/h36m-sh --out reproduced/h36m
       synrep reproduce figure6 --poses poses/h36m --keypoints mpii.npz --out reproduced/h36m
     """
-    from synrep.cli.options import configure
+    from synrep.cli.options import read_config
     from synrep_search.reproduce.cells import search_content, train_cells
 
-    config = configure(None, options)  # all mistakes in the options at once
+    config = read_config(None, options)  # all mistakes in the options at once
     settings = dict(_parsed(option) for option in options)
     given = {role: str(folder.absolute()) for role in OPTIONS if (folder := stores[role])}
     _check_keypoints(what, keypoints)

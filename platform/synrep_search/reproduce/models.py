@@ -12,8 +12,8 @@ from synrep.datasets.views import load_views
 from synrep.evaluation.tables import BodyScale, predict
 from synrep.inference.lifter import Lifter
 from synrep.training.checkpoint import load_checkpoint
-from synrep_search.cli.common import open_ledger
 from synrep_search.errors import LedgerError
+from synrep_search.launching import open_ledger
 from synrep_search.paths import trial_folder
 from synrep_search.reproduce.tables import MEAN_DEPTH, PLAIN
 from synrep_search.search_file import trial_config

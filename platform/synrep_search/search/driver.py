@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import signal
+import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -161,7 +162,13 @@ def _conclude(
 
 @contextmanager
 def _signals(search: Search) -> Iterator[None]:
-    """The first SIGINT or SIGTERM pauses the trials and ends the search, the second at once."""
+    """The first SIGINT or SIGTERM pauses the trials and ends the search, the second at once.
+
+    Python lets the main thread alone handle signals: in another one, they are left to the program.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
     def handle(number: int, _frame: FrameType | None) -> None:
         if search.stopping or search.finished:

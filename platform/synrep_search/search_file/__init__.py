@@ -1,7 +1,7 @@
 """What a search is: the file, its schema, the space, overrides. See docs/guide/search.md."""
 
 from synrep_search.search_file.changes import diff
-from synrep_search.search_file.load import load_spec
+from synrep_search.search_file.load import Overrides, SearchSource, load_spec
 from synrep_search.search_file.model import Asha, RandomSampler, SearchSpec, Tpe
 from synrep_search.search_file.points import trial_config
 from synrep_search.search_file.space import Space
@@ -9,8 +9,10 @@ from synrep_search.search_file.suggest import Replay
 
 __all__ = [
     "Asha",
+    "Overrides",
     "RandomSampler",
     "Replay",
+    "SearchSource",
     "SearchSpec",
     "Space",
     "Tpe",

@@ -6,15 +6,17 @@ can say whatever a file can, and null takes a key away in both.
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from synrep.config import json_value
 from synrep_search.search_file.problems import did_you_mean, shown
 from synrep_search.search_file.source import Node, Origin, Unreadable, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from synrep_search.search_file.problems import Problems
 
@@ -57,6 +59,25 @@ def read_files(path: Path, problems: Problems) -> list[Node]:
                 extends.where, "extends", f"the files extend each other in a circle: {circle}"
             )
             return []
+
+
+def read_mapping(content: Mapping[str, Any], problems: Problems) -> list[Node]:
+    """The only layer of a search that is given as a mapping; [] where it holds what no file can."""
+    origin = Origin("the search")
+    if "extends" in content:
+        problems.add(origin.name, "extends", "only a file can extend another")
+        return []
+    try:
+        # JSON is YAML.
+        return [parse(json.dumps(content, ensure_ascii=False, default=json_value), origin)]
+    except Unreadable as error:
+        problems.add(origin.name, "", str(error))
+        return []
+
+
+def override(key: str, value: Any) -> str:
+    """An override as it is typed: `dotted.key=value`."""
+    return f"{key}={json.dumps(value, ensure_ascii=False, default=json_value)}"
 
 
 def read_override(text: str, problems: Problems) -> Node | None:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, TypeAlias
 
 from synrep_search.search_file.checks import Checks
 from synrep_search.search_file.fields import leaves
-from synrep_search.search_file.layers import merge, named_sections_flat, read_files, read_override
+from synrep_search.search_file.layers import (
+    merge,
+    named_sections_flat,
+    override,
+    read_files,
+    read_mapping,
+    read_override,
+)
 from synrep_search.search_file.model import Budget, Failures, Resources, SearchSpec, Tracking
 from synrep_search.search_file.problems import Problems, shown, unknown
 from synrep_search.search_file.sections import address, name_of, search_section, section
 from synrep_search.search_file.source import Node
 from synrep_search.trainers import TRAINERS, Trainer
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+SearchSource: TypeAlias = str | os.PathLike[str] | Mapping[str, Any]
+"""A search file, or what one holds."""
+Overrides: TypeAlias = Iterable[str] | Mapping[str, Any]
+"""`dotted.key=value` each, or values by dotted key; later ones first in rank."""
 
 KEYS = (
     *("name", "extends", "trainer", "data", "train", "space", "search", "start_from"),
@@ -24,21 +35,28 @@ KEYS = (
 
 
 def load_spec(
-    path: str | Path, overrides: Iterable[str] = (), name: str | None = None
+    search: SearchSource, overrides: Overrides = (), name: str | None = None
 ) -> SearchSpec:
     """Read a search file with the files that it extends, and check every key of it.
 
     Args:
-        path: the YAML file.
-        overrides: `dotted.key=value` each, later ones first in rank; a value of null removes.
+        search: the YAML file, or what it would hold, as a mapping; that is called `search` unless
+            it has a name, and its relative paths start from the working folder.
+        overrides: `dotted.key=value` each, or values by dotted key, later ones first in rank; a
+            value of null (None) removes.
         name: the search's name in place of the file's.
 
     Raises:
         SpecError: the file or an override breaks rules; carries all of them, each with its line.
     """
     problems = Problems()
-    path = Path(path)
-    layers = read_files(path, problems)
+    if isinstance(search, Mapping):
+        path, layers = Path("search"), read_mapping(search, problems)
+    else:
+        path = Path(search)
+        layers = read_files(path, problems)
+    if isinstance(overrides, Mapping):
+        overrides = [override(key, value) for key, value in overrides.items()]
     more = [read_override(text, problems) for text in overrides]
     layers += [layer for layer in more if layer is not None]
     if name is not None:

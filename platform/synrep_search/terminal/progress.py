@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from synrep_search.durability.records import Trial
     from synrep_search.search.loop import Search
 
+LOG = logging.getLogger("synrep_search")
 SUMMARY_S = 10.0
 """Plain summaries come at most this often."""
 SHOWN = 10
@@ -74,6 +76,22 @@ class ProgressDisplay:
             if line != before:
                 self.say(line)
             before = line
+
+
+class LogDisplay(ProgressDisplay):
+    """Prints nothing: what it is told goes to the logger `synrep_search`, at the level INFO."""
+
+    def __init__(self) -> None:
+        super().__init__(Console(quiet=True))
+
+    def say(self, line: str) -> None:
+        """Log a line."""
+        LOG.info("%s", printable(line))
+
+    @contextmanager
+    def showing(self, search: Search) -> Iterator[None]:  # noqa: ARG002 - nothing is shown
+        """Nothing to keep up to date."""
+        yield
 
 
 class _Panel:

@@ -15,7 +15,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from synrep.errors import InputError, SynrepError
+import synrep
+from synrep.errors import DamagedError, InputError, SynrepError
+from synrep.training.checkpoint import load_checkpoint
 from synrep_search.durability.outbox import Event, export_folder
 from synrep_search.errors import LedgerError
 from synrep_search.paths import trial_folder
@@ -23,6 +25,7 @@ from synrep_search.paths import trial_folder
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from synrep.inference.lifter import Lifter
     from synrep.training.checkpoint import CheckpointRef
     from synrep_search.durability.ledger import Ledger
     from synrep_search.durability.records import Trial
@@ -119,17 +122,42 @@ def export_trial(ledger: Ledger, paths: SearchPaths, number: int | None, to: Pat
     """
     if to.exists():
         raise InputError(str(to), "exists already", "remove it or name another folder")
-    if ledger.spec.trainer != "synrep":
-        raise LedgerError(f"search {ledger.name!r} trains no generator: there is nothing to export")
-    trial = ledger.index.first() if number is None else ledger.trial(number)
-    if trial is None:
-        raise LedgerError(f"search {ledger.name!r} has no report yet: there is nothing to export")
+    trial = _with_generator(ledger, number)
     said: list[str] = []
     found = _export(ledger, paths, [trial], said.append)
     if trial.number not in found:
         raise LedgerError(said[-1])
     _replace(to, found[trial.number].folder)
     return trial.number
+
+
+def trial_lifter(ledger: Ledger, paths: SearchPaths, number: int | None = None) -> Lifter:
+    """The generator of a trial, or of the best one: exported, or from its newest good checkpoint.
+
+    Raises:
+        LedgerError: there is no such trial, or no generator yet.
+    """
+    trial = _with_generator(ledger, number)
+    problem = "it has no checkpoint yet"
+    for folder, _, ref in _targets(ledger, paths, trial.number):
+        try:
+            if folder.exists():
+                return synrep.load_lifter(folder)
+            storage = paths.storage(ledger.spec).child(trial_folder(trial.number, trial.record.key))
+            return synrep.Lifter.of(load_checkpoint(storage, ref), f"trial {trial.number}")
+        except (DamagedError, OSError) as error:
+            problem = str(error)
+    raise LedgerError(f"the generator of trial {trial.number} can't be read: {problem}")
+
+
+def _with_generator(ledger: Ledger, number: int | None) -> Trial:
+    """A trial, or the best one, of a search that trains generators."""
+    if ledger.spec.trainer != "synrep":
+        raise LedgerError(f"search {ledger.name!r} trains no generator: there is nothing to export")
+    trial = ledger.index.first() if number is None else ledger.trial(number)
+    if trial is None:
+        raise LedgerError(f"search {ledger.name!r} has no report yet: there is nothing to export")
+    return trial
 
 
 def _export(
@@ -215,10 +243,6 @@ def _run(jobs: list[dict[str, Any]], file: Path, say: Callable[[str], None]) -> 
 
 def main(file: Path) -> None:
     """The process: run the jobs of a file, and print one line of JSON for each."""
-    from synrep.inference.export import (  # noqa: PLC0415 - loads torch, for this process only
-        export_generator,
-    )
-
     for job in json.loads(file.read_text(encoding="utf-8")):
         problem = ""
         for source in job["sources"]:
@@ -226,7 +250,7 @@ def main(file: Path) -> None:
             try:
                 if not folder.exists():
                     with redirect_stdout(sys.stderr):
-                        export_generator(Path(source["checkpoint"]), folder, job["metrics"])
+                        synrep.export(Path(source["checkpoint"]), folder, job["metrics"])
             except SynrepError as error:
                 problem = str(error)
             else:

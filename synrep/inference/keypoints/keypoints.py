@@ -80,14 +80,27 @@ def read_keypoints(source: Path, skeleton: str | None = None) -> Keypoints:
             "nothing says which joints these are",
             "use --skeleton with one of " + ", ".join(KEYPOINT_SETS),
         )
-    joints = KEYPOINT_SETS[name]
-    points = _points(content.points, len(joints.joints), name, place)
-    return Keypoints(
-        joints=joints,
-        points_px=points,
-        source=place,
-        frames=_numbers(content.frames, len(points), place),
-    )
+    return keypoints_of(content.points, name, place, content.frames)
+
+
+def keypoints_of(points: Any, joints: str, source: str, frames: Any = None) -> Keypoints:
+    """Checked 2D keypoints of one person.
+
+    Args:
+        points: (F, J, 2) pixels, y down, or (F, J, 3) with a confidence; an array or nested lists.
+            A joint is missing where a coordinate is NaN or null, or its confidence is 0. One frame
+            may come without the first axis.
+        joints: name of the keypoint set that they are of.
+        source: where they come from, for messages.
+        frames: (F) numbers of the frames; omitted, they count from 0.
+
+    Raises:
+        InputError: the name is unknown, or the shape does not fit it.
+    """
+    known = keypoint_set_by_name(joints)
+    points_px = _points(points, len(known.joints), known.name, source)
+    numbers = _numbers(frames, len(points_px), source)
+    return Keypoints(joints=known, points_px=points_px, source=source, frames=numbers)
 
 
 def to_skeleton(
@@ -111,7 +124,7 @@ def to_skeleton(
         raise InputError(
             keypoints.source,
             "missing joints: " + "; ".join(found[:SHOWN]) + more,
-            "fill them in, or leave these frames out with --skip-missing",
+            "fill them in, or leave these frames out (--skip-missing, skip_missing_joints)",
         )
     points = np.zeros((len(keypoints.points_px), len(target), 2))
     for index, name in enumerate(target.joints):

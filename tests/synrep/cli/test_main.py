@@ -54,11 +54,11 @@ def test_train_writes_log_and_checkpoints(run_folder: Path) -> None:
 
 
 def test_existing_training_is_not_overwritten(run_folder: Path) -> None:
-    """The message names --resume, and nothing changes."""
+    """The message says what to do, and nothing changes."""
     before = (run_folder / "log.jsonl").read_text()
     result = synrep("train", "--out", run_folder, *SMALL)
     assert result.exit_code == 2
-    assert "holds a training already (add --resume" in result.output
+    assert "holds a training already (resume it" in result.output
     assert (run_folder / "log.jsonl").read_text() == before
 
 
@@ -280,7 +280,7 @@ def test_draw_refuses_what_it_cannot_show(run_folder: Path, tmp_path: Path) -> N
         (["-o", "data.camera_seed=-1"], "data.camera_seed"),
         (["-o", "data.noise_seed=-1"], "data.noise_seed"),
         (["-o", "batch_size=1000000"], "batch_size: 1000000 is more than"),
-        (["--device", "toaster"], "--device toaster"),
+        (["--device", "toaster"], "device 'toaster'"),
         (["-o", "iterations"], "has no '='"),
         (["-o", "loss.lambda_angle=-1"], "loss.lambda_angle"),
         (["-o", "batch_size=1.5", "-o", "seed=-1"], "seed"),

@@ -16,7 +16,7 @@ from synrep.config import DataConfig, GeneratorConfig, TrainConfig
 from synrep.datasets.views import load_views
 from synrep.errors import DamagedError, InputError
 from synrep.evaluation.tables import BodyScale
-from synrep.inference.export import PixelsToPose, export_generator, torchscript_model
+from synrep.inference.export import PixelsToPose, export, torchscript_model
 from synrep.inference.lifter import Lifter
 from synrep.model.kcs import bone_lengths
 from synrep.model.networks import Generator
@@ -52,7 +52,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its export."""
     folder = tmp_path_factory.mktemp("exports") / "best"
-    return export_generator(checkpoint, folder, {"test/mpjpe_mm": 61.25})
+    return export(checkpoint, folder, {"test/mpjpe_mm": 61.25})
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_onnx_equals_torch(
     """For any batch size, the graph computes what normalisation and network compute apart."""
     points = pixels(frames)
     radii, _ = session.run(None, {"keypoints_px": points.astype(np.float32)})
-    assert np.abs(radii - Lifter.load(checkpoint).lift(points)).max() < 1e-4
+    assert np.abs(radii - Lifter.load(checkpoint).lift_radii(points)).max() < 1e-4
 
 
 def seen_by(camera_px: float, frames: int) -> np.ndarray:
@@ -117,7 +117,7 @@ def test_all_forms_are_one_function(
     """PyTorch, ONNX and TorchScript agree to 1e-4 radii, for people in images of any size."""
     points = seen_by(width_px, frames)
     assert len(points) == frames
-    expected = Lifter.load(checkpoint).lift(points)
+    expected = Lifter.load(checkpoint).lift_radii(points)
     assert np.abs(expected[..., 2]).max() > 0.01
     radii, pose_mm = session.run(None, {"keypoints_px": points.astype(np.float32)})
     scripted, scripted_mm = load_torchscript(exported)[0](torch.from_numpy(points).float())
@@ -174,9 +174,9 @@ def test_the_graph_normalises_as_the_training_does(scale_ref: str, lift: str, jo
     points = pixels(3, joints)
     with torch.no_grad():
         radii, _ = PixelsToPose(source).eval()(torch.from_numpy(points).float())
-    np.testing.assert_allclose(radii.numpy(), source.lift(points), atol=1e-5)
+    np.testing.assert_allclose(radii.numpy(), source.lift_radii(points), atol=1e-5)
     scripted, _ = jit.load(io.BytesIO(torchscript_model(source)))(torch.from_numpy(points).float())
-    np.testing.assert_allclose(scripted.numpy(), source.lift(points), atol=1e-5)
+    np.testing.assert_allclose(scripted.numpy(), source.lift_radii(points), atol=1e-5)
 
 
 def test_folder_holds_numbers_with_their_meaning(exported: Path) -> None:
@@ -211,7 +211,7 @@ def test_readme_says_what_the_errors_took_from_the_truth(
     )
     training.advance()
     ref = save_checkpoint(Storage.at(tmp_path), training.state(), training.iteration)
-    readme = (export_generator(tmp_path / ref.file, tmp_path / "best") / "README.md").read_text()
+    readme = (export(tmp_path / ref.file, tmp_path / "best") / "README.md").read_text()
     assert f"- Lift `{lift}`: " in readme
     assert said in readme
     assert "(GT-scaled), which takes the truth: not known in use." in readme
@@ -223,7 +223,7 @@ def test_export_reads_back(exported: Path, checkpoint: Path) -> None:
     assert first.config == second.config
     assert first.body == second.body
     assert first.best == second.best
-    np.testing.assert_array_equal(first.lift(pixels(3)), second.lift(pixels(3)))
+    np.testing.assert_array_equal(first.lift_radii(pixels(3)), second.lift_radii(pixels(3)))
 
 
 def test_altered_weights_are_refused(exported: Path, tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_best_generator_is_taken(tmp_path: Path) -> None:
 def test_existing_folder_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     """Nothing is overwritten."""
     with pytest.raises(InputError, match="exists already"):
-        export_generator(checkpoint, tmp_path)
+        export(checkpoint, tmp_path)
 
 
 def test_failed_export_leaves_nothing(checkpoint: Path, tmp_path: Path) -> None:
@@ -268,14 +268,14 @@ def test_failed_export_leaves_nothing(checkpoint: Path, tmp_path: Path) -> None:
     state.meta["config"]["generator"]["width"] += 1
     ref = save_checkpoint(Storage.at(tmp_path / "damaged"), state, 0)
     with pytest.raises(InputError, match="weights and configuration differ"):
-        export_generator(tmp_path / "damaged" / ref.file, tmp_path / "exports" / "best")
+        export(tmp_path / "damaged" / ref.file, tmp_path / "exports" / "best")
     assert list((tmp_path / "exports").iterdir()) == []
 
 
 def test_metrics_are_numbers(checkpoint: Path, tmp_path: Path) -> None:
     """Anything else is refused by name, before anything is written."""
     with pytest.raises(InputError, match="metrics: errors"):
-        export_generator(checkpoint, tmp_path / "best", {"errors": {"walk": 1.0}})  # type: ignore[dict-item]
+        export(checkpoint, tmp_path / "best", {"errors": {"walk": 1.0}})  # type: ignore[dict-item]
     assert list(tmp_path.iterdir()) == []
 
 

@@ -13,7 +13,8 @@ from synrep.config import DataConfig, GeneratorConfig, TrainConfig
 from synrep.errors import InputError
 from synrep.evaluation.tables import BodyScale
 from synrep.inference.keypoints.keypoints import Keypoints, read_keypoints, to_skeleton
-from synrep.inference.lift import ANKLE_HEIGHT, Lifted, lift, lift_file
+from synrep.inference.lift import ANKLE_HEIGHT, Lifted, lift
+from synrep.inference.lift_file import lift_file
 from synrep.inference.lifter import Lifter
 from synrep.keypoint_sets import COCO_17, KEYPOINT_SETS, MPII_16, OPENPOSE_25, KeypointSet
 from synrep.model.networks import Generator
@@ -209,7 +210,7 @@ def test_other_scales() -> None:
 @pytest.mark.parametrize(("scale", "height"), [("constant", 1800), ("bone_length", -1)])
 def test_impossible_heights_are_refused(scale: Any, height: float) -> None:
     """A height scales bones, and is positive."""
-    with pytest.raises(InputError, match="--height-mm"):
+    with pytest.raises(InputError, match="height_mm"):
         lift(trained(), keypoints(HUMAN36M), scale=scale, height_mm=height)
 
 

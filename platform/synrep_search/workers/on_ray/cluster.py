@@ -59,10 +59,11 @@ class Cluster:
             self.wait()  # fail before anything of the search is created
 
     def wait(self) -> None:
-        """Wait until Ray is connected; raise what prevented it. Call it in the main thread."""
+        """Wait until Ray is connected; raise what prevented it."""
         self._started.result()
         # Ray has installed a handler of its own that prints a stack trace and aborts seconds later.
-        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
 
     def close(self) -> None:
         """Disconnect, and stop the cluster if it was started here. Can be called again.
