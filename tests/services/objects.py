@@ -100,7 +100,7 @@ class ObjectStore(Server):
             for bucket in self.buckets:
                 with contextlib.suppress(client.exceptions.BucketAlreadyOwnedByYou):
                     client.create_bucket(Bucket=bucket)
-                client.put_object(Bucket=bucket, Key=".ready", BodyScale=b"")
+                client.put_object(Bucket=bucket, Key=".ready", Body=b"")
                 client.delete_object(Bucket=bucket, Key=".ready")
         except (BotoCoreError, ClientError):
             return False

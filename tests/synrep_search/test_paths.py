@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 from synrep_search.errors import LedgerError
-from synrep_search.paths import LEDGER_FILE, SearchPaths, home_dir, names, trial_folder
+from synrep_search.paths import (
+    LEDGER_FILE,
+    SearchPaths,
+    artifact_folder,
+    home_dir,
+    names,
+    sqlite_file,
+    trial_folder,
+)
 
 
 def test_the_home(monkeypatch, tmp_path: Path) -> None:
@@ -108,3 +116,15 @@ def test_a_command_finds_the_search_again(tmp_path: Path, monkeypatch: pytest.Mo
     assert SearchPaths(tmp_path / "b", "a").typed == f"a --home {tmp_path / 'b'}"
     odd = SearchPaths(tmp_path / "it's $HOME", "a")
     assert shlex.split(odd.typed) == ["a", "--home", str(odd.home)]
+
+
+def test_artifacts_of_a_sqlite_store_are_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The working directory of the process does not matter; a server is no file."""
+    monkeypatch.chdir(tmp_path)
+    file = sqlite_file("sqlite:////data/searches/mlflow.db")
+    assert file == Path("/data/searches/mlflow.db")
+    assert artifact_folder(file) == Path("/data/searches/mlartifacts")
+    assert sqlite_file("sqlite:///mlflow.db") == tmp_path / "mlflow.db"
+    assert sqlite_file("http://mlflow:5000") is None

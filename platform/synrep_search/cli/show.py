@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -114,23 +113,18 @@ def export(name: str, folder: Path, trial: int | None, home: Path | None) -> Non
 @click.command()
 @click.argument("name", required=False)
 @home_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=5000, show_default=True, help="Another is taken if it is in use.")
-@click.option("--allowed-hosts", default="", help="Names by which others reach it; with --host.")
-def ui(name: str | None, home: Path | None, host: str, port: int, allowed_hosts: str) -> None:
-    """Serve MLflow's pages on the searches of a home; Ctrl-C ends it.
-
-    Other machines are let in with --host, by a password and under the names of --allowed-hosts.
+def ui(name: str | None, home: Path | None, port: int) -> None:
+    """Serve MLflow's pages on the searches of a home, to this machine only; Ctrl-C ends it.
 
     \b
     Examples:
       synrep-search ui
       synrep-search ui paper --port 5001
-      synrep-search ui --host 0.0.0.0 --allowed-hosts mlflow.lab:5000
     """
     from synrep_search.launching import open_ledger
     from synrep_search.paths import home_dir, sqlite_file
-    from synrep_search.tracking.ui import check, check_store, elsewhere, free_port, serve
+    from synrep_search.tracking.ui import HOST, check_store, elsewhere, free_port, serve
 
     uri = f"sqlite:///{home_dir(home) / 'mlflow.db'}"
     if name is not None:
@@ -142,7 +136,6 @@ def ui(name: str | None, home: Path | None, host: str, port: int, allowed_hosts:
         click.echo(elsewhere(uri))
         return
     check_store(file, home_dir(home))
-    check(host, allowed_hosts, os.environ)
-    chosen = free_port(host, port)
-    click.echo(f"MLflow on http://{host}:{chosen} (Ctrl-C ends it)")
-    serve(uri, host, chosen, allowed_hosts)
+    chosen = free_port(port)
+    click.echo(f"MLflow on http://{HOST}:{chosen} (Ctrl-C ends it)")
+    serve(uri, chosen)

@@ -7,7 +7,6 @@ An event is written in the driver and delivered by a thread, later or after a re
 from __future__ import annotations
 
 import json
-import re
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,16 +23,10 @@ from synrep_search.errors import LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from sqlalchemy import Engine
 
 Kind = Literal["start", "report", "state", "artifacts", "champion"]
-
-FILES: tuple[Kind, ...] = ("artifacts", "champion")
-"""Kinds of events whose payload names a folder of exported files."""
-EXPORT = re.compile(r"[0-9]{4,}-[0-9a-f]{12}")
-"""What such a folder is called; see `paths`."""
 
 
 class _Reported(Section):
@@ -56,8 +49,10 @@ class Event:
     Attributes:
         trial: number, or `database.SEARCH_ITSELF`.
         kind: what it is.
-        step: iteration of a report; distinguishes the events of other kinds.
-        payload: JSON.
+        step: iteration of a report, or of the checkpoint of a generator; distinguishes the events
+            of other kinds.
+        payload: JSON. That of `artifacts` (a generator that is kept) and `champion` (the best one)
+            does not matter: trial and step say all. It named a folder in earlier versions.
         value: of a trial's report: the best value of the goal's metric so far.
         time_ms: when it happened, since 1970.
         id: order of writing; 0 before it is written.
@@ -70,17 +65,6 @@ class Event:
     value: float | None = None
     time_ms: int = field(default_factory=now_ms)
     id: int = 0
-
-
-def export_folder(event: Event, exports: Path) -> Path | None:
-    """The folder that an event names; None for any other name than that of an export.
-
-    Args:
-        event: of one of the kinds in `FILES`.
-        exports: folder of all exports of the search, on this machine.
-    """
-    name = event.payload.get("folder")
-    return exports / name if isinstance(name, str) and EXPORT.fullmatch(name) else None
 
 
 class Outbox:
@@ -98,9 +82,6 @@ class Outbox:
         self._insert = dialect.insert(events).on_conflict_do_nothing()
         self._batch: list[Event] | None = None
         self._released: int | None = None
-        self.exports: Path | None = None
-        """Folder of the exports, once all that can be made are made: another machine, which told
-        of them, may have had others. Events with files are delivered from then on."""
 
     def hold(self) -> None:
         """Give out nothing until `release` says how far."""
@@ -140,24 +121,20 @@ class Outbox:
         with self._engine.connect() as connection:
             return int(connection.execute(query).scalar_one())
 
-    def pending(self, limit: int = 2000, *, files: bool = True) -> list[Event]:
-        """The oldest undelivered events that are not held back; also those with files or not."""
+    def pending(self, limit: int = 2000, *, besides: Iterable[int] = ()) -> list[Event]:
+        """The oldest undelivered events that are not held back.
+
+        Args:
+            limit: number of events at most.
+            besides: ids of events that are passed over.
+        """
         which = [events.c.search == self._search, sa.not_(events.c.delivered)]
-        if not files:
-            which.append(events.c.kind.not_in(FILES))
+        passed_over = list(besides)
+        if passed_over:
+            which.append(events.c.id.not_in(passed_over))
         if self._released is not None:
             which.append(events.c.id <= self._released)
         return self._select(sa.select(events).where(*which).order_by(events.c.id).limit(limit))
-
-    def files(self) -> list[Event]:
-        """The undelivered events with files, also those that are held back."""
-        which = (events.c.search == self._search, sa.not_(events.c.delivered))
-        return self._select(sa.select(events).where(*which, events.c.kind.in_(FILES)))
-
-    def forget(self, ids: Iterable[int]) -> None:
-        """Remove events that can't be delivered any more, so that others can take their place."""
-        with self._engine.begin() as connection:
-            connection.execute(events.delete().where(events.c.id.in_(list(ids))))
 
     def depth(self) -> int:
         """Number of undelivered events."""

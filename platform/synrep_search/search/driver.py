@@ -14,7 +14,7 @@ from synrep_search.errors import LedgerLost
 from synrep_search.paths import LEDGER_FILE
 from synrep_search.search.heartbeat import LeaseHeartbeat
 from synrep_search.search.loop import Search
-from synrep_search.tracking.exports import export_best
+from synrep_search.tracking.exports import Exports
 from synrep_search.tracking.lifecycle import LifecycleEvents
 
 if TYPE_CHECKING:
@@ -87,7 +87,8 @@ def _run_search(search: Search, paths: SearchPaths, runner: Runner, display: Dis
     from synrep_search.tracking.delivery import Delivery  # noqa: PLC0415 - loads mlflow
 
     ledger = search.ledger
-    delivery = Delivery(ledger, paths.tracking_uri(ledger.spec), display.say)
+    exports = Exports(ledger, paths, display.say)
+    delivery = Delivery(ledger, paths.tracking_uri(ledger.spec), display.say, exports)
     with ledger_backup(search, paths) as backup:
         delivery.start()
         try:
@@ -95,7 +96,7 @@ def _run_search(search: Search, paths: SearchPaths, runner: Runner, display: Dis
             with LeaseHeartbeat(search) as heart, _signals(search):
                 with display.showing(search):
                     _drive(search, runner, heart)
-                _conclude(search, paths, display, delivery, backup)
+                _conclude(search, paths, exports, delivery, backup)
         finally:
             delivery.stop()
         backup.last()
@@ -137,27 +138,25 @@ def _drive(search: Search, runner: Runner, heart: LeaseHeartbeat) -> None:
 def _conclude(
     search: Search,
     paths: SearchPaths,
-    display: Display,
+    exports: Exports,
     delivery: Delivery,
     backup: LedgerBackup,
 ) -> None:
     """Export the best generators and let MLflow catch up; a signal cuts this short."""
-    ledger = search.ledger
+    ledger, say = search.ledger, search.display.say
     telling = LifecycleEvents(ledger)
     telling.best()  # if the driver before died between the last end and this
     telling.search_state("finished" if ledger.target_met else "interrupted", search.stopping)
     left = ledger.outbox.depth()
     try:
         if ledger.target_met:
-            export_best(ledger, paths, display.say)
+            exports.keep_best()
         backup.last()
         left = delivery.flush(FLUSH_S)
     except KeyboardInterrupt:
-        display.say("the end was cut short; what was not exported or delivered is kept")
+        say("the end was cut short; what was not exported or delivered is kept")
     if left:
-        display.say(
-            f"{left} events for MLflow are kept: `synrep-search resume {paths.typed}` sends them"
-        )
+        say(f"{left} events for MLflow are kept: `synrep-search resume {paths.typed}` sends them")
 
 
 @contextmanager

@@ -5,7 +5,7 @@
 | start     | the searched parameters and tags of a run; `spec.json`         |
 | report    | its metrics at their step, `best/<metric>` and `best/step`     |
 | state     | status and the tags `synrep.state`, `synrep.cause`             |
-| artifacts | files of a folder                                              |
+| artifacts | the files of a trial's generator                               |
 | champion  | a model version with the alias `champion`                      |
 """
 

@@ -17,18 +17,20 @@ from mlflow.exceptions import MlflowException
 
 from synrep.storage import masked
 from synrep_search.durability.database import SEARCH_ITSELF, UNREACHABLE
-from synrep_search.durability.outbox import FILES, export_folder
 from synrep_search.tracking.client import UNAVAILABLE, experiment_id, open_client, reason
 from synrep_search.tracking.runs import RunGone, Runs, named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from synrep_search.durability.ledger import Ledger
     from synrep_search.durability.outbox import Event
+    from synrep_search.tracking.exports import Exports
 
 PERIOD_S = 2.0
 LONGEST_WAIT_S = 30.0
+GENERATORS = ("artifacts", "champion")
+"""Kinds of events about the generator of a trial."""
 logger = logging.getLogger(__name__)
 
 
@@ -40,15 +42,22 @@ class Delivery:
         uri: tracking server or database.
         say: told, in one line each, when MLflow can't be used and why, when it is back, and
             what it refuses for good.
+        exports: of the search, which makes the generators that MLflow gets.
     """
 
-    def __init__(self, ledger: Ledger, uri: str, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, ledger: Ledger, uri: str, say: Callable[[str], None], exports: Exports
+    ) -> None:
         self.uri = uri
         self._ledger = ledger
         self._say = say
+        self._exports = exports
         self._outbox = ledger.outbox
         self._runs: Runs | None = None
         self._remade: set[int] = set()
+        self._waiting: set[int] = set()
+        """Events about generators that can't be exported at present: the next flush, or the next
+        driver, tries again."""
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._failures = 0
@@ -71,6 +80,7 @@ class Delivery:
         """
         with self._progress:
             mine = self._begun + 1  # a round under way may have looked before the last event
+            self._waiting.clear()
             self._wake.set()
             self._progress.wait_for(lambda: self._settled >= mine, timeout_s)
         return self._outbox.depth()
@@ -79,6 +89,7 @@ class Delivery:
         """End the thread; what is undelivered stays in the outbox."""
         self._stopped.set()
         self._wake.set()
+        self._exports.stop()
         self._thread.join(timeout=15)
 
     def _run(self) -> None:
@@ -101,15 +112,18 @@ class Delivery:
 
     def _round(self) -> bool:
         """Deliver up to one batch; whether there may be more."""
-        pending = self._ready()
+        pending = self._pending()
         if not pending:
             return False
-        runs = self._runs = self._runs or self._open(pending)
+        runs = self._runs
+        if runs is None:
+            runs = self._runs = self._open()
+            pending = self._pending()  # with what was put back
         runs.look_up(event.trial for event in pending)
         while runs.doubled:
             self._outbox.redeliver(runs.doubled.pop())
         try:
-            for done in runs.deliver(pending):
+            for done in runs.deliver(pending, self._with_files):
                 self._note(runs)
                 self._outbox.mark(done)
                 if self._stopped.is_set():
@@ -118,7 +132,10 @@ class Delivery:
             self._again(gone.trial, pending)
         return True
 
-    def _open(self, pending: list[Event]) -> Runs:
+    def _pending(self) -> list[Event]:
+        return self._outbox.pending(besides=list(self._waiting))
+
+    def _open(self) -> Runs:
         """Find the runs of the search, and put back what MLflow has lost of it."""
         client = open_client(self.uri)
         ledger = self._ledger
@@ -128,24 +145,28 @@ class Delivery:
         if not len(runs) and ledger.mlflow:
             self._say(f"MLflow has nothing of {ledger.name!r} any more: all of it is sent again")
             self._outbox.redeliver()
-            pending[:] = self._ready()
         return runs
 
-    def _ready(self) -> list[Event]:
-        """The oldest undelivered events; those whose files are not there wait for them."""
-        pending = self._outbox.pending(files=self._outbox.exports is not None)
-        found = map(self._with_files, pending)
-        return [event for event in found if event is not None]
+    def _with_files(self, pending: list[Event]) -> Iterator[Event]:
+        """Events whose files can be stored now, those about a generator with its folder.
 
-    def _with_files(self, event: Event) -> Event | None:
-        """An event with the path of its folder, on this machine, in the place of its name."""
-        if event.kind not in FILES:
-            return event
-        exports = self._outbox.exports
-        folder = None if exports is None else export_folder(event, exports)
-        if folder is None or not folder.is_dir():
-            return None
-        return replace(event, payload=event.payload | {"folder": str(folder)})
+        The generators that are not there are exported. Events of those that can't be are left out,
+        for now or, if nothing can help them, for good.
+        """
+        yield from (event for event in pending if event.kind not in GENERATORS)
+        told = [event for event in pending if event.kind in GENERATORS]
+        found = self._exports.make(event.trial for event in told)
+        for event in told:
+            outcome = found[event.trial]
+            if outcome.folder:
+                made = {"folder": outcome.folder, "checkpoint": outcome.sha256}
+                yield replace(event, payload=made)
+            elif outcome.lasting:
+                self._outbox.mark([event.id])
+                if event.kind == "artifacts":
+                    self._say(f"MLflow does without the generator of {named(event.trial)}")
+            else:
+                self._waiting.add(event.id)
 
     def _note(self, runs: Runs) -> None:
         """Remember where MLflow has the search."""

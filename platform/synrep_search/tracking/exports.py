@@ -1,6 +1,7 @@
-"""The best generators of a search, exported by a process of their own: the driver has no torch.
+"""Generators of a search, exported from their checkpoints by a process of their own.
 
-Run as a module, this file is that process: it reads jobs, and prints what became of each.
+The driver has no torch. Run as a module, this file is that process: it reads jobs from its input,
+and prints what came of each.
 """
 
 from __future__ import annotations
@@ -9,21 +10,23 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 import uuid
 from contextlib import redirect_stdout
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import synrep
 from synrep.errors import DamagedError, InputError, SynrepError
+from synrep.storage import Storage
 from synrep.training.checkpoint import load_checkpoint
-from synrep_search.durability.outbox import Event, export_folder
+from synrep_search.durability.outbox import Event
 from synrep_search.errors import LedgerError
 from synrep_search.paths import trial_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable
 
     from synrep.inference.lifter import Lifter
     from synrep.training.checkpoint import CheckpointRef
@@ -32,82 +35,131 @@ if TYPE_CHECKING:
     from synrep_search.paths import SearchPaths
 
 
-class Exported(NamedTuple):
-    """The folder of a generator, made or not, and the checkpoint that it comes from."""
+class Outcome(NamedTuple):
+    """What came of exporting a generator.
 
-    folder: Path
-    trial: int
-    ref: CheckpointRef
-
-    @property
-    def made(self) -> bool:
-        """Whether it is there; it is never there in part."""
-        return self.folder.exists()
-
-
-def export_best(ledger: Ledger, paths: SearchPaths, say: Callable[[str], None]) -> None:
-    """Export the best generators, hand them to MLflow, and put the very best into `best/`.
-
-    Trainers other than `synrep` have no generator: nothing happens. Repeating it makes only what
-    is missing, which includes what a driver elsewhere told of and MLflow does not have.
+    Attributes:
+        folder: where it is; empty if it can't be exported.
+        sha256: of the checkpoint that it was made from.
+        problem: why it can't be exported.
+        lasting: whether trying again can't help: no checkpoint of the trial is left, or none good.
     """
-    if ledger.spec.trainer != "synrep":
-        return
-    put = ledger.outbox.put
-    kept = ledger.index.best(ledger.spec.tracking.keep_best)
-    found = _export(ledger, paths, [*kept, *_owed(ledger, paths, kept)], say)
-    _forget_lost(ledger, paths, found, say)
-    for folder, number, ref in found.values():
-        files = {"folder": folder.name}
-        put(Event(trial=number, kind="artifacts", step=ref.iteration, payload=files))
-        if kept and number == kept[0].number:
-            champion = files | {"checkpoint": ref.sha256}
-            put(Event(trial=number, kind="champion", step=ref.iteration, payload=champion))
-            _replace(paths.best, folder)
-    ledger.outbox.exports = paths.exports
+
+    folder: str = ""
+    sha256: str = ""
+    problem: str = ""
+    lasting: bool = False
 
 
-def _owed(ledger: Ledger, paths: SearchPaths, kept: Sequence[Trial]) -> list[Trial]:
-    """Other trials whose generators MLflow was to get, and that can be exported again."""
-    numbers = {event.trial for event in ledger.outbox.files() if _is_target(ledger, paths, event)}
-    return [ledger.trial(number) for number in sorted(numbers - {trial.number for trial in kept})]
+class Exports:
+    """The exported generators of a search: each is made once, when it is first asked for.
 
+    The driver asks at the end of the search, and the delivery whenever it has one to hand to
+    MLflow. Each is made from its trial's newest good checkpoint, and is never there in part.
 
-def _forget_lost(
-    ledger: Ledger, paths: SearchPaths, found: dict[int, Exported], say: Callable[[str], None]
-) -> None:
-    """Forget what MLflow was to get, where it is not here and can't be made again."""
-    for event in ledger.outbox.files():
-        folder = export_folder(event, paths.exports)
-        if folder is not None and folder.is_dir():
-            continue
-        made_of_another = event.trial in found or not _is_target(ledger, paths, event)
-        # Else its storage may only be away: then it waits for the next driver.
-        if made_of_another or _are_gone(ledger, paths, event.trial):
-            name = event.payload.get("folder")
-            say(f"{name!r} of trial {event.trial} can't be made again: MLflow does without it")
-            ledger.outbox.forget([event.id])
+    Args:
+        ledger: of the search.
+        paths: of the search.
+        say: told what is exported, and what can't be; a problem is told once.
+    """
 
+    def __init__(self, ledger: Ledger, paths: SearchPaths, say: Callable[[str], None]) -> None:
+        self._ledger = ledger
+        self._paths = paths
+        self._say = say
+        self._known: dict[int, Outcome] = {}
+        self._one_at_a_time = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
 
-def _are_gone(ledger: Ledger, paths: SearchPaths, number: int) -> bool:
-    """Whether a trial's checkpoints were deleted: their storage answers, and has none of them."""
-    folder = trial_folder(number, ledger.trial(number).record.key)
-    try:
-        storage = paths.storage(ledger.spec)
-        local = storage.local_path
-        if local is not None and not any((local / folder).parent.glob("*")):
-            return False  # no trial's folder is there: a disk that is not mounted looks like this
-        return not any(storage.exists(f"{folder}/{ref.file}") for ref in ledger.checkpoints(number))
-    except OSError:
-        return False
+    def keep_best(self) -> None:
+        """Tell MLflow of the best generators, export them, and put the very best into `best/`.
 
+        Trainers other than `synrep` have no generator: nothing happens. Repeating it makes only
+        what is missing.
+        """
+        ledger = self._ledger
+        if ledger.spec.trainer != "synrep":
+            return
+        kept = ledger.index.best(ledger.spec.tracking.keep_best)
+        with ledger.outbox.together():
+            for place, trial in enumerate(kept):
+                put, step = ledger.outbox.put, trial.iteration
+                put(Event(trial=trial.number, kind="artifacts", step=step, payload={}))
+                if place == 0:
+                    put(Event(trial=trial.number, kind="champion", step=step, payload={}))
+        found = self.make(trial.number for trial in kept)
+        best = found[kept[0].number].folder if kept else ""
+        if best:
+            _replace(self._paths.best, Path(best))
 
-def _is_target(ledger: Ledger, paths: SearchPaths, event: Event) -> bool:
-    """Whether an event names the export of a checkpoint that its trial has."""
-    if event.trial not in ledger.index:
-        return False
-    folder = export_folder(event, paths.exports)
-    return folder in [target.folder for target in _targets(ledger, paths, event.trial)]
+    def make(self, numbers: Iterable[int]) -> dict[int, Outcome]:
+        """The exported generators of trials, by number; one process makes all that are missing."""
+        with self._one_at_a_time:
+            prepared = {number: self._prepare(number) for number in numbers}
+            found = {n: one for n, one in prepared.items() if isinstance(one, Outcome)}
+            jobs = [one for one in prepared.values() if not isinstance(one, Outcome)]
+            if jobs:
+                found |= self._run(jobs)
+            for number, outcome in found.items():
+                if outcome.problem and outcome != self._known.get(number):
+                    self._say(
+                        f"the generator of trial {number} can't be exported: {outcome.problem}"
+                    )
+            self._known |= found
+        return found
+
+    def stop(self) -> None:
+        """End the process, should it run: what it was making can be asked for again."""
+        if self._process is not None:
+            self._process.terminate()
+
+    def _prepare(self, number: int) -> Outcome | dict[str, Any]:
+        """The export of a trial that is there, or what the process is told to make it."""
+        known = self._known.get(number, Outcome())
+        if known.folder and Path(known.folder).exists():
+            return known
+        try:
+            refs = self._ledger.checkpoints(number)
+            folders = [_folder(self._paths, number, ref) for ref in refs]
+            if folders and folders[0].exists():
+                return Outcome(str(folders[0]), refs[0].sha256)
+            trial = self._ledger.trial(number)
+            storage = self._paths.storage(self._ledger.spec)
+            return {
+                "trial": number,
+                "storage": storage.uri,
+                "checkpoints": storage.child(trial_folder(number, trial.record.key)).uri,
+                "sources": [
+                    {"file": ref.file, "sha256": ref.sha256, "folder": str(folder)}
+                    for ref, folder in zip(refs, folders, strict=True)
+                ],
+                "metrics": _metrics(self._ledger, trial),
+            }
+        except (LedgerError, InputError) as error:
+            return Outcome(problem=str(error), lasting=isinstance(error, LedgerError))
+
+    def _run(self, jobs: list[dict[str, Any]]) -> dict[int, Outcome]:
+        """Run jobs in a process of their own; what came of each, by trial."""
+        listed = ", ".join(str(job["trial"]) for job in jobs)
+        self._say(f"exporting the best generators (of trials {listed})")
+        words = [sys.executable, "-m", "synrep_search.tracking.exports"]
+        found: dict[int, Outcome] = {}
+        with TemporaryFile("w+") as told, TemporaryFile("w+") as log:
+            json.dump(jobs, told)
+            told.seek(0)
+            with subprocess.Popen(  # noqa: S603 - our own words, no shell
+                words, stdin=told, stdout=subprocess.PIPE, stderr=log, text=True
+            ) as process:
+                self._process = process
+                for line in process.stdout or ():
+                    number, outcome = json.loads(line)
+                    found[number] = Outcome(*outcome)
+                    if found[number].folder:
+                        self._say(f"exported trial {number} ({len(found)} of {len(jobs)})")
+            log.seek(0)
+            last = (log.read().strip().splitlines() or [f"exit code {process.returncode}"])[-1]
+        broken = Outcome(problem=f"the export broke off: {last}")
+        return {job["trial"]: broken for job in jobs} | found
 
 
 def export_trial(ledger: Ledger, paths: SearchPaths, number: int | None, to: Path) -> int:
@@ -124,23 +176,24 @@ def export_trial(ledger: Ledger, paths: SearchPaths, number: int | None, to: Pat
         raise InputError(str(to), "exists already", "remove it or name another folder")
     trial = _with_generator(ledger, number)
     said: list[str] = []
-    found = _export(ledger, paths, [trial], said.append)
-    if trial.number not in found:
+    folder = Exports(ledger, paths, said.append).make([trial.number])[trial.number].folder
+    if not folder:
         raise LedgerError(said[-1])
-    _replace(to, found[trial.number].folder)
+    _replace(to, Path(folder))
     return trial.number
 
 
 def trial_lifter(ledger: Ledger, paths: SearchPaths, number: int | None = None) -> Lifter:
-    """The generator of a trial, or of the best one: exported, or from its newest good checkpoint.
+    """Load the generator of a trial, or of the best one: its export, or its newest good checkpoint.
 
     Raises:
         LedgerError: there is no such trial, or no generator yet.
     """
     trial = _with_generator(ledger, number)
     problem = "it has no checkpoint yet"
-    for folder, _, ref in _targets(ledger, paths, trial.number):
+    for ref in ledger.checkpoints(trial.number):
         try:
+            folder = _folder(paths, trial.number, ref)
             if folder.exists():
                 return synrep.load_lifter(folder)
             storage = paths.storage(ledger.spec).child(trial_folder(trial.number, trial.record.key))
@@ -160,103 +213,46 @@ def _with_generator(ledger: Ledger, number: int | None) -> Trial:
     return trial
 
 
-def _export(
-    ledger: Ledger, paths: SearchPaths, trials: Sequence[Trial], say: Callable[[str], None]
-) -> dict[int, Exported]:
-    """The exported generators of trials, by number; one process makes all that are missing.
+def _folder(paths: SearchPaths, number: int, ref: CheckpointRef) -> Path:
+    """Where the generator of a checkpoint is exported to."""
+    return paths.exports / f"{number:04d}-{ref.sha256[:12]}"
 
-    Each is made from its trial's newest good checkpoint. What can't be made is said and left out.
-    """
-    wanted = {trial.number: _targets(ledger, paths, trial.number) for trial in trials}
-    missing = [number for number, those in wanted.items() if not (those and those[0].made)]
-    problems = dict.fromkeys(missing, "it has no checkpoint yet")
+
+def main() -> None:
+    """The process: run the jobs in its input, and print one line of JSON for each."""
     with TemporaryDirectory() as temporary:
-        jobs = []
-        for number in missing:
-            sources = list(_sources(ledger, paths, wanted[number], Path(temporary), problems))
-            if sources:
-                metrics = _metrics(ledger, ledger.trial(number))
-                jobs.append({"trial": number, "sources": sources, "metrics": metrics})
-        if jobs:
-            listed = ", ".join(str(job["trial"]) for job in jobs)
-            say(f"exporting the best generators (of trials {listed})")
-            problems |= _run(jobs, Path(temporary) / "jobs.json", say)
-    found = {}
-    for number, those in wanted.items():
-        made = next((one for one in those if one.made), None)
-        if made is None:
-            say(f"the generator of trial {number} can't be exported: {problems[number]}")
-        else:
-            found[number] = made
-    return found
+        for job in json.load(sys.stdin):
+            with redirect_stdout(sys.stderr):
+                outcome = _export(job, Path(temporary))
+            print(json.dumps([job["trial"], outcome]), flush=True)  # noqa: T201 - for `_run`
 
 
-def _targets(ledger: Ledger, paths: SearchPaths, number: int) -> list[Exported]:
-    """Where the generators in a trial's checkpoints go, the newest first."""
-    return [
-        Exported(paths.exports / f"{number:04d}-{ref.sha256[:12]}", number, ref)
-        for ref in ledger.checkpoints(number)
-    ]
-
-
-def _sources(
-    ledger: Ledger,
-    paths: SearchPaths,
-    targets: list[Exported],
-    temporary: Path,
-    problems: dict[int, str],
-) -> Iterator[dict[str, str]]:
-    """Fetch a trial's checkpoints from the storage, and say which goes where."""
-    for target in targets:
-        file = target.ref.file
-        folder = trial_folder(target.trial, ledger.trial(target.trial).record.key)
-        local = temporary / f"{target.trial:04d}-{file}"
+def _export(job: dict[str, Any], temporary: Path) -> Outcome:
+    """Export a generator from the first of its checkpoints that is good."""
+    problem, lasting = "it has no checkpoint", True
+    for source in job["sources"]:
+        file, folder = source["file"], Path(source["folder"])
         try:
-            local.write_bytes(paths.storage(ledger.spec).child(folder).read(file))
+            if not folder.exists():
+                checkpoint = temporary / file
+                checkpoint.write_bytes(Storage.at(job["checkpoints"]).read(file))
+                synrep.export(checkpoint, folder, job["metrics"])
         except FileNotFoundError:
-            problems[target.trial] = f"checkpoint {file} is missing"
-        except OSError as error:
-            problems[target.trial] = f"checkpoint {file} can't be read: {error}"
+            problem = f"checkpoint {file} is missing"
+            lasting = lasting and _has_trials(Storage.at(job["storage"]))
+        except SynrepError as error:
+            problem = str(error)
+        except Exception as error:  # noqa: BLE001 - what ails one trial holds up no other
+            problem, lasting = f"checkpoint {file} can't be exported: {error}", False
         else:
-            yield {"checkpoint": str(local), "folder": str(target.folder)}
+            return Outcome(str(folder), source["sha256"])
+    return Outcome(problem=problem, lasting=lasting)
 
 
-def _run(jobs: list[dict[str, Any]], file: Path, say: Callable[[str], None]) -> dict[int, str]:
-    """Run jobs in a process of their own; what was wrong with each trial, if anything."""
-    file.write_text(json.dumps(jobs), encoding="utf-8")
-    words = [sys.executable, "-m", "synrep_search.tracking.exports", str(file)]
-    found: dict[int, str] = {}
-    with (
-        file.with_suffix(".log").open("w+", encoding="utf-8") as log,
-        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log, text=True) as process,  # noqa: S603 - our own words, no shell
-    ):
-        for line in process.stdout or ():
-            done = json.loads(line)
-            found[done["trial"]] = done["problem"]
-            if not done["problem"]:
-                say(f"exported trial {done['trial']} ({len(found)} of {len(jobs)})")
-        process.wait()
-        log.seek(0)
-        last = (log.read().strip().splitlines() or [f"exit code {process.returncode}"])[-1]
-    return {job["trial"]: f"the export broke off: {last}" for job in jobs} | found
-
-
-def main(file: Path) -> None:
-    """The process: run the jobs of a file, and print one line of JSON for each."""
-    for job in json.loads(file.read_text(encoding="utf-8")):
-        problem = ""
-        for source in job["sources"]:
-            folder = Path(source["folder"])
-            try:
-                if not folder.exists():
-                    with redirect_stdout(sys.stderr):
-                        synrep.export(Path(source["checkpoint"]), folder, job["metrics"])
-            except SynrepError as error:
-                problem = str(error)
-            else:
-                problem = ""
-                break
-        print(json.dumps({"trial": job["trial"], "problem": problem}), flush=True)  # noqa: T201 - for `_run`
+def _has_trials(storage: Storage) -> bool:
+    """Whether a storage has the folder of any trial; a disk that is not mounted has none."""
+    local = storage.local_path
+    return local is None or any((local / "trials").glob("*"))
 
 
 def _metrics(ledger: Ledger, trial: Trial) -> dict[str, Any]:
@@ -283,4 +279,4 @@ def _replace(target: Path, source: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

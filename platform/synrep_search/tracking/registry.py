@@ -30,7 +30,7 @@ def register(client: MlflowClient, name: str, run: str, event: Event) -> None:
         client: of the registry.
         name: of the model.
         run: of the trial.
-        event: the champion's; it names the folder and the checkpoint that it was made from.
+        event: the champion's, with the folder of its export and the checkpoint of that.
     """
     try:
         client.create_registered_model(name)

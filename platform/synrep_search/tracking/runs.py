@@ -98,10 +98,16 @@ class Runs:
             self._ids = self._find()
             self._listed = True
 
-    def deliver(self, pending: Sequence[Event]) -> Iterator[list[int]]:
+    def deliver(
+        self, pending: Sequence[Event], ready: Callable[[list[Event]], Iterable[Event]]
+    ) -> Iterator[list[int]]:
         """Deliver events; yields the ids of those that have arrived, as they do.
 
         What is small goes first, so that a store of artifacts that fails holds up nothing else.
+
+        Args:
+            pending: the events.
+            ready: called with those that have files: gives those that can be stored now.
 
         Raises:
             RunGone: a run was deleted.
@@ -113,7 +119,7 @@ class Runs:
                 yield changes.ids
         failure: Exception | None = None
         files = [event for changes in changed.values() for event in changes.files]
-        for event in sorted(files, key=lambda event: event.id):
+        for event in ready(sorted(files, key=lambda event: event.id)):
             try:
                 self._store(event)
             except RunGone:

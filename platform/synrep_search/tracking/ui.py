@@ -1,20 +1,16 @@
-"""MLflow's own pages, for this machine only unless asked otherwise.
+"""MLflow's own pages, for this machine only.
 
-MLflow's server lets everybody who reaches it read and change all runs. On this machine's own
-address that is everybody with an account here; on any other address the server asks for a password
-and answers only to the names that it was told.
+MLflow's server lets everybody who reaches it read and change all runs. Here it listens on the
+loopback address, so that is everybody with an account on this machine. How to start one for others
+is in docs/cluster.md.
 """
 
 from __future__ import annotations
 
-import configparser
-import ipaddress
 import os
-import secrets
 import shlex
 import socket
 import sys
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from synrep.errors import InputError
@@ -22,67 +18,44 @@ from synrep.storage import masked
 from synrep_search.paths import artifact_folder, names, sqlite_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-PASSWORD, ACCOUNTS = "MLFLOW_AUTH_ADMIN_PASSWORD", "MLFLOW_AUTH_CONFIG_PATH"
-SIGNING_KEY = "MLFLOW_FLASK_SERVER_SECRET_KEY"
-NEEDED = "flask_wtf"
-"""What MLflow's accounts need beside MLflow."""
-SHORTEST = 12
-"""Characters of a password."""
-WELL_KNOWN = ("password1234",)
-"""MLflow's default in older versions."""
+HOST = "127.0.0.1"
 
 
-def command(uri: str, host: str, port: int, allowed_hosts: str = "") -> list[str]:
-    """The command that serves MLflow's pages on a SQLite store.
+def command(uri: str, port: int) -> list[str]:
+    """The command that serves MLflow's pages on a SQLite store, to this machine.
 
     Args:
         uri: of the store.
-        host: to listen on.
-        port: likewise.
-        allowed_hosts: names by which others reach the server, comma-separated; see `serve`.
+        port: to listen on.
     """
     file = sqlite_file(uri)
     assert file is not None, "only a SQLite store needs a server of ours"
-    others = ["--app-name", "basic-auth", "--allowed-hosts", allowed_hosts]
     return [
         sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri,
         "--artifacts-destination", str(artifact_folder(file)),
-        "--host", host, "--port", str(port), "--workers", "1",
-        *(() if is_loopback(host) else others),
+        "--host", HOST, "--port", str(port), "--workers", "1",
     ]  # fmt: skip
 
 
-def environment(uri: str = "", host: str = "localhost") -> dict[str, str]:
+def environment() -> dict[str, str]:
     """What the server is told by its environment."""
-    told = os.environ | {
+    return os.environ | {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # saves 7 processes
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
-    file = sqlite_file(uri)
-    if not is_loopback(host) and file is not None:
-        told.setdefault(SIGNING_KEY, secrets.token_hex(32))
-        told.setdefault(ACCOUNTS, str(_accounts_beside(file)))
-    return told
 
 
-def serve(uri: str, host: str, port: int, allowed_hosts: str = "") -> None:
+def serve(uri: str, port: int) -> None:
     """Become the server: the process is replaced, so Ctrl-C ends it.
 
     Args:
         uri: of a SQLite store.
-        host: to listen on; on any but this machine's own address, the server asks for a password.
-        port: likewise.
-        allowed_hosts: names by which others reach it, comma-separated: needed where they can.
-
-    Raises:
-        InputError: others could reach it, and names or a password of its own are missing.
+        port: to listen on.
     """
-    check(host, allowed_hosts, os.environ)
-    words = command(uri, host, port, allowed_hosts)
-    os.execve(words[0], words, environment(uri, host))  # noqa: S606 - our own interpreter, no shell
+    words = command(uri, port)
+    os.execve(words[0], words, environment())  # noqa: S606 - our own interpreter, no shell
 
 
 def check_store(file: Path, home: Path) -> None:
@@ -115,86 +88,12 @@ def elsewhere(uri: str) -> str:
     return f"this search is tracked in {where}, which is no server: see it by {shown}"
 
 
-def check(host: str, allowed_hosts: str, env: Mapping[str, str]) -> None:
-    """See that nobody is let in by accident; nothing is asked for on this machine's own address.
-
-    Raises:
-        InputError: others could reach it, and names or a password of its own are missing.
-    """
-    if is_loopback(host):
-        return
-    place = f"--host {host}"
-    if find_spec(NEEDED) is None:
-        rule = "lets other machines in, and MLflow's own pages for accounts are not installed"
-        raise InputError(place, rule, "pip install 'mlflow[auth]'")
-    names = [name.strip() for name in allowed_hosts.split(",") if name.strip()]
-    if not names or any("*" in name for name in names):
-        raise InputError(
-            place,
-            "lets other machines in, but not by which names",
-            "add --allowed-hosts with the names that they use, e.g. mlflow.lab:5000, without *",
-        )
-    password = env.get(PASSWORD) or _password_in(env.get(ACCOUNTS, ""))
-    if len(password) < SHORTEST or password in WELL_KNOWN:
-        raise InputError(
-            place,
-            "lets other machines in, and the password of the user admin is missing or weak",
-            f"set ${PASSWORD} to one of {SHORTEST} characters or more, or name a file with it by "
-            f"${ACCOUNTS}",
-        )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address is reached from this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def free_port(host: str, wanted: int) -> int:
-    """The wanted port if it is free, else another.
-
-    Raises:
-        InputError: nothing can listen on that host.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
+def free_port(wanted: int) -> int:
+    """The wanted port of the loopback address if it is free, else another."""
+    with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, wanted))
+            probe.bind((HOST, wanted))
         except OSError:
-            try:
-                probe.bind((host, 0))
-            except OSError as error:
-                raise InputError(f"--host {host}", f"can't listen there: {error}") from None
+            probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
-
-
-def _accounts_beside(store: Path) -> Path:
-    """MLflow's file about accounts: it names their database, which else lies wherever one starts.
-
-    It holds no password: the first start takes that from the environment.
-    """
-    path = store.with_name("mlflow-accounts.ini")
-    if not path.exists():
-        content = configparser.ConfigParser()
-        content["mlflow"] = {
-            "default_permission": "READ",
-            "database_uri": f"sqlite:///{store.with_name('mlflow-accounts.db')}",
-            "admin_username": "admin",
-        }
-        with path.open("w", encoding="utf-8") as file:
-            content.write(file)
-    return path
-
-
-def _password_in(path: str) -> str:
-    content = configparser.ConfigParser(interpolation=None)
-    try:
-        content.read(path, encoding="utf-8")
-    except (configparser.Error, ValueError):
-        return ""
-    return content.get("mlflow", "admin_password", fallback="")

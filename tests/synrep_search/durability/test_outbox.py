@@ -172,21 +172,13 @@ def test_what_is_held_back_is_not_given_out(outbox) -> None:
     assert steps(outbox.pending()) == [(0, 1), (0, 2)]
 
 
-def test_events_with_files_can_be_forgotten(outbox) -> None:
-    """Then another of the same key takes their place; what was delivered is not among them."""
-    for kind in ("artifacts", "champion", "state"):
-        outbox.put(event(3, kind=kind))
-    outbox.put(event(4, 1, "artifacts"))
-    outbox.mark([one.id for one in outbox.pending() if one.trial == 1])
-    outbox.hold()
-    assert [one.kind for one in outbox.files()] == ["artifacts", "champion"]
-    outbox.forget([outbox.files()[0].id])
-    outbox.put(Event(trial=0, kind="artifacts", step=3, payload={"folder": "new"}))
-    assert {one.kind: one.payload for one in outbox.files()} == {
-        "champion": {"step": 3},
-        "artifacts": {"folder": "new"},
-    }
-    assert outbox.depth() == 3
+def test_events_can_be_passed_over(outbox) -> None:
+    """Those behind them are given out all the same, however few are asked for."""
+    for step in range(4):
+        outbox.put(event(step))
+    first = [one.id for one in outbox.pending(limit=2)]
+    assert steps(outbox.pending(limit=1, besides=first)) == [(0, 2)]
+    assert outbox.depth() == 4
 
 
 @pytest.mark.parametrize("checkpoint", [{}, [], "a", {"file": "../a", "iteration": 1}])

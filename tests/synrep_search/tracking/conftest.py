@@ -17,11 +17,12 @@ from synrep_search.search_file import load_spec
 from synrep_search.terminal.progress import ProgressDisplay
 from synrep_search.tracking.client import open_client
 from synrep_search.tracking.delivery import Delivery
+from synrep_search.tracking.exports import Exports
 from synrep_search.tracking.ui import command, environment
 from synrep_search.workers.local import run as run_locally
 
 from tests.services import MlflowServer
-from tests.services.process import LOCALHOST, answers, wait_until
+from tests.services.process import answers, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,7 +45,7 @@ class Server(MlflowServer):
 
     def command(self) -> list[str]:
         """As the command says it."""
-        return command(self.store, LOCALHOST, self.port)
+        return command(self.store, self.port)
 
     def environment(self) -> dict[str, str]:
         """Likewise."""
@@ -83,16 +84,20 @@ class Tracked:
 
     def put(self, trial: int, kind: Any, step: int = 0, **payload: Any) -> None:
         """Put an event into the outbox."""
+        if kind == "report":
+            payload = {"checkpoint": None} | payload
         self.ledger.outbox.put(Event(trial=trial, kind=kind, step=step, payload=payload))
 
-    def export(self, trial: int, **files: str) -> str:
-        """Make an export by hand; its name."""
-        name = f"{trial:04d}-{uuid.uuid4().hex[:12]}"
-        (self.paths.exports / name).mkdir(parents=True)
+    def export(self, trial: int, **files: str) -> Path:
+        """Make the export of a checkpoint that a trial is said to have; its folder."""
+        sha256 = (uuid.uuid4().hex + uuid.uuid4().hex)[:64]
+        ref = {"file": f"00000099-{sha256[:16]}.safetensors", "iteration": 99, "sha256": sha256}
+        self.put(trial, "report", 99, metrics={}, checkpoint=ref)
+        folder = self.paths.exports / f"{trial:04d}-{sha256[:12]}"
+        folder.mkdir(parents=True)
         for stem, content in files.items():
-            (self.paths.exports / name / f"{stem}.json").write_text(content, encoding="utf-8")
-        self.ledger.outbox.exports = self.paths.exports
-        return name
+            (folder / f"{stem}.json").write_text(content, encoding="utf-8")
+        return folder
 
     def use_experiment(self, name: str) -> None:
         """Deliver to another experiment."""
@@ -106,9 +111,14 @@ class Tracked:
         for trial in trials:
             self.put(trial, "start", params={"x": 0.5}, tags={"synrep.state": "running"})
 
+    def delivery(self) -> Delivery:
+        """The thread that delivers the outbox."""
+        exports = Exports(self.ledger, self.paths, self.say)
+        return Delivery(self.ledger, self.uri, self.say, exports)
+
     def deliver(self) -> int:
         """Deliver the outbox by a thread of its own; the number of events left."""
-        delivery = Delivery(self.ledger, self.uri, self.say)
+        delivery = self.delivery()
         delivery.start()
         left = delivery.flush(30)
         delivery.stop()

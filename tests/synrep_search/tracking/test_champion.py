@@ -116,7 +116,7 @@ def test_the_newest_champion_keeps_the_alias(trained, client: MlflowClient, tmp_
 def test_the_champion_is_served_by_mlflow(trained, lifted, tmp_path: Path, wait_for) -> None:
     """`mlflow models serve` answers pixels with poses; it needs neither torch nor a network."""
     pixels, poses_mm = lifted
-    port = free_port("127.0.0.1", 0)
+    port = free_port(0)
     scripts = Path(sys.executable).parent  # MLflow looks for uvicorn on the path
     environment = os.environ | {
         "MLFLOW_TRACKING_URI": trained.uri,
@@ -152,7 +152,8 @@ def test_artifacts_of_a_sqlite_store_are_shown_by_its_server(
     tracked = make_tracked(tmp_path, server.store)
     tracked.use_experiment("without a server")
     tracked.begin(0)
-    tracked.put(0, "artifacts", folder=tracked.export(0, config='{"a": 1}'))
+    tracked.export(0, config='{"a": 1}')
+    tracked.put(0, "artifacts")
     assert tracked.deliver() == 0
     run = tracked.runs()[0].info.run_id
     assert (server.folder / "mlartifacts" / run / "artifacts/generator/config.json").exists()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from synrep_search.durability.database import SEARCH_ITSELF
 from synrep_search.durability.ledger import Ledger
 from synrep_search.tracking.client import open_client
-from synrep_search.tracking.delivery import Delivery
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +66,7 @@ def test_a_deleted_run_is_made_anew_from_the_ledger_once(tracked, client: Mlflow
     """All its steps and params are back; a run that is deleted again is left alone."""
     tracked.begin(0, 1)
     tracked.put(0, "report", 1, metrics={"loss": 1.0})
-    delivery = Delivery(tracked.ledger, tracked.uri, tracked.say)
+    delivery = tracked.delivery()
     delivery.start()
     try:
         assert delivery.flush(30) == 0
@@ -137,21 +136,22 @@ def test_a_run_that_was_made_twice_becomes_one(tracked, client: MlflowClient) ->
     assert tracked.history(0, "loss") == [(1, 1.0), (2, 0.5)]
 
 
-def test_files_that_are_not_there_hold_up_nothing(tracked) -> None:
-    """They were exported on another machine, or somebody tidied up; they may be made again."""
-    tracked.begin(0)
-    name = tracked.export(0, config="{}")
-    away = tracked.paths.folder / "away"
-    (tracked.paths.exports / name).rename(away)
-    tracked.put(0, "artifacts", folder=name)
-    tracked.put(0, "report", 1, metrics={"loss": 1.0})
-    began = time.monotonic()
-    assert tracked.deliver() == 1
-    assert time.monotonic() - began < 20, "the end waited for files that are not there"
-    assert tracked.history(0, "loss") == [(1, 1.0)]
-    away.rename(tracked.paths.exports / name)
+def test_a_generator_that_cannot_be_exported_holds_up_nothing(tracked) -> None:
+    """It waits while its storage is away, and is given up when its checkpoints are no good."""
+    tracked.run()
+    trials, away = tracked.paths.folder / "trials", tracked.paths.folder / "away"
+    trials.rename(away)
+    tracked.put(0, "artifacts", 4)
+    tracked.put(0, "champion", 4)
+    tracked.put(1, "report", 5, metrics={"loss": 1.0})
+    assert tracked.deliver() == 2
+    assert tracked.history(1, "loss")[-1] == (5, 1.0)
+    assert "the generator of trial 0 can't be exported: checkpoint" in tracked.said
+    assert "MLflow does without" not in tracked.said
+    away.rename(trials)
     assert tracked.deliver() == 0
-    assert stored(tracked, 0) == ["generator/config.json"]
+    assert tracked.said.count("MLflow does without the generator of trial 0") == 1
+    assert stored(tracked, 0) == []
 
 
 def stored(tracked, trial: int) -> list[str]:
@@ -160,27 +160,17 @@ def stored(tracked, trial: int) -> list[str]:
     return [file.path for file in open_client(tracked.uri).list_artifacts(run, "generator")]
 
 
-def test_files_wait_until_exports_are_made(tracked) -> None:
-    """Before that, nobody knows which of them can be made again."""
-    tracked.begin(0)
-    tracked.put(0, "artifacts", folder=tracked.export(0, config="{}"))
-    tracked.ledger.outbox.exports = None
-    assert tracked.deliver() == 1
-    assert stored(tracked, 0) == []
-    tracked.ledger.outbox.exports = tracked.paths.exports
-    assert tracked.deliver() == 0
-    assert stored(tracked, 0) == ["generator/config.json"]
-
-
-def test_many_files_that_wait_hold_up_nothing(tracked) -> None:
+def test_many_generators_that_wait_hold_up_nothing(tracked) -> None:
     """However long they wait, and before whatever else."""
+    tracked.run()
+    (tracked.paths.folder / "trials").rename(tracked.paths.folder / "away")
     with tracked.ledger.outbox.together():
         for step in range(2000):
-            tracked.put(0, "artifacts", step, folder="0000-0123456789ab")
-    tracked.begin(0)
-    tracked.put(0, "report", 1, metrics={"loss": 1.0})
+            tracked.put(0, "artifacts", step)
+    tracked.put(1, "report", 5, metrics={"loss": 1.0})
     assert tracked.deliver() == 2000
-    assert tracked.history(0, "loss") == [(1, 1.0)]
+    assert tracked.history(1, "loss")[-1] == (5, 1.0)
+    assert tracked.said.count("the generator of trial 0 can't be exported") == 1
 
 
 def test_no_folder_but_an_export_is_stored(tracked, tmp_path: Path) -> None:
@@ -189,14 +179,17 @@ def test_no_folder_but_an_export_is_stored(tracked, tmp_path: Path) -> None:
     outside = tmp_path / "0000-0123456789ab"
     outside.mkdir()
     (outside / "secret.json").write_text("{}", encoding="utf-8")
-    tracked.begin(0)
+    tracked.begin(0, 1)
     up = "/".join([".."] * 2)
-    for step, name in enumerate((str(outside), f"{up}/{outside.name}", f"{inside}/..", ".", 7)):
-        tracked.put(0, "artifacts", step, folder=name)
-        tracked.put(0, "champion", step, folder=name, checkpoint="0" * 64)
+    names = (str(outside), f"{up}/{outside.name}", f"{inside.name}/..", ".", 7, inside.name)
+    for step, name in enumerate(names):
+        for trial in (0, 1):
+            tracked.put(trial, "artifacts", step, folder=name)
+    tracked.put(1, "champion", folder=str(outside), checkpoint="0" * 64)
     assert (tracked.paths.exports / up / outside.name).is_dir()
-    assert tracked.deliver() == 10
-    assert stored(tracked, 0) == []
+    assert tracked.deliver() == 0
+    assert stored(tracked, 0) == ["generator/config.json"]
+    assert stored(tracked, 1) == []
     assert not open_client(tracked.uri).search_model_versions(f"name = '{tracked.ledger.name}'")
 
 
@@ -209,7 +202,8 @@ def test_a_store_of_artifacts_that_fails_holds_up_nothing_else(
     tracked.use_experiment(f"blocked-{tracked.ledger.name}")
     client.create_experiment(f"blocked-{tracked.ledger.name}", blocked.as_uri())
     tracked.begin(0)
-    tracked.put(0, "artifacts", folder=tracked.export(0, config="{}"))
+    tracked.export(0, config="{}")
+    tracked.put(0, "artifacts")
     tracked.put(0, "report", 1, metrics={"loss": 1.0})
     tracked.put(0, "state", 3, state="completed", cause="")
     assert tracked.deliver() == 2

@@ -40,14 +40,20 @@ search: {{minimize: validation/mpjpe_mm, trials: 2}}
 """
 
 
+def kinds(ledger: Ledger) -> list[str]:
+    """Of the events that are not delivered."""
+    return [event.kind for event in ledger.outbox.pending()]
+
+
 @pytest.fixture(scope="module")
 def lost(tmp_path_factory: pytest.TempPathFactory, make_tracked) -> Path:
     """The storage of a search that ended on a machine that is gone, while MLflow was away."""
     folder: Path = tmp_path_factory.mktemp("lost")
-    nowhere = f"http://127.0.0.1:{free_port('127.0.0.1', 0)}"
+    nowhere = f"http://127.0.0.1:{free_port(0)}"
     tracked = make_tracked(folder / "home", nowhere, SMALL.format(storage=folder / "bucket"))
     tracked.run()
-    assert [event.kind for event in tracked.ledger.outbox.files()].count("artifacts") == 2
+    assert (tracked.paths.best / "model.onnx").exists()
+    assert kinds(tracked.ledger).count("artifacts") == 2
     tracked.ledger.close()
     (copy,) = (folder / "bucket").iterdir()
     with closing(sqlite3.connect(copy / LEDGER_FILE)) as connection:
@@ -100,18 +106,39 @@ def test_what_a_lost_machine_has_not_told_is_made_again(moved, tmp_path: Path) -
     check(moved)
 
 
-def test_what_is_not_among_the_best_any_more_is_made_again(moved) -> None:
-    """And what can't be made is forgotten: no event stays for ever."""
+def test_what_an_earlier_version_told_is_delivered(moved) -> None:
+    """It named folders. Also what is not among the best any more; and nothing stays for ever."""
+    with closing(sqlite3.connect(moved.paths.ledger_file)) as connection:
+        connection.execute("DELETE FROM synrep_event WHERE kind IN ('artifacts', 'champion')")
+        connection.commit()
     ledger = Ledger.open(moved.paths.ledger_url(), moved.paths.name)
     tracking = ledger.spec.tracking.model_copy(update={"keep_best": 1})
     ledger.replace_spec(ledger.spec.model_copy(update={"tracking": tracking}))
-    for step, name in enumerate(("0000-0123456789ab", "/etc", f"0001-{'0' * 12}")):
-        ledger.outbox.put(Event(trial=9 * step, kind="artifacts", step=0, payload={"folder": name}))
+    for number, name in ((0, ""), (1, ""), (0, "0000-0123456789ab"), (9, "/etc"), (18, "0001-0")):
+        step, files = 0, {"folder": name}
+        if not name:
+            ref = ledger.checkpoints(number)[0]
+            step, files["folder"] = ref.iteration, f"{number:04d}-{ref.sha256[:12]}"
+        ledger.outbox.put(Event(trial=number, kind="artifacts", step=step, payload=files))
     ledger.close()
     resume(moved)
     check(moved)
-    for name in ("0000-0123456789ab", "/etc", f"0001-{'0' * 12}"):
-        assert f"'{name}' of trial" in moved.said
+    for number in (9, 18):
+        assert f"MLflow does without the generator of trial {number}" in moved.said
+
+
+def test_what_is_gone_for_good_is_given_up(moved, tmp_path: Path) -> None:
+    """The other generators arrive, and no event stays for ever."""
+    with closing(Ledger.open(moved.paths.ledger_url(), moved.paths.name)) as ledger:
+        best, other = (trial.number for trial in ledger.index.best(2))
+        folder = trial_folder(other, ledger.trial(other).record.key)
+    shutil.rmtree(tmp_path / "bucket" / moved.paths.name / folder)
+    resume(moved)
+    assert moved.ledger.outbox.depth() == 0
+    assert f"MLflow does without the generator of trial {other}" in moved.said
+    client, run = open_client(moved.uri), moved.runs()[best].info.run_id
+    assert client.get_model_version_by_alias(moved.ledger.name, "champion").run_id == run
+    assert (moved.paths.best / "model.onnx").exists()
 
 
 def test_a_storage_that_is_away_is_waited_for(moved, tmp_path: Path) -> None:
@@ -126,7 +153,7 @@ def test_a_storage_that_is_away_is_waited_for(moved, tmp_path: Path) -> None:
     for folder in folders:
         folder.rename(away / folder.name)
     resume(moved)
-    assert [event.kind for event in moved.ledger.outbox.files()].count("artifacts") == 2
+    assert kinds(moved.ledger).count("artifacts") == 2
     assert moved.runs()[0].info.status == "FINISHED"
     moved.ledger.close()
     for folder in folders:

@@ -62,7 +62,7 @@ def test_what_a_missing_server_did_not_get_is_delivered_later(
     server, tmp_path: Path, make_tracked
 ) -> None:
     """The end of the search does not wait for it; `resume` delivers what was kept."""
-    nowhere = f"http://127.0.0.1:{free_port('127.0.0.1', 0)}"
+    nowhere = f"http://127.0.0.1:{free_port(0)}"
     tracked = make_tracked(tmp_path, nowhere)
     last = 0.0
 
