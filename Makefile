@@ -54,7 +54,7 @@ bench: setup ## Run every script in benchmarks/; leave the machine alone meanwhi
 	@set -e; for script in $(sort $(wildcard benchmarks/[a-z]*.py)); do echo "# $$script"; $(BIN)/python $$script; done
 
 faults: setup ## Inject faults into searches, and prove that nothing is lost; goes on where it was interrupted
-	$(BIN)/python -m tests.faults --out docs/reliability.json $(ARGS)
+	$(BIN)/python -m faults --out docs/reliability.json $(ARGS)
 
 lock: ## Pin what .venv holds now in requirements.lock
 	@echo "# Every package of the environment, exactly; 'make lock' writes this file." > requirements.lock.tmp

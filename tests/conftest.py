@@ -1,4 +1,4 @@
-"""Settings of all tests."""
+"""Settings of all tests, and which of them are system tests."""
 
 from __future__ import annotations
 
@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 # HYPOTHESIS_PROFILE=default make test
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
+
+
+@pytest.fixture(scope="session")
+def system() -> None:
+    """Asked for by each fixture that starts a server or a cluster: what uses it is a system test."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use such a fixture; a test that starts a server itself has the mark."""
+    for item in items:
+        if "system" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.system)
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ class Guarded(MlflowServer):
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+def guarded(system, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """It, running in a folder of its own."""
     folder = tmp_path_factory.mktemp("guarded")
     with contextlib.chdir(tmp_path_factory.mktemp("elsewhere")), Guarded(folder) as server:

@@ -108,7 +108,7 @@ def make_report() -> MakeReport:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[sa.Engine]:
+def postgres(system) -> Iterator[sa.Engine]:
     """A PostgreSQL server with the tables of a ledger."""
     # Not in pytest's folder: the server runs as a user of its own, who has no access there.
     with (
@@ -152,7 +152,10 @@ def sqlite_url(ready_sqlite, tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
 
 
-@pytest.fixture(params=["sqlite_url", "postgres_url"], ids=["sqlite", "postgresql"])
+@pytest.fixture(
+    params=["sqlite_url", pytest.param("postgres_url", marks=pytest.mark.system)],
+    ids=["sqlite", "postgresql"],
+)
 def database_url(request) -> str:
     """An empty database, of each kind in turn."""
     url: str = request.getfixturevalue(request.param)
