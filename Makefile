@@ -32,8 +32,8 @@ quickstart: setup ## Run a small search, or go on with it, and score its best ge
 	@echo; echo "the best generator, with a README: searches/$(QUICKSTART)/best"
 	@echo "compare the trials in MLflow:      $(BIN)/synrep-search ui $(QUICKSTART) --home searches"
 
-test: setup ## Run the tests; ARGS="-k lift" passes options to pytest
-	$(BIN)/pytest $(ARGS)
+test: setup ## Run the tests that need no servers and no cluster; ARGS="-k lift" passes options to pytest
+	$(BIN)/pytest -m "not system" --numprocesses logical --maxprocesses 8 --dist worksteal $(ARGS)
 
 test-system: setup ## Run the tests that need servers, a cluster or a browser
 	$(BIN)/pytest -m system $(ARGS)

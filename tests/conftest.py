@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+# The tests' networks are small, and their processes run side by side: more threads only get in each
+# other's way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # The same examples every time: a failure is the change's, not the day's. To look for new ones:
 # HYPOTHESIS_PROFILE=default make test
 settings.register_profile("fixed", derandomize=True, deadline=None)
@@ -22,7 +26,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 @pytest.fixture(scope="session")
 def system() -> None:
-    """Asked for by each fixture that starts a server or a cluster: what uses it is a system test."""
+    """Fixtures that start a server or a cluster ask for it: what uses them is a system test."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
