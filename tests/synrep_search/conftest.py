@@ -206,10 +206,10 @@ def make_search(sqlite_ledgers, tmp_path: Path) -> Callable[[SearchSpec | Ledger
 
 @pytest.fixture
 def wait_for() -> Callable[[Callable[[], Any]], Any]:
-    """Function: waits until a condition holds, for at most ten seconds; what it gave."""
+    """Function: waits until a condition holds, for at most a minute; what it gave."""
 
     def wait(condition: Callable[[], Any]) -> Any:
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while not (found := condition()):
             assert time.monotonic() < end, "it did not come"
             time.sleep(0.02)
