@@ -32,8 +32,8 @@ quickstart: setup ## Run a small search, or go on with it, and score its best ge
 	@echo; echo "the best generator, with a README: searches/$(QUICKSTART)/best"
 	@echo "compare the trials in MLflow:      $(BIN)/synrep-search ui $(QUICKSTART) --home searches"
 
-test: setup ## Run the tests; ARGS="-k lift" passes options to pytest
-	$(BIN)/pytest $(ARGS)
+test: setup ## Run the tests that need no servers and no cluster; ARGS="-k lift" passes options to pytest
+	$(BIN)/pytest -m "not system" --numprocesses logical --maxprocesses 8 --dist worksteal $(ARGS)
 
 test-system: setup ## Run the tests that need servers, a cluster or a browser
 	$(BIN)/pytest -m system $(ARGS)
@@ -54,7 +54,7 @@ bench: setup ## Run every script in benchmarks/; leave the machine alone meanwhi
 	@set -e; for script in $(sort $(wildcard benchmarks/[a-z]*.py)); do echo "# $$script"; $(BIN)/python $$script; done
 
 faults: setup ## Inject faults into searches, and prove that nothing is lost; goes on where it was interrupted
-	$(BIN)/python -m tests.faults --out docs/reliability.json $(ARGS)
+	$(BIN)/python -m faults --out docs/reliability.json $(ARGS)
 
 lock: ## Pin what .venv holds now in requirements.lock
 	@echo "# Every package of the environment, exactly; 'make lock' writes this file." > requirements.lock.tmp

@@ -17,6 +17,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
+from setuptools import find_namespace_packages
 
 import synrep
 from synrep.config import TrainConfig
@@ -269,10 +270,10 @@ def test_shown_make_targets_exist() -> None:
 
 
 def test_ci_runs_what_a_user_can() -> None:
-    """Its only action is a target of the Makefile."""
+    """Its actions are two targets of the Makefile, which together run all tests."""
     script = text(".ci/run")
     assert script.startswith("#!/usr/bin/env bash")
-    assert re.findall(r"^make (.+)$", script, re.MULTILINE) == ["test"]
+    assert re.findall(r"^make (.+)$", script, re.MULTILINE) == ["test", "test-system"]
     assert (ROOT / ".ci/run").stat().st_mode & 0o111
 
 
@@ -314,6 +315,17 @@ def project() -> dict[str, Any]:
     """The table [project] of pyproject.toml."""
     found: dict[str, Any] = tomllib.loads(text("pyproject.toml"))["project"]
     return found
+
+
+def test_only_the_two_packages_are_installed() -> None:
+    """Neither tests, nor the fault matrix, nor benchmarks."""
+    find = tomllib.loads(text("pyproject.toml"))["tool"]["setuptools"]["packages"]["find"]
+    found = [
+        name.partition(".")[0]
+        for folder in find["where"]
+        for name in find_namespace_packages(str(ROOT / folder), include=find["include"])
+    ]
+    assert set(found) == {"synrep", "synrep_search"}
 
 
 def requirements() -> list[Requirement]:

@@ -47,7 +47,7 @@ ALLOWED = {
         "import pickle",
     ): "its unpickler finds a fixed list of names alone",
     ("synrep/datasets/untrusted/npz.py", "np.lib.format.read_array"): "with allow_pickle=False",
-    ("synrep/datasets/mpi_inf_3dhp/matlab.py", "scipy.io.loadmat"): "MATLAB's files hold no code",
+    ("synrep/datasets/untrusted/matlab.py", "scipy.io.loadmat"): "MATLAB's files hold no code",
     ("platform/synrep_search/trainers.py", "importlib.import_module"): "see below",
     ("platform/synrep_search/trainers.py", "import_module"): "names from a table of this module",
     ("platform/synrep_search/provenance.py", "subprocess.run"): "git, with words of our own",

@@ -49,7 +49,8 @@ def test_good_contents_are_read(name: str, apart: Apart) -> None:
     assert "read" in ends or name == "joint-map"
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.system
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", TARGETS)
 @settings(max_examples=60, suppress_health_check=[*HealthCheck])
 @given(data=st.data())
@@ -64,6 +65,7 @@ def test_what_fuzzing_has_found_stays_mended(case: Path, apart: Apart) -> None:
     assert apart(case.parent.name, case.read_bytes())[0] in ENDS - {"read"}
 
 
+@pytest.mark.system
 def test_no_word_of_a_matlab_file_ends_the_process(apart: Apart) -> None:
     """Types, classes and sizes: each is every small number once, also as a short element's."""
     kinds = {"cell": np.array([1.5, "b"], object), "sparse": csc_array(np.eye(2) * 1j), "text": "a"}

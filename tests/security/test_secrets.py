@@ -171,7 +171,7 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
+def place(system) -> Iterator[Place]:
     """The servers, running."""
     folder = Path(tempfile.mkdtemp(prefix="sy-", dir="/tmp"))
     folder.chmod(0o755)  # PostgreSQL runs as a user of its own

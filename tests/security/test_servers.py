@@ -32,7 +32,7 @@ class Pages(MlflowServer):
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+def pages(system, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
     """It, running."""
     with Pages(tmp_path_factory.mktemp("pages")) as server:
         yield server

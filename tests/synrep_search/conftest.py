@@ -108,7 +108,7 @@ def make_report() -> MakeReport:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[sa.Engine]:
+def postgres(system) -> Iterator[sa.Engine]:
     """A PostgreSQL server with the tables of a ledger."""
     # Not in pytest's folder: the server runs as a user of its own, who has no access there.
     with (
@@ -152,7 +152,10 @@ def sqlite_url(ready_sqlite, tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
 
 
-@pytest.fixture(params=["sqlite_url", "postgres_url"], ids=["sqlite", "postgresql"])
+@pytest.fixture(
+    params=["sqlite_url", pytest.param("postgres_url", marks=pytest.mark.system)],
+    ids=["sqlite", "postgresql"],
+)
 def database_url(request) -> str:
     """An empty database, of each kind in turn."""
     url: str = request.getfixturevalue(request.param)
@@ -203,10 +206,10 @@ def make_search(sqlite_ledgers, tmp_path: Path) -> Callable[[SearchSpec | Ledger
 
 @pytest.fixture
 def wait_for() -> Callable[[Callable[[], Any]], Any]:
-    """Function: waits until a condition holds, for at most ten seconds; what it gave."""
+    """Function: waits until a condition holds, for at most a minute; what it gave."""
 
     def wait(condition: Callable[[], Any]) -> Any:
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while not (found := condition()):
             assert time.monotonic() < end, "it did not come"
             time.sleep(0.02)

@@ -12,9 +12,9 @@ import synrep_search
 from synrep_search import provenance as module
 from synrep_search.provenance import code_version, data_fingerprint, provenance
 
+from faults.matrix import cells
+from faults.recording import Record
 from synrep.errors import InputError
-from tests.faults.matrix import cells
-from tests.faults.recording import Record
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -245,7 +245,7 @@ class Remote:
 
 
 @pytest.fixture(scope="package")
-def place() -> Iterator[Place]:
+def place(system) -> Iterator[Place]:
     """The servers that the tests of this folder share."""
     # Not in pytest's folder: PostgreSQL runs as a user of its own, who has no access there.
     with TemporaryDirectory(prefix="synrep-", ignore_cleanup_errors=True) as folder:

@@ -1,6 +1,6 @@
 """A sample of the fault matrix, and the trainings that it disturbs.
 
-`python -m tests.faults` runs all of it; docs/design/reliability.md says what is promised.
+`python -m faults` runs all of it; docs/design/reliability.md says what is promised.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 from synrep_search.workers.scripted import ScriptConfig, ScriptedTraining
 
+from faults.cells import Cells, possible
+from faults.matrix import FAULTS, MOMENTS, Cell, cells, fast
+from faults.recording import Record, listing
+from faults.world import World
 from synrep.errors import Diverged
-from tests.faults.cells import Cells, possible
-from tests.faults.matrix import FAULTS, MOMENTS, Cell, cells, fast
-from tests.faults.recording import Record, listing
-from tests.faults.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ SEED = 1
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Cells]:
+def running(system) -> Iterator[Cells]:
     """A cluster with its servers, in which cells are run."""
     with World() as world:
         yield Cells(world, SEED)

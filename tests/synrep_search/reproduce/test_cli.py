@@ -93,6 +93,7 @@ def mean_of_actions(model: Lifter, poses: Path) -> float:
     return float(torch.stack([value for value in actions if value.isfinite()]).mean())
 
 
+@pytest.mark.timeout(300)
 def test_killed_and_run_again(poses, tmp_path) -> None:
     """No finished cell is trained twice, whenever the program is killed."""
     out = tmp_path / "out"

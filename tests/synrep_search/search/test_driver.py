@@ -45,6 +45,7 @@ def test_a_stop_outlives_the_database(make_spec, tmp_path: Path, why: str) -> No
         assert ledger.lease.is_free()
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("pause_s", [0.3, 1.2])
 def test_a_driver_told_to_end_while_its_slots_start(tmp_path: Path, pause_s: float) -> None:
     """It ends as at any other time: resumable, and without a word from Ray."""

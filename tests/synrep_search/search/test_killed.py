@@ -106,7 +106,7 @@ class Story:
 
 
 @pytest.fixture(scope="module", params=["off", "2"], ids=["unfused", "fused"])
-def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Story:
+def story(request, system, tmp_path_factory: pytest.TempPathFactory) -> Story:
     """The search launched, killed, resumed, killed, resumed to its end; and run undisturbed."""
     folder = tmp_path_factory.mktemp("killed")
     file, home, alone = folder / "killed.yaml", folder / "home", folder / "alone"

@@ -155,7 +155,7 @@ class Tracked:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(system, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The server that the tests share; they use searches of their own."""
     with Server(tmp_path_factory.mktemp("server")) as running:
         yield running

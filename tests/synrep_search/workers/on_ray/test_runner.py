@@ -107,7 +107,7 @@ def calm(run) -> Run:
 
 
 @pytest.fixture(scope="module")
-def on_ray(run) -> Run:
+def on_ray(run, system) -> Run:
     """The search on Ray."""
     found: Run = run(RayRunner(Cluster()), wrong=True)
     return found

@@ -1,4 +1,4 @@
-"""`python -m tests.faults`: runs the matrix, or the part of it that is wanted."""
+"""`python -m faults`: runs the matrix, or the part of it that is wanted."""
 
 from __future__ import annotations
 
