@@ -55,7 +55,7 @@ def _facing_joints(skeleton: Skeleton, device: torch.device) -> Tensor:
 
 
 def angle_loss(poses: Tensor, skeleton: Skeleton, norm: str = "zx") -> Tensor:
-    """Return L_angle (...) of poses (..., B, J, 3), which penalises backward faces (equation 12)."""
+    """Return L_angle (...) of poses (..., B, J, 3), a penalty on backward faces (equation 12)."""
     return torch.relu(-facing_sine(poses, skeleton, norm)).mean(-1)
 
 

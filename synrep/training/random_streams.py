@@ -1,7 +1,7 @@
 """Random numbers and data order as pure functions of (seed, stream, step).
 
-Nothing here has a state that a checkpoint must carry: a training that goes on at step n draws
-what it would have drawn, and so does the same configuration trained beside others.
+Checkpoints need no random state: a training that resumes at step n draws the same numbers as an
+uninterrupted one, and a member of a fused training draws the same numbers as a single training.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from synrep.errors import InputError
 
 
 def seed_of(seed: int, stream: str, step: int) -> int:
-    """The seed of one step of one stream: 63 well-mixed bits."""
+    """Return the 63-bit seed of one step of one stream, a hash of the arguments."""
     digest = hashlib.blake2b(f"{seed}/{stream}/{step}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
 
 class RandomStreams:
-    """All randomness of one training.
+    """Source of all random numbers of one training.
 
     Args:
-        seed: of the training.
-        device: where the numbers are needed.
+        seed: seed of the training.
+        device: device on which tensors are created.
     """
 
     def __init__(self, seed: int, device: torch.device) -> None:
@@ -35,29 +35,32 @@ class RandomStreams:
         self._orders: dict[str, tuple[int, Tensor]] = {}
 
     def at(self, stream: str, step: int) -> torch.Generator:
-        """A generator set to the start of a stream's step. Valid until the next call."""
+        """Return a generator seeded for one step of a stream; the next call reseeds it."""
         return self._generator.manual_seed(seed_of(self.seed, stream, step))
 
     def uniform(self, stream: str, step: int, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """Numbers in [0, 1) of a shape."""
+        """Draw a tensor of the given shape, uniform in [0, 1)."""
         generator = self.at(stream, step)
         return torch.rand(shape, generator=generator, device=self.device, dtype=dtype)
 
     def batch(self, stream: str, step: int, size: int, total: int) -> Tensor:
-        """Positions (size,) of a batch: every epoch visits each of `total` once, in a new order.
+        """Return the indices (size,) of one batch.
+
+        Each epoch visits the `total` indices in a new random order, without repetition, and drops
+        the incomplete last batch.
 
         Raises:
-            InputError: there are fewer than `size` positions.
+            InputError: `size` exceeds `total`.
         """
         if size > total:
             raise InputError(
                 "batch_size", f"{size} is more than the {total} views", "use at most that many"
             )
         epoch, within = divmod(step, total // size)
-        known, order = self._orders.get(stream, (-1, None))
-        if known != epoch or order is None:
+        cached_epoch, order = self._orders.get(stream, (-1, None))
+        if cached_epoch != epoch or order is None:
             generator = self.at(f"order/{stream}", epoch)
-            # Half of the memory of the usual 64 bits: every training has an order of its own.
+            # int32 halves the memory; every training stores its own permutation.
             order = torch.randperm(
                 total, generator=generator, device=self.device, dtype=torch.int32
             )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from synrep.training.fused.step import FusedGan
-from synrep.training.loop import TrainingData, settle_memory
+from synrep.training.loop import TrainingData, retain_freed_memory
 from synrep.training.step import Gan
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def fastest_capacity(
         return 1
     if threads is not None:
         torch.set_num_threads(threads)
-    settle_memory()
+    retain_freed_memory()
     training_data = TrainingData.load(config, torch.device(device), torch.float32)
     plain, numbers = Gan(config, training_data.inputs, training_data.reals), itertools.count()
     steps: dict[int, Callable[[], object]] = {1: lambda: plain.iterate(next(numbers))}

@@ -17,7 +17,7 @@ import torch
 from synrep.errors import Diverged, InputError
 from synrep.training import state
 from synrep.training.fused.step import FusedGan
-from synrep.training.loop import TrainingData, next_report, settle_memory
+from synrep.training.loop import TrainingData, next_report, retain_freed_memory
 from synrep.training.protocol import never_pause
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class FusedTraining:
     ) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
-        settle_memory()
+        retain_freed_memory()
         self.capacity = capacity
         self._device, self._dtype = torch.device(device), dtype
         self._gan: FusedGan | None = None
@@ -147,7 +147,7 @@ class FusedTraining:
         gan = self._gan
         if gan is None or not gan.members:
             return {}
-        left = [next_report(m.config, m.since) - m.iteration for m in gan.members]
+        left = [next_report(m.config, m.last_report) - m.iteration for m in gan.members]
         for _ in range(min(left)):
             if should_pause():
                 return {}
@@ -165,7 +165,7 @@ class FusedTraining:
         assert gan is not None
         row = gan.members.index(member)
         sums = gan.take_sums(row)
-        iterations, member.since = member.iteration - member.since, member.iteration
+        iterations, member.last_report = member.iteration - member.last_report, member.iteration
         try:
             return gan.training_data.report(member, gan.scored(row), sums, iterations)
         except Diverged as error:

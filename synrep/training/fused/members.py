@@ -109,7 +109,7 @@ class Members:
             found |= {f"{name}.{key}": value for key, value in stack.values(row).items()}
             for index, moments in stack.moments(row).items():
                 found |= {f"optim.{name}.{index}.{key}": value for key, value in moments.items()}
-        if self.members[row].iteration > self.members[row].since:
+        if self.members[row].iteration > self.members[row].last_report:
             found |= {f"sums.{name}": total[row] for name, total in self.sums.items()}
         return found
 

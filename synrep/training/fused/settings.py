@@ -46,7 +46,7 @@ class Member:
     generator: Generator
     iteration: int = 0
     best: Best = field(default_factory=Best)
-    since: int = 0
+    last_report: int = 0
     streams: RandomStreams = field(init=False)
     masks: RandomStreams = field(init=False)
 

@@ -130,7 +130,7 @@ def test_files_of_other_names_are_no_checkpoints(tmp_path: Path, name: str) -> N
     assert identify_checkpoint(storage, ref.file)[0] == ref
     other = name.format(ref.sha256[:16])
     (tmp_path / ref.file).rename(tmp_path / other)
-    with pytest.raises(DamagedError, match="no name of a checkpoint"):
+    with pytest.raises(DamagedError, match="not that of a checkpoint"):
         identify_checkpoint(storage, other)
 
 
