@@ -290,7 +290,7 @@ def test_what_cannot_be_fused_is_refused() -> None:
     with pytest.raises(InputError, match="differs in loss"):
         fused.join(small(loss__lambda_angle=2.0), fused.state(number))
     fused.join(small(seed=1))
-    with pytest.raises(InputError, match="all 2 places are taken"):
+    with pytest.raises(InputError, match="all 2 slots are taken"):
         fused.join(small(seed=2))
     for taken in fused.numbers():
         fused.leave(taken)
