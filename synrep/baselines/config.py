@@ -90,7 +90,7 @@ class RepNetConfig(BaselineConfig):
 
 
 class KudoConfig(BaselineConfig):
-    """Configuration of Kudo et al. (arXiv 1803.08244), the source of depth-only lifting and L_angle."""
+    """Configuration of Kudo et al. (arXiv 1803.08244); source of depth-only lifting and L_angle."""
 
     baseline: Literal["kudo"] = "kudo"
     """Name of the baseline; identifies its checkpoints."""

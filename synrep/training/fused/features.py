@@ -87,7 +87,7 @@ class GramFeatures:
             pairs[entry] = torch.arange(len(entry))
         entry_positions[kept] = torch.arange(len(kept))
         positions = [entry_positions[entry] for entry in entries]
-        share = torch.entry_positions(2 * shift == count, 0.5, 1.0)
+        share = torch.where(2 * shift == count, 0.5, 1.0)
         shares = (share * (positions[0] >= 0), share * (positions[1] >= 0) * (shift > 0))
         self._pairs = pairs[kept].to(device)
         self._positions = [position.clamp_min(0).to(device) for position in positions]

@@ -202,7 +202,7 @@ def kudo(cap: float, slope: float = 0.2) -> KudoTraining:
     ids=["always right", "always wrong", "half right"],
 )
 def test_the_side_that_is_ahead_waits(real: float, fake: float, waits: str) -> None:
-    """A nearly perfect critic is not updated; nor is the generator if the critic is mostly wrong."""
+    """A nearly perfect critic is not updated; nor is the generator if the critic is often wrong."""
     training = kudo(cap=0.9)
     networks = training.gan.networks
 
