@@ -1,1 +1,1 @@
-"""Earlier weakly supervised lifters, written anew to be measured as the model is."""
+"""Baselines: reimplementations of earlier weakly supervised lifters, evaluated like the model."""

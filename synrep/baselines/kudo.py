@@ -1,7 +1,7 @@
-"""Depths that look right from every side: lifting without any 3D pose (Kudo et al.).
+"""The method of Kudo et al.: lifting whose rotated projections look real, without any 3D poses.
 
-Written anew after the published description. Where this differs, it is to measure both on the same
-data: the depth of the root is 0.
+Reimplemented from the published description. It differs where the comparison with the model
+requires it: the depth of the root is 0.
 Axes: B batch, J joints.
 """
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from synrep.baselines.training import Adversaries, BaselineTraining, Block, Dense
+from synrep.baselines.training import BaselineModel, BaselineTraining, Block, Dense
 from synrep.model.losses import angle_loss
 from synrep.model.networks import lift_depths
 
@@ -22,22 +22,26 @@ if TYPE_CHECKING:
     from synrep.datasets.views import Views
 
 
-def seen_from(poses: Tensor, angle_rad: Tensor) -> Tensor:
-    """2D poses (B, J, 2) of poses (B, J, 3) turned about the vertical by angles (B,).
+def project_rotated(poses: Tensor, angle_rad: Tensor) -> Tensor:
+    """Rotate poses (B, J, 3) about the vertical axis and project them to 2D (B, J, 2).
 
-    The projection is parallel, and the vertical is the y axis of the camera.
+    The projection is orthographic, and the vertical axis is the y axis of the camera.
+
+    Args:
+        poses: 3D poses.
+        angle_rad: rotation angles (B,) in radians.
     """
     cos, sin = angle_rad.cos()[:, None], angle_rad.sin()[:, None]
     return torch.stack([poses[..., 0] * cos + poses[..., 2] * sin, poses[..., 1]], dim=-1)
 
 
 class KudoNetwork(nn.Sequential):
-    """Generator and critic have the same hidden layers: one, and a residual block.
+    """Network with one hidden layer and a residual block, used as generator and as critic.
 
     Args:
-        config: shape.
-        joints: J.
-        outputs: numbers for each 2D pose.
+        config: layer sizes.
+        joints: number of joints J.
+        outputs: number of outputs.
     """
 
     def __init__(self, config: KudoConfig, joints: int, outputs: int) -> None:
@@ -50,24 +54,24 @@ class KudoNetwork(nn.Sequential):
 
 
 class KudoGenerator(KudoNetwork):
-    """Predicts the depth of each joint from its 2D pose.
+    """Predicts the depth of each joint from the 2D pose.
 
     Args:
-        config: shape.
-        joints: J.
+        config: layer sizes.
+        joints: number of joints J.
     """
 
     def __init__(self, config: KudoConfig, joints: int) -> None:
         super().__init__(config, joints, joints)
 
-    def lift(self, keypoints: Tensor, ray: Tensor | None = None) -> Tensor:  # noqa: ARG002 - it has no use for the direction
-        """3D poses (B, J, 3) in radii from 2D poses (B, J, 2) in radii: x and y are copied."""
+    def lift(self, keypoints: Tensor, ray: Tensor | None = None) -> Tensor:  # noqa: ARG002 - the lift is weak-perspective
+        """Lift 2D poses (B, J, 2) to 3D poses (B, J, 3), both in radii; copies x and y."""
         depths = self(keypoints)
         return lift_depths(depths - depths[:, :1], keypoints, ray=None, distance=None)
 
 
-class Kudo(Adversaries):
-    """A critic tells 2D poses from those of lifted and turned ones."""
+class Kudo(BaselineModel):
+    """Generator, and critic that discriminates real 2D poses from rotated projections."""
 
     def __init__(self, config: KudoConfig, inputs: Views, reals: Views) -> None:
         self.config = config
@@ -75,7 +79,7 @@ class Kudo(Adversaries):
         super().__init__(config, inputs, reals)
 
     def build(self) -> dict[str, nn.Module]:
-        """Both networks; weights from N(0, 0.02), biases 0."""
+        """Build both networks; weights are drawn from N(0, 0.02), biases are 0."""
         joints = len(self.skeleton)
         networks: dict[str, nn.Module] = {
             "generator": KudoGenerator(self.config, joints),
@@ -89,21 +93,23 @@ class Kudo(Adversaries):
         return networks
 
     def iterate(self, iteration: int) -> None:
-        """Both sides are updated by the scores of one batch, unless one is too far ahead."""
+        """Update both networks on one batch; skip a network that is too far ahead."""
         config = self.config
-        keypoints = self.inputs.keypoints[self.chosen("input", iteration, self.inputs)]
+        keypoints = self.inputs.keypoints[self.batch_indices("input", iteration, self.inputs)]
         poses = cast("KudoGenerator", self.networks["generator"]).lift(keypoints)
-        turn = self.streams.uniform("turn", iteration, (len(poses),), poses.dtype) * 2 * torch.pi
-        scores = self.networks["critic"](torch.cat([keypoints, seen_from(poses, turn)]))
+        angle_rad = (
+            self.streams.uniform("turn", iteration, (len(poses),), poses.dtype) * 2 * torch.pi
+        )
+        scores = self.networks["critic"](torch.cat([keypoints, project_rotated(poses, angle_rad)]))
         real, fake = scores[:, 0].chunk(2)
         accuracy = ((real >= 0).to(real).mean() + (fake < 0).to(fake).mean()) / 2
         adversarial = functional.softplus(-fake).mean()
         angle = angle_loss(poses, self.skeleton)
         critic = functional.softplus(-real).mean() + functional.softplus(fake).mean()
-        right = float(accuracy)
-        if right >= 1 - config.accuracy_cap:
-            self.descend(adversarial + config.lambda_angle * angle, "generator", keep=True)
-        if right <= config.accuracy_cap:
+        accuracy_value = float(accuracy)
+        if accuracy_value >= 1 - config.accuracy_cap:
+            self.descend(adversarial + config.lambda_angle * angle, "generator", retain_graph=True)
+        if accuracy_value <= config.accuracy_cap:
             self.descend(critic, "critic")
         self.add("critic_loss", critic)
         self.add("critic_accuracy", accuracy)
@@ -112,6 +118,6 @@ class Kudo(Adversaries):
 
 
 class KudoTraining(BaselineTraining):
-    """Trains Kudo et al.'s generator."""
+    """Training of the baseline of Kudo et al."""
 
-    adversaries = Kudo
+    model_class = Kudo

@@ -1,4 +1,4 @@
-"""Poses that a trained baseline makes of any views, ready for `synrep.evaluation.tables.score`.
+"""Predictions of trained baselines, as input for `synrep.evaluation.tables.score`.
 
 Axes: V views, J joints.
 """
@@ -31,25 +31,25 @@ CONFIGS: dict[str, type[AnyBaseline]] = {
 
 
 def predict_poses(source: Training | TrainingState, views: Views) -> Tensor:
-    """Poses (V, J, 3) in radii, in the camera's frame, by the generator of the best report.
+    """Predict poses (V, J, 3) in radii in the camera frame with the best generator.
 
     Args:
-        source: a baseline's training, or its state from a checkpoint. Before any report there is
-            no best generator, and the present one is used.
-        views: to lift; of the skeleton that was trained on.
+        source: training of a baseline, or its state. If the state has no best generator, the
+            current one is used.
+        views: views to lift, with the skeleton of the training.
 
     Raises:
-        InputError: the state is not of a baseline, or of another skeleton.
+        InputError: the state does not belong to a baseline, or has another number of joints.
     """
     saved = source if isinstance(source, TrainingState) else source.state()
     generator = _generator(saved.meta["config"], len(views.skeleton))
-    part = "best.generator." if saved.meta["best"] else "generator."
+    prefix = "best.generator." if saved.meta["best"] else "generator."
     weights = {
-        name.removeprefix(part): torch.tensor(array, device=views.poses.device)
+        name.removeprefix(prefix): torch.tensor(array, device=views.poses.device)
         for name, array in saved.arrays.items()
-        if name.startswith(part)
+        if name.startswith(prefix)
     }
-    # Moved as a whole, so that the weights keep the precision that they were trained in.
+    # Converted as a whole, so that the weights keep the precision they were trained in.
     dtype = next(value.dtype for value in weights.values() if value.is_floating_point())
     generator.to(views.poses.device, dtype)
     generator.load_state_dict(weights)
@@ -57,11 +57,11 @@ def predict_poses(source: Training | TrainingState, views: Views) -> Tensor:
 
 
 def _generator(content: dict[str, object], joints: int) -> nn.Module:
-    """An untrained generator of the configuration in a state."""
+    """Build an untrained generator from the configuration in a state."""
     name = content.get("baseline")
     if name not in CONFIGS:
-        known = ", ".join(CONFIGS)
-        raise InputError("checkpoint", "is not of a baseline", f"baselines are {known}")
+        names = ", ".join(CONFIGS)
+        raise InputError("checkpoint", "does not belong to a baseline", f"baselines are {names}")
     config = CONFIGS[str(name)].model_validate_json(json.dumps(content))
     if config.data.joints != joints:
         raise InputError("checkpoint", f"has {config.data.joints} joints, the views have {joints}")

@@ -1,4 +1,4 @@
-"""What the numbers of a data set mean: errors of predictors that know too little or too much.
+"""Reference predictors, whose errors put the model's errors on a data set into context.
 
 Axes: V views, J joints.
 """
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from synrep.baselines.config import UNUSED, SupervisedConfig
+from synrep.baselines.config import UNUSED_DATA_FIELDS, SupervisedConfig
 from synrep.baselines.predict import predict_poses
 from synrep.baselines.supervised import SupervisedTraining
 from synrep.config import DataConfig
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 
 def mean_depth(train: Views, views: Views) -> Tensor:
-    """Poses (V, J, 3) in radii with the mean training depth of each joint: nothing learnt."""
+    """Predict poses (V, J, 3) in radii with the mean training depth of each joint."""
     depths = train.poses[..., 2].mean(0).expand(len(views), -1)
     return torch.cat([views.keypoints, depths[..., None]], dim=-1)
 
 
 def perfect_depth(views: Views) -> Tensor:
-    """Poses (V, J, 3) in radii with true depths: the floor of the weak lift, which copies x, y."""
+    """Return poses (V, J, 3) in radii with true depths: the lower bound of the weak lift."""
     return torch.cat([views.keypoints, views.poses[..., 2:]], dim=-1)
 
 
 def supervised(config: TrainConfig, views: Views) -> Tensor:
-    """Poses (V, J, 3) in radii of the same generator trained on paired depths, equally long."""
-    plain = DataConfig()
+    """Train the same generator on paired depths, for as many updates, and predict (V, J, 3)."""
+    defaults = DataConfig()
     training = SupervisedTraining(
         SupervisedConfig(
             seed=config.seed,
@@ -41,7 +41,9 @@ def supervised(config: TrainConfig, views: Views) -> Tensor:
             reports=1,
             batch_size=config.batch_size,
             generator=config.generator,
-            data=config.data.model_copy(update={name: getattr(plain, name) for name in UNUSED}),
+            data=config.data.model_copy(
+                update={name: getattr(defaults, name) for name in UNUSED_DATA_FIELDS}
+            ),
         )
     )
     training.advance()

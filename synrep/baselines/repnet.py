@@ -1,10 +1,10 @@
-"""RepNet: a network predicts pose and camera, a critic sees pose and KCS (Wandt and Rosenhahn).
+"""RepNet: a generator predicts pose and camera, a critic scores pose and KCS (Wandt, Rosenhahn).
 
-Written anew after the published description; losses are the paper's, layers those of its code.
-Where this differs, it is to measure both on the same data: poses are relative to the root instead
-of their mean and in radii instead of metres; the KCS is that of the skeleton tree, without a bone
-between the hips; no joint is weighted down; and poses are scored in the camera's frame, where the
-predicted camera places them.
+Reimplemented from the published description, with the losses of the paper and the layers of its
+code. It differs where the comparison with the model requires it: poses are relative to the root
+instead of their mean and in radii instead of metres; the KCS is that of the skeleton tree, without
+a bone between the hips; all joints have the same weight; and poses are scored in the camera frame,
+where the predicted camera places them.
 Axes: B batch, J joints.
 """
 
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from synrep.baselines.training import Adversaries, BaselineTraining, Block, Dense
+from synrep.baselines.training import BaselineModel, BaselineTraining, Block, Dense
 from synrep.config import KcsConfig
 from synrep.model.kcs import WeightedKcs
 from synrep.model.losses import norm_penalty
@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 
 
 def to_body_frame(poses: Tensor, skeleton: Skeleton) -> Tensor:
-    """Poses (B, J, 3) turned so that the trunk is upright and faces the camera.
+    """Rotate poses (B, J, 3) so that the trunk is upright and faces the camera.
 
-    x runs from right to left hip and shoulder, y from the thorax to the hip, z to the back. The
-    original aligns hips and shoulders to those of a template, which also removes all rotation.
+    The x axis points from the right to the left hip and shoulder, y from the thorax to the hip, z
+    to the back. The original aligns hips and shoulders with a template, which also removes the
+    global rotation.
     """
     names = ("RHip", "LHip", "RShoulder", "LShoulder", "Thorax")
     right, left, right_up, left_up, thorax = poses[:, skeleton.indices(*names)].unbind(1)
@@ -43,11 +44,11 @@ def to_body_frame(poses: Tensor, skeleton: Skeleton) -> Tensor:
     return poses @ axes.mT
 
 
-def complete(camera: Tensor) -> Tensor:
-    """Scaled rotations (B, 3, 3) of weak-perspective cameras (B, 2, 3).
+def scaled_rotation(camera: Tensor) -> Tensor:
+    """Extend weak-perspective cameras (B, 2, 3) to scaled rotations (B, 3, 3).
 
-    The third row is at right angles to the others and as long as they are on average, so that a
-    pose is moved into the camera's frame with x and y where the camera projects them.
+    The third row is orthogonal to the other two and has their root-mean-square norm. The result
+    transforms a pose into the camera frame, with x and y equal to its projection.
     """
     scale = (camera.square().sum((1, 2)) / 2).sqrt()[:, None]
     third = functional.normalize(torch.linalg.cross(camera[:, 0], camera[:, 1]), dim=-1) * scale
@@ -55,7 +56,7 @@ def complete(camera: Tensor) -> Tensor:
 
 
 def camera_loss(camera: Tensor) -> Tensor:
-    """How far cameras (B, 2, 3) are from scaled orthonormal rows, a scalar."""
+    """Return the mean deviation of cameras (B, 2, 3) from scaled orthonormal rows, a scalar."""
     square = camera @ camera.mT
     trace = square.diagonal(dim1=-2, dim2=-1).sum(-1)[:, None, None]
     eye = torch.eye(2, dtype=camera.dtype, device=camera.device)
@@ -63,11 +64,11 @@ def camera_loss(camera: Tensor) -> Tensor:
 
 
 class RepNetGenerator(nn.Module):
-    """Predicts a pose and the camera that sees it, from a 2D pose.
+    """Predicts a 3D pose and a weak-perspective camera from a 2D pose.
 
     Args:
-        config: shape.
-        joints: J.
+        config: layer sizes.
+        joints: number of joints J.
     """
 
     def __init__(self, config: RepNetConfig, joints: int) -> None:
@@ -84,23 +85,23 @@ class RepNetGenerator(nn.Module):
         )
 
     def forward(self, keypoints: Tensor) -> tuple[Tensor, Tensor]:
-        """Root-relative poses (B, J, 3) in their own frame, and cameras (B, 2, 3)."""
+        """Return root-relative poses (B, J, 3) in a body frame, and cameras (B, 2, 3)."""
         shared = self.shared(keypoints.flatten(1))
         poses = self.pose(shared).unflatten(1, (-1, 3))
         return poses - poses[:, :1], self.camera(shared).unflatten(1, (2, 3))
 
-    def lift(self, keypoints: Tensor, ray: Tensor | None = None) -> Tensor:  # noqa: ARG002 - it has no use for the direction
-        """3D poses (B, J, 3) in the camera's frame, in radii, from 2D poses (B, J, 2) in radii."""
+    def lift(self, keypoints: Tensor, ray: Tensor | None = None) -> Tensor:  # noqa: ARG002 - the camera is predicted
+        """Lift 2D poses (B, J, 2) to 3D poses (B, J, 3) in the camera frame, both in radii."""
         poses, camera = self(keypoints)
-        return poses @ complete(camera).mT
+        return poses @ scaled_rotation(camera).mT
 
 
 class RepNetCritic(nn.Module):
-    """Scores a 3D pose by itself and by its kinematic chain space.
+    """Scores a 3D pose and its kinematic chain space (KCS).
 
     Args:
-        config: shape.
-        skeleton: the tree that gives bones.
+        config: layer sizes.
+        skeleton: skeleton of the poses, whose tree defines the bones.
     """
 
     def __init__(self, config: RepNetConfig, skeleton: Skeleton) -> None:
@@ -112,42 +113,42 @@ class RepNetCritic(nn.Module):
         )
         self.kcs_branch = nn.Sequential(
             Dense(self.kcs.features, config.kcs_width, slope),
-            Block(config.kcs_width, slope, open_end=True),
+            Block(config.kcs_width, slope, linear_output=True),
         )
         self.head = nn.Sequential(
             Dense(width + config.kcs_width, width, slope), nn.Linear(width, 1)
         )
 
     def forward(self, poses: Tensor) -> Tensor:
-        """Scores (B,) of poses (B, J, 3)."""
+        """Return the scores (B,) of poses (B, J, 3)."""
         branches = [self.pose_branch(poses.flatten(1)), self.kcs_branch(self.kcs(poses))]
         scores: Tensor = self.head(torch.cat(branches, dim=1))
         return scores[:, 0]
 
 
 def pose_penalty(critic: nn.Module, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
-    """Gradient penalty, a scalar, between real and fake poses (B, J, 3) (row 9).
+    """Return the gradient penalty between real and fake poses (B, J, 3), a scalar (row 9).
 
     Args:
-        critic: scores (B,) of poses; the KCS is computed within it.
-        real: poses.
-        fake: poses.
-        mix: (B, 1, 1) in [0, 1]: 1 takes the real pose, 0 the fake one.
+        critic: maps poses to scores (B,), including the computation of the KCS.
+        real: real poses.
+        fake: fake poses.
+        mix: interpolation weights (B, 1, 1) in [0, 1]; 1 selects the real pose, 0 the fake one.
     """
-    between = torch.lerp(fake, real, mix).requires_grad_()
-    (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    interpolated = torch.lerp(fake, real, mix).requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(interpolated).sum(), interpolated, create_graph=True)
     return norm_penalty(gradient.square().sum((1, 2)))
 
 
-class RepNet(Adversaries):
-    """One update of critic and generator at a time: published, both take the same batch."""
+class RepNet(BaselineModel):
+    """Generator and critic, updated alternately on the same batch, as published."""
 
     def __init__(self, config: RepNetConfig, inputs: Views, reals: Views) -> None:
         self.config = config
         super().__init__(config, inputs, reals)
 
     def build(self) -> dict[str, nn.Module]:
-        """Both networks; Glorot's uniform weights, biases 0."""
+        """Build both networks, with Glorot-uniform weights and zero biases."""
         joints = len(self.skeleton)
         networks: dict[str, nn.Module] = {
             "generator": RepNetGenerator(self.config, joints),
@@ -161,13 +162,13 @@ class RepNet(Adversaries):
         return networks
 
     def iterate(self, iteration: int) -> None:
-        """The critic's update, then the generator's."""
+        """Update the critic, then the generator."""
         config = self.config
-        passed = iteration * (config.drops + 1) // config.iterations
+        drops = iteration * (config.drops + 1) // config.iterations
         for optimiser in self.optimisers.values():
-            optimiser.param_groups[0]["lr"] = config.learning_rate * 0.1**passed
-        keypoints = self.inputs.keypoints[self.chosen("input", iteration, self.inputs)]
-        real = self.reals.poses[self.chosen("real", iteration, self.reals)]
+            optimiser.param_groups[0]["lr"] = config.learning_rate * 0.1**drops
+        keypoints = self.inputs.keypoints[self.batch_indices("input", iteration, self.inputs)]
+        real = self.reals.poses[self.batch_indices("real", iteration, self.reals)]
         if config.frame == "body":
             real = to_body_frame(real, self.skeleton)
         poses, camera = cast("RepNetGenerator", self.networks["generator"])(keypoints)
@@ -197,6 +198,6 @@ class RepNet(Adversaries):
 
 
 class RepNetTraining(BaselineTraining):
-    """Trains RepNet."""
+    """Training of RepNet."""
 
-    adversaries = RepNet
+    model_class = RepNet

@@ -1,4 +1,4 @@
-"""The model's own generator, trained on paired depths: what the architecture can do.
+"""Supervised baseline: the model's generator trained on paired depths.
 
 Axes: B batch, J joints.
 """
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from torch.nn import functional
 
-from synrep.baselines.training import Adversaries, BaselineTraining
+from synrep.baselines.training import BaselineModel, BaselineTraining
 from synrep.model.networks import Dropout, Generator
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from synrep.datasets.views import Views
 
 
-class Supervised(Adversaries):
-    """A generator without an adversary: the mean squared error of its depths."""
+class Supervised(BaselineModel):
+    """Generator trained on the mean squared error of its depths, without a critic."""
 
     def __init__(self, config: SupervisedConfig, inputs: Views, reals: Views) -> None:
         self.config = config
@@ -30,26 +30,26 @@ class Supervised(Adversaries):
         ]
 
     def build(self) -> dict[str, nn.Module]:
-        """The generator alone."""
+        """Build the generator, the only network."""
         return {"generator": Generator(self.config.generator, len(self.skeleton))}
 
     def iterate(self, iteration: int) -> None:
-        """One step of Adam; the learning rate falls linearly to zero."""
+        """Take one Adam step; the learning rate decays linearly to zero."""
         config = self.config
         rate = config.learning_rate * (1 - iteration / config.iterations)
         self.optimisers["generator"].param_groups[0]["lr"] = rate
-        chosen = self.chosen("input", iteration, self.inputs)
+        indices = self.batch_indices("input", iteration, self.inputs)
         if self._dropouts:
             masks = self.masks.at("dropout", iteration)
             for dropout in self._dropouts:
                 dropout.generator = masks
-        depths = self.networks["generator"](self.inputs.keypoints[chosen])
-        loss = functional.mse_loss(depths, self.inputs.poses[chosen][..., 2])
+        depths = self.networks["generator"](self.inputs.keypoints[indices])
+        loss = functional.mse_loss(depths, self.inputs.poses[indices][..., 2])
         self.descend(loss, "generator")
         self.add("depth_loss", loss)
 
 
 class SupervisedTraining(BaselineTraining):
-    """The supervised generator, from report to report."""
+    """Training of the supervised baseline."""
 
-    adversaries = Supervised
+    model_class = Supervised

@@ -1,4 +1,4 @@
-"""What the baselines share: layers, optimisers, and the training that runs from report to report.
+"""Shared parts of the baselines: layers, optimisers and the training class.
 
 Axes: B batch, J joints.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Dense(nn.Module):
-    """A linear layer and a leaky ReLU."""
+    """Linear layer followed by a leaky ReLU."""
 
     def __init__(self, inputs: int, width: int, slope: float) -> None:
         super().__init__()
@@ -30,55 +30,56 @@ class Dense(nn.Module):
         self.slope = slope
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs) to (B, width)."""
+        """Map (B, inputs) to (B, width)."""
         return functional.leaky_relu(self.linear(x), self.slope)
 
 
 class Block(nn.Module):
-    """Two layers whose result is added to the input, before the last activation.
+    """Residual block of two layers, with the last activation after the addition.
 
     Args:
-        width: of input and output.
-        slope: of the leaky ReLU.
-        open_end: whether the last activation is left out.
+        width: number of inputs and outputs.
+        slope: negative slope of the leaky ReLU.
+        linear_output: omit the last activation.
     """
 
-    def __init__(self, width: int, slope: float, *, open_end: bool = False) -> None:
+    def __init__(self, width: int, slope: float, *, linear_output: bool = False) -> None:
         super().__init__()
         self.first = Dense(width, width, slope)
         self.second = nn.Linear(width, width)
-        self.slope = 1.0 if open_end else slope
+        self.slope = 1.0 if linear_output else slope
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, width) to (B, width)."""
+        """Map (B, width) to (B, width)."""
         return functional.leaky_relu(x + self.second(self.first(x)), self.slope)
 
 
 class Lifter(Protocol):
-    """A network that is scored: as much of `synrep.model.networks.Generator` as that needs."""
+    """Interface of a network that can be scored, as `synrep.model.networks.Generator` can."""
 
     def lift(self, keypoints: Tensor, ray: Tensor | None = None) -> Tensor:
-        """3D poses (B, J, 3) in the camera frame, in radii, from 2D poses (B, J, 2) in radii."""
+        """Lift 2D poses (B, J, 2) to 3D poses (B, J, 3) in the camera frame, both in radii."""
 
 
-class Adversaries:
-    """Generator and critic of a baseline with their optimisers; takes the place of `Gan`.
+class BaselineModel:
+    """Networks of a baseline and their optimisers; the counterpart of `synrep.training.step.Gan`.
 
     Args:
-        config: of the training.
+        config: configuration of the training.
         inputs: views whose 2D poses the generator lifts.
-        reals: views whose 3D poses may be seen; the same ones unless data are split.
+        reals: views that provide real 3D poses; the same as `inputs` unless the data are split.
 
     Attributes:
         networks: 'generator' and, if there is one, 'critic'.
-        optimisers: by name of the network they update.
+        optimisers: optimisers by the name of the network they update.
         sums: losses summed since they were last cleared.
-        streams: what is drawn.
-        masks: the same for dropout, whose generator is in use while others draw.
+        streams: random streams of everything but dropout.
+        masks: random streams of dropout, separate because its generator stays in use during a
+            forward pass.
     """
 
     weight_decay: float = 0.0
-    """Added to each gradient, as a multiple of the weight."""
+    """Weight decay of Adam (L2 penalty)."""
 
     def __init__(self, config: AnyBaseline, inputs: Views, reals: Views) -> None:
         self.inputs = inputs
@@ -106,56 +107,56 @@ class Adversaries:
         }
 
     def build(self) -> dict[str, nn.Module]:
-        """Generator and critic with initial weights from torch's own random numbers."""
+        """Build the networks, initialised from PyTorch's global random generator."""
         raise NotImplementedError
 
     def iterate(self, iteration: int) -> None:
-        """One update of both sides; `iteration` decides all that is drawn."""
+        """Run one iteration; `iteration` determines all random numbers."""
         raise NotImplementedError
 
     @property
     def scored(self) -> Lifter:
-        """The generator, as it is scored."""
+        """The generator to score."""
         return cast("Lifter", self.networks["generator"])
 
-    def chosen(self, stream: str, iteration: int, views: Views) -> Tensor:
-        """Positions (B,) of a batch."""
+    def batch_indices(self, stream: str, iteration: int, views: Views) -> Tensor:
+        """Return the indices (B,) of a batch."""
         return self.streams.batch(stream, iteration, self.batch_size, len(views))
 
-    def descend(self, loss: Tensor, name: str, *, keep: bool = False) -> None:
-        """One step of one network; no gradient is computed for any other weight.
+    def descend(self, loss: Tensor, name: str, *, retain_graph: bool = False) -> None:
+        """Take one optimiser step for one network; other weights get no gradients.
 
         Args:
             loss: a scalar.
-            name: of the network.
-            keep: whether the graph of the loss is needed again.
+            name: name of the network.
+            retain_graph: keep the graph of the loss for another call.
         """
         weights = list(self.networks[name].parameters())
-        gradients = torch.autograd.grad(loss, weights, retain_graph=keep)
+        gradients = torch.autograd.grad(loss, weights, retain_graph=retain_graph)
         for weight, gradient in zip(weights, gradients, strict=True):
             weight.grad = gradient
         self.optimisers[name].step()
 
     def add(self, name: str, value: Tensor) -> None:
-        """Sum up a loss for the next report."""
+        """Add a loss to the sums of the next report."""
         self.sums[name] = self.sums.get(name, torch.zeros_like(value)) + value.detach()
 
 
 class BaselineTraining(Training):
-    """A baseline, advanced from report to report, scored and kept by the model's own code.
+    """Training of a baseline, with the loop, scoring and checkpoints of the model.
 
     Args:
-        config: decides the result completely, on one kind of device.
-        device: where to train.
-        threads: CPU threads; all of the machine's if omitted.
-        dtype: of weights and poses.
+        config: configuration; fully determines the result on a given kind of device.
+        device: device to train on.
+        threads: number of CPU threads; all cores if omitted.
+        dtype: type of weights and poses.
 
     Raises:
-        InputError: the poses can't be used, or are fewer than a batch.
+        InputError: the poses can't be used, or there are fewer views than a batch needs.
     """
 
-    adversaries: ClassVar[type[Adversaries]]
-    """What is trained."""
+    model_class: ClassVar[type[BaselineModel]]
+    """Class of the networks to train."""
 
     def __init__(
         self,
@@ -165,10 +166,10 @@ class BaselineTraining(Training):
         threads: int | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        # The loop reads only the sections and fields that all configurations have.
-        same = cast("TrainConfig", config)
-        super().__init__(same, device=device, threads=threads, dtype=dtype)
+        # The loop reads only fields that all configurations have in common.
+        train_config = cast("TrainConfig", config)
+        super().__init__(train_config, device=device, threads=threads, dtype=dtype)
 
     def _networks(self) -> Gan:
         config, training_data = cast("AnyBaseline", self.config), self.training_data
-        return cast("Gan", self.adversaries(config, training_data.inputs, training_data.reals))
+        return cast("Gan", self.model_class(config, training_data.inputs, training_data.reals))

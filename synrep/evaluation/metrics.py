@@ -1,6 +1,6 @@
 """Errors between predicted and true poses, in millimetres (docs/model.md: Errors).
 
-Every function takes root-relative poses (V, J, 3) in millimetres and returns one number a view.
+All functions take root-relative poses (V, J, 3) in millimetres; metrics return one value per view.
 Axes: V views, J joints.
 """
 
@@ -11,17 +11,17 @@ from torch import Tensor
 
 
 def mpjpe(predicted: Tensor, true: Tensor) -> Tensor:
-    """Mean distance of the joints, root included (protocol 1), (V,)."""
+    """Return the mean per-joint position error (V,), root included (protocol 1)."""
     return (predicted - true).norm(dim=-1).mean(-1)
 
 
 def n_mpjpe(predicted: Tensor, true: Tensor) -> Tensor:
-    """MPJPE after scaling each prediction by the factor that fits best, (V,)."""
-    return mpjpe(best_scaled(predicted, true), true)
+    """Return the MPJPE (V,) after least-squares scaling of each prediction."""
+    return mpjpe(align_scale(predicted, true), true)
 
 
-def best_scaled(predicted: Tensor, true: Tensor) -> Tensor:
-    """Each prediction times the factor with the least squared error, (V, J, 3)."""
+def align_scale(predicted: Tensor, true: Tensor) -> Tensor:
+    """Return predictions (V, J, 3), each scaled by the factor with the least squared error."""
     product = (predicted * true).sum((-2, -1))
     square = predicted.square().sum((-2, -1))
     factor = torch.where(square > 0, product / square.clamp_min(1e-12), 1.0)
@@ -29,14 +29,19 @@ def best_scaled(predicted: Tensor, true: Tensor) -> Tensor:
 
 
 def p_mpjpe(predicted: Tensor, true: Tensor, *, scale: bool = True) -> Tensor:
-    """MPJPE after the rigid motion (and scale) that fits best, never a mirror image, (V,)."""
+    """Return the MPJPE (V,) after Procrustes alignment without reflection; see `align`."""
     return mpjpe(align(predicted, true, scale=scale), true)
 
 
 def align(predicted: Tensor, true: Tensor, *, scale: bool = True) -> Tensor:
-    """Procrustes alignment (V, J, 3) of predictions to true poses, with det(R) = +1.
+    """Align predictions to true poses by Procrustes analysis with det(R) = +1; (V, J, 3).
 
-    A pose with all joints in one point has no orientation or size; it is only moved.
+    A pose whose joints coincide has no orientation or size and is only translated.
+
+    Args:
+        predicted: poses to align.
+        true: ground truth.
+        scale: also fit a scale factor; otherwise the alignment is rigid.
     """
     mean_p, mean_t = predicted.mean(1, keepdim=True), true.mean(1, keepdim=True)
     p, t = (predicted - mean_p).double(), (true - mean_t).double()
@@ -53,16 +58,16 @@ def align(predicted: Tensor, true: Tensor, *, scale: bool = True) -> Tensor:
 
 
 def z_error(predicted: Tensor, true: Tensor) -> Tensor:
-    """Mean distance in depth alone (the '-z' rows, row 36), (V,)."""
+    """Return the mean absolute depth error (V,) (the '-z' rows, row 36)."""
     return (predicted[..., 2] - true[..., 2]).abs().mean(-1)
 
 
 def only_z(predicted: Tensor, true: Tensor) -> Tensor:
-    """P-MPJPE without scale of true x and y with predicted z (the 'only z' rows, row 36), (V,)."""
+    """Return the rigid P-MPJPE (V,) of true x, y with predicted z (the 'only z' rows, row 36)."""
     return p_mpjpe(torch.cat([true[..., :2], predicted[..., 2:]], -1), true, scale=False)
 
 
 def flipped(predicted: Tensor, true: Tensor) -> Tensor:
-    """1 where the prediction with inverted depths would be better, else 0, (V,)."""
+    """Return 1 where inverting the predicted depths would lower the MPJPE, else 0; (V,)."""
     mirror = predicted * predicted.new_tensor([1.0, 1.0, -1.0])
     return (mpjpe(mirror, true) < mpjpe(predicted, true)).to(predicted)

@@ -1,4 +1,4 @@
-"""From predictions to the numbers of a table: errors for each action and their averages.
+"""Evaluation tables: errors of predictions for each action, and their averages.
 
 Axes: V views, J joints.
 """
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from synrep.skeleton import Skeleton
 
 CHUNK = 8192
-"""Views scored at once: bounds memory, not the result."""
+"""Views per forward pass; limits memory and does not change the result."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BodyScale:
-    """Sizes of the training poses, for scales that use no truth of the test frame (row 3).
+    """Sizes of the training poses, for scale modes that use no ground truth (row 3).
 
     Attributes:
-        bone_length_sum_mm: mean over the training poses of the sum of their bone lengths.
-        scale_mm: mean of what their 3D poses were divided by.
+        bone_length_sum_mm: sum of bone lengths, averaged over the training poses.
+        scale_mm: mean normalisation scale of the training poses.
     """
 
     bone_length_sum_mm: float
@@ -39,21 +39,22 @@ class BodyScale:
 
     @classmethod
     def of(cls, views: Views) -> BodyScale:
-        """Measured on an evenly spaced subset of the training views."""
-        some = views.evenly_spaced(20_000)
-        lengths = bone_lengths(some.poses.double(), some.skeleton).sum(-1) * some.scale_mm
+        """Measure the sizes on an evenly spaced subset of the training views."""
+        subset = views.evenly_spaced(20_000)
+        lengths = bone_lengths(subset.poses.double(), subset.skeleton).sum(-1) * subset.scale_mm
         return cls(
-            bone_length_sum_mm=float(lengths.mean()), scale_mm=float(some.scale_mm.double().mean())
+            bone_length_sum_mm=float(lengths.mean()),
+            scale_mm=float(subset.scale_mm.double().mean()),
         )
 
     def bone_scale(self, poses: Tensor, skeleton: Skeleton) -> Tensor:
-        """Factors (V,) by which the bones of poses (V, J, 3) add up to those of training poses."""
+        """Return factors (V,) that scale poses (V, J, 3) to the training bone length sum."""
         return self.bone_length_sum_mm / bone_lengths(poses, skeleton).sum(-1).clamp_min(1e-6)
 
 
 @torch.no_grad()
 def predict(generator: Generator, views: Views) -> Tensor:
-    """Poses (V, J, 3) in radii that the generator makes of the views' 2D poses."""
+    """Lift the 2D poses of the views with the generator in eval mode; (V, J, 3) in radii."""
     was_training = generator.training
     generator.eval()
     parts = [
@@ -65,41 +66,58 @@ def predict(generator: Generator, views: Views) -> Tensor:
 
 
 def to_mm(predicted: Tensor, views: Views, scale: str, body: BodyScale) -> Tensor:
-    """Millimetres (V, J, 3) from radii by a scale mode of `EvaluationConfig.scale`."""
+    """Convert predictions (V, J, 3) from radii to millimetres.
+
+    Args:
+        predicted: poses in radii.
+        views: views that were lifted.
+        scale: scale mode, as in `EvaluationConfig.scale`.
+        body: sizes of the training poses.
+    """
     if scale == "constant":
         return predicted * body.scale_mm
     if scale == "bone_length":
         return predicted * body.bone_scale(predicted, views.skeleton)[:, None, None]
-    true_scale = predicted * views.scale_mm[:, None, None]
+    predicted_mm = predicted * views.scale_mm[:, None, None]
     if scale == "nmpjpe":
-        return metrics.best_scaled(true_scale, views.poses * views.scale_mm[:, None, None])
-    return true_scale
+        return metrics.align_scale(predicted_mm, views.poses * views.scale_mm[:, None, None])
+    return predicted_mm
 
 
 def errors(
     predicted: Tensor, views: Views, config: EvaluationConfig, body: BodyScale
 ) -> dict[str, Tensor]:
-    """All errors, (V,) each, of predictions (V, J, 3) in radii."""
-    true = views.poses * views.scale_mm[:, None, None]
-    made = to_mm(predicted, views, config.scale, body)
+    """Return all errors of predictions (V, J, 3) in radii, by name; (V,) each."""
+    true_mm = views.poses * views.scale_mm[:, None, None]
+    predicted_mm = to_mm(predicted, views, config.scale, body)
     return {
-        "mpjpe_mm": metrics.mpjpe(made, true),
-        "p_mpjpe_mm": metrics.p_mpjpe(made, true, scale=config.alignment == "similarity"),
-        "n_mpjpe_mm": metrics.n_mpjpe(made, true),
-        "z_mm": metrics.z_error(made, true),
-        "only_z_mm": metrics.only_z(made, true),
-        "flipped": metrics.flipped(made, true),
+        "mpjpe_mm": metrics.mpjpe(predicted_mm, true_mm),
+        "p_mpjpe_mm": metrics.p_mpjpe(
+            predicted_mm, true_mm, scale=config.alignment == "similarity"
+        ),
+        "n_mpjpe_mm": metrics.n_mpjpe(predicted_mm, true_mm),
+        "z_mm": metrics.z_error(predicted_mm, true_mm),
+        "only_z_mm": metrics.only_z(predicted_mm, true_mm),
+        "flipped": metrics.flipped(predicted_mm, true_mm),
         "backwards": (facing_sine(predicted, views.skeleton) < 0).to(predicted),
     }
 
 
 def table(values: dict[str, Tensor], views: Views) -> dict[str, dict[str, float]]:
-    """Mean of each error for each action, their plain mean, and the mean over all frames."""
+    """Average the errors per action, over actions (unweighted) and over all frames.
+
+    Args:
+        values: errors by name, (V,) each.
+        views: views that the errors belong to.
+
+    Returns:
+        Errors by row: one row for each action, 'mean of actions' and 'mean of frames'.
+    """
     rows = {}
     for index, action in enumerate(views.actions):
-        chosen = views.action == index
-        if bool(chosen.any()):
-            rows[action] = {name: float(value[chosen].mean()) for name, value in values.items()}
+        mask = views.action == index
+        if bool(mask.any()):
+            rows[action] = {name: float(value[mask].mean()) for name, value in values.items()}
     per_action = list(rows.values())
     rows["mean of actions"] = {
         name: sum(row[name] for row in per_action) / len(per_action) for name in values
@@ -111,17 +129,17 @@ def table(values: dict[str, Tensor], views: Views) -> dict[str, dict[str, float]
 def score(
     predicted: Tensor, views: Views, config: EvaluationConfig, body: BodyScale
 ) -> dict[str, Any]:
-    """The table of predictions (V, J, 3) in radii, with everything that qualifies its numbers.
+    """Return the table of predictions (V, J, 3) in radii and the settings it was computed with.
 
-    It adds `rigid_mpjpe_mm`, P2 by an alignment without scale, whatever the configuration's (row
-    34); and `pck` and `auc` in percent by the official rule of MPI-INF-3DHP
-    (`synrep.evaluation.pck`).
+    Besides the values of `errors`, the table contains `rigid_mpjpe_mm`, P2 with rigid alignment
+    whatever the configuration says (row 34), and `pck` and `auc` in percent by the official rule
+    of MPI-INF-3DHP (`synrep.evaluation.pck`).
     """
-    true = views.poses * views.scale_mm[:, None, None]
-    made = to_mm(predicted, views, config.scale, body)
+    true_mm = views.poses * views.scale_mm[:, None, None]
+    predicted_mm = to_mm(predicted, views, config.scale, body)
     values = errors(predicted, views, config, body)
-    values["rigid_mpjpe_mm"] = metrics.p_mpjpe(made, true, scale=False)
-    distances = pck.joint_errors_mm(made, true, views.skeleton.joints)
+    values["rigid_mpjpe_mm"] = metrics.p_mpjpe(predicted_mm, true_mm, scale=False)
+    distances = pck.joint_errors_mm(predicted_mm, true_mm, views.skeleton.joints)
     values |= {"pck": pck.pck(distances), "auc": pck.auc(distances)}
     return {
         "scale": config.scale,
@@ -134,6 +152,6 @@ def score(
 
 
 def damaged(views: Views) -> int:
-    """How many views have all joints in one point, in 2D or in 3D: they have no size, but count."""
+    """Count views whose joints all coincide, in 2D or in 3D; they have no size but are scored."""
     sizes = (views.keypoints.abs().amax((1, 2)), views.poses.abs().amax((1, 2)))
     return int(((sizes[0] == 0) | (sizes[1] == 0)).sum())

@@ -1,6 +1,6 @@
 """Losses of the three networks (section 3.4; rows 6-10, 28).
 
-Axes: B batch, J joints; ... any leading axes, such as the slices of a fused training.
+Axes: B batch, J joints; ... any leading axes, such as the members of a fused training.
 Camera frame: x right, y down, z away from the camera.
 """
 
@@ -22,26 +22,27 @@ EPSILON = 1e-8
 
 
 def facing_sine(poses: Tensor, skeleton: Skeleton, norm: str = "zx") -> Tensor:
-    """Sine (..., B) of the angle from the shoulders to the face on the z-x plane (equation 11).
+    """Return the sine (..., B) of the shoulder-face angle in the z-x plane (equation 11).
 
-    It is positive for people whose depths are not inverted. The paper takes the shoulder vector
-    from right to left; in a frame whose z points away from the camera that makes true poses
-    negative, so it runs from left to right here (row 6). Without a nose the face direction is
-    that of the head (row 4).
+    It is positive for poses whose depths are not inverted. The paper takes the shoulder vector
+    from right to left; in a frame whose z axis points away from the camera, true poses would then
+    be negative, so here it runs from left to right (row 6). If the skeleton has no nose, the head
+    determines the face direction (row 4).
 
     Args:
-        poses: (..., B, J, 3).
-        skeleton: joints of the poses.
-        norm: 'zx' for vector lengths in the plane, which gives a true sine; 'xyz' for full ones.
+        poses: 3D poses (..., B, J, 3).
+        skeleton: skeleton of the poses.
+        norm: 'zx' normalises by vector lengths in the plane, which gives a true sine; 'xyz'
+            normalises by lengths in space.
     """
-    # Taken in one go: each selection by itself has a gradient of the size of all poses.
+    # One index_select for all joints: the backward pass of each allocates a full-size gradient.
     joints = poses.index_select(-2, _facing_joints(skeleton, poses.device))
     face, thorax, right, left = joints.unbind(-2)
     v, w = face - thorax, right - left
     cross = v[..., 2] * w[..., 0] - v[..., 0] * w[..., 2]
     if norm == "zx":
         v, w = v[..., ::2], w[..., ::2]
-    # The square root of a sum that can be 0 has no gradient there, so the bound goes inside.
+    # The square root has no finite gradient at 0, so epsilon is added under the root.
     squares = v.square().sum(-1) * w.square().sum(-1)
     return cross / (squares + EPSILON).sqrt()
 
@@ -54,17 +55,21 @@ def _facing_joints(skeleton: Skeleton, device: torch.device) -> Tensor:
 
 
 def angle_loss(poses: Tensor, skeleton: Skeleton, norm: str = "zx") -> Tensor:
-    """L_angle (...) of poses (..., B, J, 3): how far faces point backwards (equation 12)."""
+    """Return L_angle (...) of poses (..., B, J, 3), a penalty on backward faces (equation 12)."""
     return torch.relu(-facing_sine(poses, skeleton, norm)).mean(-1)
 
 
 def reprojection_distance(reprojected: Tensor, keypoints: Tensor) -> Tensor:
-    """Mean distance (...) in radii between 2D poses (..., B, J, 2) (row 28)."""
+    """Return the mean joint distance (...) in radii of 2D poses (..., B, J, 2) (row 28)."""
     return ((reprojected - keypoints).square().sum(-1) + EPSILON).sqrt().mean((-2, -1))
 
 
 def norm_penalty(squared: Tensor) -> Tensor:
-    """Mean squared deviation (...) from 1 of gradient norms given as squares (..., B) (row 9)."""
+    """Return the mean squared deviation (...) of gradient norms from 1 (row 9).
+
+    Args:
+        squared: squared gradient norms (..., B).
+    """
     return ((squared + EPSILON).sqrt() - 1).square().mean(-1)
 
 
@@ -75,24 +80,24 @@ def gradient_penalty(
     mix: Tensor,
     inputs: str = "pose",
 ) -> Tensor:
-    """Mean squared deviation of the critic's gradient norm from 1, a scalar (rows 9, 10).
+    """Return the gradient penalty of the critic, a scalar (rows 9, 10).
 
-    The gradient is taken between real and fake samples, jointly with respect to the 3D and the
-    2D pose, through the wKCS that the critic computes.
+    The gradient is evaluated at interpolations of real and fake samples, jointly with respect to
+    the 3D and the 2D pose, and includes the path through the wKCS.
 
     Args:
-        critic: the network to penalise.
+        critic: network to penalise.
         real: poses (B, J, 3) and keypoints (B, J, 2).
-        fake: the same shapes.
-        mix: (B, 1, 1) in [0, 1]: 1 takes the real sample, 0 the fake one.
-        inputs: 'pose', or 'pose+features' to interpolate the wKCS as an input of its own.
+        fake: poses and keypoints of the same shapes.
+        mix: interpolation weights (B, 1, 1) in [0, 1]; 1 selects the real sample, 0 the fake one.
+        inputs: 'pose', or 'pose+features' to interpolate the wKCS as a separate input.
     """
-    between = [torch.lerp(f, r, mix).requires_grad_() for r, f in zip(real, fake, strict=True)]
+    interpolated = [torch.lerp(f, r, mix).requires_grad_() for r, f in zip(real, fake, strict=True)]
     if inputs == "pose+features":
         features = torch.lerp(critic.kcs(fake[0]), critic.kcs(real[0]), mix[:, 0])
-        between.append(features.requires_grad_())
+        interpolated.append(features.requires_grad_())
     gradients = torch.autograd.grad(
-        critic(*between, straight=True).sum(), between, create_graph=True
+        critic(*interpolated, linearised=True).sum(), interpolated, create_graph=True
     )
     squared = sum(g.flatten(1).square().sum(1) for g in gradients)
     assert isinstance(squared, Tensor)
@@ -104,9 +109,9 @@ def critic_gap(
     real: tuple[Tensor, Tensor],
     fake: tuple[Tensor, Tensor],
 ) -> Tensor:
-    """p_fake - p_real, a scalar: the Wasserstein loss of the critic (equation 9).
+    """Return the Wasserstein loss of the critic, p_fake - p_real, a scalar (equation 9).
 
-    Both go through the critic in one pass: it has no batch normalisation.
+    Real and fake samples share one forward pass, since the critic has no batch normalisation.
     """
     both = [torch.cat([f, r]) for f, r in zip(fake, real, strict=True)]
     p_fake, p_real = critic(both[0], both[1]).chunk(2)

@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 
 
 class Dropout(nn.Module):
-    """Dropout whose masks come from a given random stream, so that a training can be replayed."""
+    """Dropout that draws its masks from an explicit generator, so that runs are reproducible.
+
+    Args:
+        rate: probability that a unit is set to zero.
+
+    Attributes:
+        generator: source of the masks; PyTorch's global generator if None.
+    """
 
     def __init__(self, rate: float) -> None:
         super().__init__()
@@ -31,16 +38,16 @@ class Dropout(nn.Module):
         self.generator: torch.Generator | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Zero each unit with the rate's probability while training; keep the mean."""
+        """Zero units at random in training mode and scale the rest to preserve the mean."""
         if not self.training or self.rate == 0:
             return x
         mask = torch.rand(x.shape, generator=self.generator, dtype=x.dtype, device=x.device)
-        # Comparing uniform numbers costs a third of drawing from the Bernoulli distribution.
+        # Thresholding uniform samples takes a third of the time of `torch.bernoulli`.
         return x * mask.lt_(1 - self.rate).div_(1 - self.rate)
 
 
 class Layer(nn.Sequential):
-    """Linear, batch normalisation, leaky ReLU, dropout: the layer of Martinez et al."""
+    """Linear layer, batch normalisation, leaky ReLU and dropout, as in Martinez et al."""
 
     def __init__(self, inputs: int, width: int, config: GeneratorConfig) -> None:
         parts: list[nn.Module] = [nn.Linear(inputs, width)]
@@ -51,27 +58,27 @@ class Layer(nn.Sequential):
             parts.append(Dropout(config.dropout))
         super().__init__(*parts)
 
-    def cancelled(self) -> Tensor | None:
-        """The bias that batch normalisation takes out again, if there is any."""
+    def cancelled_bias(self) -> Tensor | None:
+        """Return the linear bias if batch normalisation cancels it, else None."""
         linear = self[0]
         assert isinstance(linear, nn.Linear)
         return linear.bias if isinstance(self[1], nn.BatchNorm1d) else None
 
 
 class ResidualBlock(nn.Module):
-    """Two layers whose result is added to the input."""
+    """Two layers with a skip connection."""
 
     def __init__(self, width: int, config: GeneratorConfig) -> None:
         super().__init__()
         self.layers = nn.Sequential(Layer(width, width, config), Layer(width, width, config))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, width) to (B, width)."""
+        """Map (B, width) to (B, width)."""
         return x + self.layers(x)
 
 
 class ResidualNetwork(nn.Sequential):
-    """An input layer, residual blocks, and a linear output layer (Fig. 2)."""
+    """Input layer, residual blocks and linear output layer (Fig. 2)."""
 
     def __init__(
         self, inputs: int, outputs: int, *, width: int, blocks: int, config: GeneratorConfig
@@ -88,8 +95,8 @@ class Generator(nn.Module):
     """Predicts the depth of each joint from its 2D pose (section 3.1).
 
     Args:
-        config: shape and options.
-        joints: J.
+        config: layer sizes and options.
+        joints: number of joints J.
     """
 
     def __init__(self, config: GeneratorConfig, joints: int) -> None:
@@ -104,16 +111,19 @@ class Generator(nn.Module):
             output.weight.mul_(config.output_gain)
 
     def forward(self, keypoints: Tensor) -> Tensor:
-        """Root-relative depths (B, J) in radii of 2D poses (B, J, 2) in radii (row 23)."""
+        """Predict root-relative depths (B, J) from 2D poses (B, J, 2), both in radii (row 23)."""
         depths: Tensor = self.network(keypoints.flatten(1))
         return depths - depths[:, :1]
 
     def lift(self, keypoints: Tensor, ray: Tensor | None = None) -> Tensor:
-        """3D poses (B, J, 3) in radii from 2D poses (B, J, 2) in radii (row 39).
+        """Lift 2D poses (B, J, 2) to 3D poses (B, J, 3), both in radii (row 39).
 
-        The weak lift copies x and y. The perspective lift places each joint on its line of sight:
-        x = u (1 + z / distance) + ray z, where `ray` (B, 2) is the direction of the root, 0 if
-        unknown.
+        The weak-perspective lift copies x and y. The perspective lift places each joint on its
+        viewing ray: x = u (1 + z / distance) + ray z.
+
+        Args:
+            keypoints: 2D poses.
+            ray: (B, 2) direction from the camera to the root; 0 if omitted.
         """
         distance = self.config.distance if self.config.lift == "perspective" else None
         return lift_depths(self(keypoints), keypoints, ray, distance)
@@ -122,14 +132,14 @@ class Generator(nn.Module):
 def lift_depths(
     depths: Tensor, keypoints: Tensor, ray: Tensor | None, distance: float | Tensor | None
 ) -> Tensor:
-    """3D poses (..., J, 3) of depths (..., J) and 2D poses (..., J, 2) (row 39).
+    """Combine depths (..., J) and 2D poses (..., J, 2) into 3D poses (..., J, 3) (row 39).
 
     Args:
-        depths: root-relative, in radii.
-        keypoints: in radii.
-        ray: (..., 2) direction of the root, 0 if omitted.
-        distance: of the root from the camera in radii, for the perspective lift; the weak one
-            if omitted.
+        depths: root-relative depths in radii.
+        keypoints: 2D poses in radii.
+        ray: (..., 2) direction from the camera to the root; 0 if omitted.
+        distance: distance of the root from the camera in radii, for the perspective lift; None
+            selects the weak-perspective lift.
     """
     depths = depths[..., None]
     plane = keypoints
@@ -141,12 +151,12 @@ def lift_depths(
 
 
 class ReprojectionNetwork(nn.Module):
-    """Maps 3D poses back to 2D without camera parameters (section 3.2).
+    """Projects 3D poses to 2D without camera parameters (section 3.2).
 
     Args:
         config: activation, normalisation and dropout, shared with the generator.
-        joints: J.
-        shape: width and blocks.
+        joints: number of joints J.
+        shape: width and number of residual blocks.
     """
 
     def __init__(
@@ -158,19 +168,20 @@ class ReprojectionNetwork(nn.Module):
         )
 
     def forward(self, poses: Tensor) -> Tensor:
-        """2D poses (B, J, 2) in radii of 3D poses (B, J, 3) in radii."""
+        """Project 3D poses (B, J, 3) to 2D poses (B, J, 2), both in radii."""
         keypoints: Tensor = self.network(poses.flatten(1)).unflatten(1, (-1, 2))
         return keypoints - keypoints[:, :1]
 
 
 class Critic(nn.Module):
-    """Scores a 3D pose, a 2D pose and the wKCS of the 3D pose (Fig. 3; rows 12-14).
+    """Scores a 3D pose together with its wKCS and a 2D pose (Fig. 3; rows 12-14).
 
     Args:
-        config: width, head, Lipschitz constraint.
-        kcs: the weighted kinematic chain space.
-        skeleton: gives the number of joints.
-        shared: slope of the leaky ReLU and initial weights, the same in all networks.
+        config: width, head and Lipschitz constraint.
+        kcs: module that computes the weighted kinematic chain space (wKCS).
+        skeleton: skeleton of the poses; determines the number of joints.
+        shared: negative slope of the leaky ReLU and weight initialisation, which all networks
+            share.
     """
 
     def __init__(
@@ -199,18 +210,19 @@ class Critic(nn.Module):
         keypoints: Tensor,
         features: Tensor | None = None,
         *,
-        straight: bool = False,
+        linearised: bool = False,
     ) -> Tensor:
-        """Scores (B,) of poses (B, J, 3) with 2D poses (B, J, 2).
+        """Return the scores (B,) of 3D poses and 2D poses.
 
         Args:
-            poses: (B, J, 3).
-            keypoints: (B, J, 2).
-            features: in place of the wKCS computed from the poses (row 10).
-            straight: the same values and first derivatives, but no second derivatives of the
-                activations. They are 0, and autograd would carry the zeros through the network.
+            poses: 3D poses (B, J, 3).
+            keypoints: 2D poses (B, J, 2).
+            features: used instead of the wKCS of the poses if given (row 10).
+            linearised: treat each activation as multiplication by a constant factor. Values and
+                first derivatives stay the same; the second derivatives of the activations, which
+                are 0, are not propagated through the network.
         """
-        act = self._straight if straight else self._act
+        act = self._linearised_activation if linearised else self._activation
         features = self.kcs(poses) if features is None else features
         first = act(self.pose_in(poses.flatten(1)))
         second = first
@@ -227,26 +239,26 @@ class Critic(nn.Module):
         scores: Tensor = self.output(joined)
         return scores[:, 0]
 
-    def _act(self, x: Tensor) -> Tensor:
+    def _activation(self, x: Tensor) -> Tensor:
         return functional.leaky_relu(x, self.slope)
 
-    def _straight(self, x: Tensor) -> Tensor:
-        """The activation as a product with its factor, 1 or the slope, which is a constant."""
+    def _linearised_activation(self, x: Tensor) -> Tensor:
+        """Multiply x by the factor of the leaky ReLU, 1 or the slope, as a constant."""
         middle, half = (1 + self.slope) / 2, (1 - self.slope) / 2
         return x * x.detach().sign().mul_(half).add_(middle)
 
 
 def cancelled_biases(network: nn.Module) -> set[Tensor]:
-    """Weights that change nothing: the biases that batch normalisation takes out again.
+    """Return the biases that batch normalisation cancels, which must not be trained.
 
-    Their gradient is 0 but for rounding, which Adam would blow up to steps of full size.
+    Their gradient is 0 apart from rounding errors, which Adam would scale up to full-size steps.
     """
     layers = [module for module in network.modules() if isinstance(module, Layer)]
-    return {bias for layer in layers if (bias := layer.cancelled()) is not None}
+    return {bias for layer in layers if (bias := layer.cancelled_bias()) is not None}
 
 
 def initialise(network: nn.Module, config: GeneratorConfig) -> None:
-    """Set the weights of all linear layers; biases start at 0 (row 21)."""
+    """Initialise all linear layers: weights as configured, biases with 0 (row 21)."""
     for module in network.modules():
         if not isinstance(module, nn.Linear):
             continue

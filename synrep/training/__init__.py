@@ -1,1 +1,1 @@
-"""Training: one step, the loop around it, its checkpoints, and many trainings as one program."""
+"""Training: the training step, the training loop, checkpoints and fused training."""

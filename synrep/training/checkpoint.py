@@ -1,8 +1,9 @@
-"""Checkpoints: all state of a training in one file that names its own checksum.
+"""Checkpoints: the complete state of a training in one checksummed file.
 
-A checkpoint is a safetensors file: named arrays, and the rest of the state as JSON in its header.
-Reading one runs no code. Its name is `<iteration>-<start of its SHA-256>.safetensors`, so a
-damaged or truncated file is detected, and the one before it can be used.
+A checkpoint is a safetensors file: the arrays are stored by name, and the rest of the state is JSON
+in the header. Loading one executes no code. The file name is
+`<iteration>-<first 16 hex digits of the SHA-256>.safetensors`, so readers can detect a corrupt or
+truncated file and fall back to the previous checkpoint.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ _NAME = r"^[0-9]{8,}-[0-9a-f]{16}\.safetensors$"
 
 @dataclass(kw_only=True)
 class TrainingState:
-    """Everything a training needs to go on as if it had never stopped.
+    """Complete state of a training, sufficient to resume it exactly.
 
     Attributes:
-        arrays: weights, optimiser moments, running statistics, by dotted name.
-        meta: the rest, as JSON values: iteration, configuration, best result so far.
+        arrays: weights, optimiser moments and running statistics, by dotted name.
+        meta: the rest of the state as JSON values: iteration, configuration, best report so far.
     """
 
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
@@ -45,12 +46,12 @@ class TrainingState:
 
 
 class CheckpointRef(Section):
-    """Names one checkpoint and what it must contain.
+    """Reference to a checkpoint file, with its expected checksum.
 
     Attributes:
-        file: name within the trial's checkpoint folder. No other name is taken: whoever has a
-            reference reads and deletes that file.
-        iteration: generator updates done.
+        file: file name in the trial's checkpoint folder. The pattern admits no path separators,
+            because holders of a reference read and delete the file it names.
+        iteration: number of generator updates done.
         sha256: checksum of the whole file.
     """
 
@@ -60,8 +61,8 @@ class CheckpointRef(Section):
 
 
 def save_checkpoint(storage: Storage, state: TrainingState, iteration: int) -> CheckpointRef:
-    """Write a state, atomically."""
-    # The writer stores memory as it lies, so a transposed array would come back scrambled.
+    """Write a state atomically and return a reference to its file."""
+    # safetensors writes the raw buffer and ignores strides, so arrays must be C-contiguous.
     arrays = {name: np.asarray(array, order="C") for name, array in state.arrays.items()}
     content = save(arrays, metadata={"state": json.dumps(state.meta)})
     digest = hashlib.sha256(content).hexdigest()
@@ -71,7 +72,7 @@ def save_checkpoint(storage: Storage, state: TrainingState, iteration: int) -> C
 
 
 def load_checkpoint(storage: Storage, ref: CheckpointRef) -> TrainingState:
-    """Read a state and check it against its checksum.
+    """Load a checkpoint and verify its checksum.
 
     Raises:
         DamagedError: the file is missing, altered or truncated.
@@ -87,51 +88,51 @@ def load_checkpoint(storage: Storage, ref: CheckpointRef) -> TrainingState:
 
 
 def read_checkpoint(path: Path) -> TrainingState:
-    """Read a checkpoint file that a user names; the checksum in its name is verified.
+    """Load a checkpoint from a path and verify the checksum in its file name, if there is one.
 
     Raises:
         DamagedError: the file is missing, not a checkpoint, altered or truncated.
     """
-    if path.exists() and not path.is_file():  # a device would never end
-        raise DamagedError(str(path), "can't be read: it is no file")
+    if path.exists() and not path.is_file():  # reading a device may never end
+        raise DamagedError(str(path), "can't be read: it is not a regular file")
     try:
         content = path.read_bytes()
     except OSError as error:
         raise DamagedError(str(path), f"can't be read: {error.strerror}") from None
-    named = path.name.removesuffix(SUFFIX).rpartition("-")[2]
-    if len(named) == 16 and not hashlib.sha256(content).hexdigest().startswith(named):
+    prefix = path.name.removesuffix(SUFFIX).rpartition("-")[2]
+    if len(prefix) == 16 and not hashlib.sha256(content).hexdigest().startswith(prefix):
         raise DamagedError(str(path), "the checkpoint does not match the checksum in its name")
     return _parse(content, str(path))
 
 
 def identify_checkpoint(storage: Storage, name: str) -> tuple[CheckpointRef, TrainingState]:
-    """A checkpoint of which only the name is known; the checksum in it is verified.
+    """Load a checkpoint by its file name and verify the checksum in the name.
 
     Raises:
         DamagedError: the file is missing, not a checkpoint, altered or truncated.
     """
     place = f"{storage.uri}/{name}"
     if not re.fullmatch(_NAME, name):
-        raise DamagedError(place, "this is no name of a checkpoint")
-    iteration, _, named = name.removesuffix(SUFFIX).partition("-")
+        raise DamagedError(place, "the name is not that of a checkpoint")
+    iteration, _, prefix = name.removesuffix(SUFFIX).partition("-")
     try:
         content = storage.read(name)
     except FileNotFoundError:
         raise DamagedError(place, "the checkpoint is missing") from None
     digest = hashlib.sha256(content).hexdigest()
-    if not digest.startswith(named):
+    if not digest.startswith(prefix):
         raise DamagedError(place, "the checkpoint does not match the checksum in its name")
     ref = CheckpointRef(file=name, iteration=int(iteration), sha256=digest)
     return ref, _parse(content, place)
 
 
 def newest_checkpoints(storage: Storage) -> list[str]:
-    """Names of the checkpoints in a folder, newest first."""
+    """List the names of the checkpoints in a folder, newest first."""
     return [name for name in reversed(storage.list()) if name.endswith(SUFFIX)]
 
 
 def prune_checkpoints(storage: Storage, keep: int = 2) -> None:
-    """Delete all but the newest checkpoints of a folder."""
+    """Delete all but the `keep` newest checkpoints in a folder."""
     for name in newest_checkpoints(storage)[keep:]:
         storage.delete(name)
 
@@ -139,8 +140,8 @@ def prune_checkpoints(storage: Storage, keep: int = 2) -> None:
 def _parse(content: bytes, place: str) -> TrainingState:
     try:
         arrays = load(content)
-        header = int.from_bytes(content[:8], "little")
-        metadata = parse_json(content[8 : 8 + header])["__metadata__"]
+        header_length = int.from_bytes(content[:8], "little")
+        metadata = parse_json(content[8 : 8 + header_length])["__metadata__"]
         meta = parse_json(metadata["state"])
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise DamagedError(place, f"not a checkpoint: {error}") from None

@@ -1,4 +1,4 @@
-"""Notices trainings that can't recover, so that their time goes to others."""
+"""Divergence checks, which end a training that cannot recover."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 
 def check_losses(losses: Mapping[str, float], iteration: int, config: GuardConfig) -> None:
-    """Raise if the losses of a report show a training beyond recovery.
+    """Raise if the losses of a report are not finite or the critic loss exceeds its limit.
 
     Args:
         losses: `train/...` metrics of one report.
-        iteration: generator updates done.
-        config: the limits.
+        iteration: number of generator updates done.
+        config: limits.
 
     Raises:
-        Diverged: a loss is not finite, or the critic explodes.
+        Diverged: a loss is not finite, or the critic loss exceeds `critic_limit`.
     """
     for name, value in losses.items():
         if not math.isfinite(value):
             raise Diverged(f"{name} is {value}", iteration)
-    critic = losses.get("train/critic_loss", 0.0)  # supervision has no critic
+    critic = losses.get("train/critic_loss", 0.0)  # supervised training has no critic
     if abs(critic) > config.critic_limit:
         raise Diverged(
             f"the critic exploded: train/critic_loss is {critic:.3g}, "
@@ -40,12 +40,13 @@ def check_depths(spread: float, iteration: int, config: GuardConfig) -> None:
     """Raise if the predicted depths are not finite or have collapsed.
 
     Args:
-        spread: standard deviation of predicted depths, as a fraction of that of true ones.
-        iteration: generator updates done.
-        config: the limits.
+        spread: standard deviation of predicted depths, relative to that of true depths.
+        iteration: number of generator updates done.
+        config: limits.
 
     Raises:
-        Diverged: see above.
+        Diverged: the spread is not finite, or below `collapse_ratio` after `collapse_after`
+            iterations.
     """
     if not math.isfinite(spread):
         raise Diverged("predicted depths are not finite", iteration)

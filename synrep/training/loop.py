@@ -1,6 +1,6 @@
-"""A training, from report to report (sections 3.4 and 3.6).
+"""The training loop (sections 3.4 and 3.6).
 
-`Training` holds all state of the loop; `run` drives it with one outward call a report.
+`Training` holds the state of the loop; `run` advances it to the end and calls back at each report.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from synrep.training.protocol import PauseCheck, Progress
 
 GOAL = "mpjpe_mm"
-"""The error by which the best generator of a training is chosen, on validation subjects."""
+"""Error on validation subjects that selects the best generator of a training."""
 
 
 OnReport = Callable[[dict[str, float], "Callable[[], TrainingState]"], None]
@@ -38,32 +38,32 @@ def run(training: Training, on_report: OnReport) -> None:
     """Train to the end.
 
     Args:
-        training: at its start, or restored from a checkpoint.
-        on_report: called with the metrics of each report and a function that gives the state.
+        training: a new training, or one restored from a checkpoint.
+        on_report: called with the metrics of each report and a function that returns the state.
 
     Raises:
-        Diverged: the training can't recover.
+        Diverged: the training cannot recover.
     """
     while not training.finished:
         metrics = training.advance()
-        assert metrics is not None, "nobody asked for a pause"
+        assert metrics is not None, "no pause was requested"
         on_report(metrics, training.state)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingData:
-    """The views that a training learns from and is scored on; trainings may share them.
+    """Views for training and validation, which several trainings can share.
 
     Attributes:
         inputs: views whose 2D poses the generator lifts.
-        reals: views that the critic sees as real.
-        validation: views that score the generator: of validation subjects or, where the store has
-            none, of the training subjects.
+        reals: views that provide the critic's real samples.
+        validation: views on which the generator is scored, of validation subjects or, if the store
+            has none, of training subjects.
         body: sizes of the training poses.
-        spread: standard deviation of the validation views' depths, in radii.
-        held_out: whether the validation views are of people who are not trained on. Else nothing
-            may be chosen by their errors: these are named `training/...`, and the last generator
-            of a training is its result (row 33).
+        spread: standard deviation of the depths of the validation views, in radii.
+        held_out: whether the validation views show subjects that are not trained on. If not, their
+            errors select nothing: they are reported as `training/...`, and the last generator of
+            the training is its result (row 33).
     """
 
     inputs: Views
@@ -75,19 +75,19 @@ class TrainingData:
 
     @property
     def scored(self) -> str:
-        """The subjects that the errors of a report are of, as in the errors' names."""
+        """Prefix of error names: the subjects scored, 'validation' or 'training'."""
         return "validation" if self.held_out else "training"
 
     @classmethod
     def load(cls, config: TrainConfig, device: torch.device, dtype: torch.dtype) -> TrainingData:
-        """The views that a configuration names, memory-mapped where they can be.
+        """Load the views that a configuration selects, memory-mapped where possible.
 
         Raises:
             InputError: the poses can't be used.
         """
         store = open_poses(config.data.poses)
         if config.data.sh_map != "geometric" and "keypoints_px" in store.header.columns:
-            rule = "has no effect here: the 2D joints of this store were mapped when it was made"
+            rule = "has no effect here: the 2D joints of this store were mapped when it was created"
             raise InputError("data.sh_map", rule, "leave it out")
         train = load_views(config.data, "train")
         held_out = "validation" in store.splits
@@ -107,26 +107,27 @@ class TrainingData:
     def report(
         self, progress: Progress, generator: Generator, sums: dict[str, float], iterations: int
     ) -> dict[str, float]:
-        """The metrics of one report; keeps the generator if it is the best on held-out subjects.
+        """Compute the metrics of one report and update the best generator.
 
         Args:
-            progress: of the training.
-            generator: to score.
-            sums: of the losses over the last iterations.
-            iterations: how many those were; none if the training went on beyond its end.
+            progress: progress of the training; its best generator changes only if the validation
+                subjects are held out.
+            generator: generator to score.
+            sums: losses summed over the iterations since the last report.
+            iterations: number of those iterations; 0 if the training was already past its end.
 
         Raises:
-            Diverged: the training can't recover.
+            Diverged: the training cannot recover.
         """
         config, iteration = progress.config, progress.iteration
-        done = sums if iterations else {}
-        metrics = {f"train/{name}": total / iterations for name, total in done.items()}
+        summed = sums if iterations else {}
+        metrics = {f"train/{name}": total / iterations for name, total in summed.items()}
         guard.check_losses(metrics, iteration, config.guard)
         predicted = predict(generator, self.validation)
         spread = float(predicted[..., 2].std()) / self.spread
         guard.check_depths(spread, iteration, config.guard)
-        found = errors(predicted, self.validation, config.evaluation, self.body)
-        metrics |= {f"{self.scored}/{name}": float(value.mean()) for name, value in found.items()}
+        values = errors(predicted, self.validation, config.evaluation, self.body)
+        metrics |= {f"{self.scored}/{name}": float(value.mean()) for name, value in values.items()}
         metrics[f"{self.scored}/depth_spread"] = spread
         value = metrics[f"{self.scored}/{GOAL}"]
         if self.held_out and value < progress.best.value:
@@ -135,21 +136,22 @@ class TrainingData:
         return metrics
 
 
-def settle_memory() -> None:
-    """Have the C library keep the memory of a step for the next one.
+def retain_freed_memory() -> None:
+    """Make glibc retain the memory that a step frees, for reuse by the next step.
 
-    By default glibc gives it back to the system at the end of each step, and getting it again
-    costs a page fault for every 4 KiB. It learns from the largest block freed so far (at most
-    32 MiB) how much to keep: twice as much. Elsewhere this does nothing.
+    By default glibc returns it to the system after each step, and reallocating it costs a page
+    fault for every 4 KiB. glibc retains up to twice the size of the largest block freed so far
+    (of at most 32 MiB), so this allocates and frees one such block. It has no effect with other C
+    libraries.
     """
     torch.empty((32 << 20) - (64 << 10), dtype=torch.uint8)
 
 
 def next_report(config: TrainConfig, iteration: int) -> int:
-    """The iteration of the next report: they are evenly spaced, the last one at the end.
+    """Return the iteration of the next report; reports are evenly spaced, the last at the end.
 
-    A training whose length was reduced can be beyond its end: then it trains no more, and its next
-    report is made where it is.
+    A training whose total was reduced can be past its end. It then trains no further, and reports
+    at its current iteration.
     """
     total, reports = config.iterations, min(config.reports, config.iterations)
     done = iteration * reports // total
@@ -157,16 +159,16 @@ def next_report(config: TrainConfig, iteration: int) -> int:
 
 
 class Training:
-    """One training, advanced from report to report.
+    """A single training.
 
     Args:
-        config: decides the result completely, on one kind of device.
-        device: where to train.
-        threads: CPU threads; all of the machine's if omitted.
-        dtype: of weights and poses; float64 for comparisons.
+        config: configuration; fully determines the result on a given kind of device.
+        device: device to train on.
+        threads: number of CPU threads; all cores if omitted.
+        dtype: type of weights and poses; float64 for comparisons.
 
     Raises:
-        InputError: the poses can't be used, or are fewer than a batch.
+        InputError: the poses can't be used, or there are fewer views than a batch needs.
     """
 
     def __init__(
@@ -179,16 +181,16 @@ class Training:
     ) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
-        settle_memory()
+        retain_freed_memory()
         self.config = config
         self.iteration = 0
-        self.since = 0
+        self.last_report = 0
         self.best = Best()
         self.training_data = TrainingData.load(config, torch.device(device), dtype)
         self.gan = self._networks()
 
     def _networks(self) -> Gan:
-        """What is iterated; another training of this form has its own."""
+        """Build the networks and their optimisers; subclasses override this."""
         return Gan(self.config, self.training_data.inputs, self.training_data.reals)
 
     @property
@@ -198,7 +200,7 @@ class Training:
 
     @property
     def validation(self) -> Views:
-        """The views that score the generator."""
+        """The views on which the generator is scored."""
         return self.training_data.validation
 
     @property
@@ -207,35 +209,36 @@ class Training:
         return self.iteration >= self.config.iterations
 
     def advance(self, should_pause: PauseCheck = never_pause) -> dict[str, float] | None:
-        """Train to the next report and score the generator on validation subjects.
+        """Train until the next report and score the generator on the validation views.
 
         Args:
-            should_pause: called before each iteration; true ends the call there. The state that the
-                training is in can be saved and gone on from like any other.
+            should_pause: called before each iteration; if it returns true, this method returns
+                None. The state can then be saved and resumed like any other.
 
         Returns:
-            Means of the losses since the last report (`train/...`) and errors
-            (`validation/...`, names as in `synrep.evaluation.tables.errors`); None after a pause.
+            Mean losses since the last report (`train/...`) and errors (`validation/...`, with the
+            names of `synrep.evaluation.tables.errors`; `training/...` if no validation subjects
+            are held out), or None after a pause.
 
         Raises:
-            Diverged: the training can't recover.
+            Diverged: the training cannot recover.
         """
-        while self.iteration < next_report(self.config, self.since):
+        while self.iteration < next_report(self.config, self.last_report):
             if should_pause():
                 return None
             self.gan.iterate(self.iteration)
             self.iteration += 1
         sums = {name: float(total) for name, total in self.gan.sums.items()}
         self.gan.sums.clear()
-        iterations, self.since = self.iteration - self.since, self.iteration
+        iterations, self.last_report = self.iteration - self.last_report, self.iteration
         return self.training_data.report(self, self.gan.scored, sums, iterations)
 
     def state(self) -> TrainingState:
-        """Everything needed to go on from here, bit for bit on the same kind of device."""
+        """Return the state needed to resume; bit-exact on the same kind of device."""
         return state.collect(self, self.gan, self.body)
 
     def restore(self, saved: TrainingState) -> None:
-        """Go on from a state.
+        """Resume from a state.
 
         Raises:
             InputError: the state belongs to a different configuration.
@@ -244,7 +247,7 @@ class Training:
 
 
 def _halves(train: Views) -> tuple[Views, Views]:
-    """2D poses from every other subject, 3D poses from the rest (row 26)."""
+    """Split the views by subject: half for 2D inputs, half for real 3D poses (row 26)."""
     odd = train.subject % 2 == 1
     if not odd.any():
         raise InputError("data.unpaired_split", "the training split has only one subject")

@@ -1,7 +1,7 @@
-"""What a training offers to those who drive it: progress, pauses, state. Loads no torch.
+"""Interfaces between a training and its caller; this module does not import torch.
 
-Any class with these methods can be searched; `synrep.training.loop.Training` is the one that
-matters.
+A search can run any class that implements `ResumableTraining`, as `synrep.training.loop.Training`
+does.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from synrep.training.checkpoint import TrainingState
 
 PauseCheck = Callable[[], bool]
-"""Whether the training is to pause; called before each iteration."""
+"""Callback that returns whether to pause; the training calls it before each iteration."""
 
 
 def never_pause() -> bool:
-    """The pause check of a training that nobody interrupts."""
+    """Pause check that never requests a pause."""
     return False
 
 
 @dataclass(kw_only=True)
 class Best:
-    """The best report so far, with the generator's weights at that point."""
+    """Best report so far, with the generator weights at that point."""
 
     value: float = float("inf")
     iteration: int = 0
@@ -35,23 +35,23 @@ class Best:
 
 
 class Progress(Protocol):
-    """How far a training is: one by itself, or one member of a fused training.
+    """Progress of a single training or of one member of a fused training.
 
     Attributes:
-        config: of the training.
-        iteration: iterations done.
-        since: iteration of the last report.
-        best: the best report so far.
+        config: configuration of the training.
+        iteration: number of iterations done.
+        last_report: iteration of the last report.
+        best: best report so far.
     """
 
     config: TrainConfig
     iteration: int
-    since: int
+    last_report: int
     best: Best
 
 
 class ResumableTraining(Protocol):
-    """A training that advances from report to report, and whose state can be saved."""
+    """A training that runs from report to report and can be saved and resumed."""
 
     iteration: int
 
@@ -60,14 +60,14 @@ class ResumableTraining(Protocol):
         """Whether all iterations are done."""
 
     def advance(self, should_pause: PauseCheck) -> dict[str, float] | None:
-        """Train to the next report and return its metrics, or None after a pause.
+        """Train until the next report and return its metrics, or None if paused.
 
         Raises:
-            Diverged: the training can't recover.
+            Diverged: the training cannot recover.
         """
 
     def state(self) -> TrainingState:
-        """Everything needed to go on from here."""
+        """Return the state needed to resume."""
 
     def restore(self, saved: TrainingState) -> None:
-        """Go on from a state."""
+        """Resume from a state."""

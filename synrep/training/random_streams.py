@@ -1,7 +1,7 @@
 """Random numbers and data order as pure functions of (seed, stream, step).
 
-There is no generator state to save in a checkpoint: a training resumed at step n draws the same
-numbers as an uninterrupted one, and so does a member of a fused training.
+Checkpoints need no random state: a training that resumes at step n draws the same numbers as an
+uninterrupted one, and a member of a fused training draws the same numbers as a single training.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from synrep.errors import InputError
 
 
 def seed_of(seed: int, stream: str, step: int) -> int:
-    """Return the 63-bit seed of one step of one stream, derived with BLAKE2b."""
+    """Return the 63-bit seed of one step of one stream, a hash of the arguments."""
     digest = hashlib.blake2b(f"{seed}/{stream}/{step}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
 
 class RandomStreams:
-    """The random streams of one training.
+    """Source of all random numbers of one training.
 
     Args:
         seed: seed of the training.
-        device: device on which the numbers are generated.
+        device: device on which tensors are created.
     """
 
     def __init__(self, seed: int, device: torch.device) -> None:
@@ -35,19 +35,19 @@ class RandomStreams:
         self._orders: dict[str, tuple[int, Tensor]] = {}
 
     def at(self, stream: str, step: int) -> torch.Generator:
-        """Return a generator seeded for one step of a stream. Valid until the next call."""
+        """Return a generator seeded for one step of a stream; the next call reseeds it."""
         return self._generator.manual_seed(seed_of(self.seed, stream, step))
 
     def uniform(self, stream: str, step: int, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """Return numbers of the given shape, uniformly distributed in [0, 1)."""
+        """Draw a tensor of the given shape, uniform in [0, 1)."""
         generator = self.at(stream, step)
         return torch.rand(shape, generator=generator, device=self.device, dtype=dtype)
 
     def batch(self, stream: str, step: int, size: int, total: int) -> Tensor:
-        """Return the indices (size,) of a batch.
+        """Return the indices (size,) of one batch.
 
-        Every epoch is a new random permutation of the `total` indices, of which an incomplete last
-        batch is dropped.
+        Each epoch visits the `total` indices in a new random order, without repetition, and drops
+        the incomplete last batch.
 
         Raises:
             InputError: `size` exceeds `total`.
@@ -60,7 +60,7 @@ class RandomStreams:
         cached_epoch, order = self._orders.get(stream, (-1, None))
         if cached_epoch != epoch or order is None:
             generator = self.at(f"order/{stream}", epoch)
-            # int32 takes half the memory of int64; every training holds a permutation of its own.
+            # int32 halves the memory; every training stores its own permutation.
             order = torch.randperm(
                 total, generator=generator, device=self.device, dtype=torch.int32
             )

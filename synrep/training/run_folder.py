@@ -1,4 +1,4 @@
-"""A training in a folder: configuration, log and checkpoints; can be stopped and resumed."""
+"""Run folders: configuration, log and checkpoints of a resumable training."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ CONFIG, LOG, CHECKPOINTS = "config.json", "log.jsonl", "checkpoints"
 
 
 class RunFolder:
-    """Names the files of one training.
+    """Folder with the configuration, log and checkpoints of one training.
 
     Args:
-        path: the folder.
+        path: path of the folder.
     """
 
     def __init__(self, path: Path) -> None:
@@ -41,14 +41,14 @@ class RunFolder:
         self.checkpoints = self.storage.child(CHECKPOINTS)
 
     def create(self, config: TrainConfig, *, device: str, threads: int | None) -> Training:
-        """Start a new training here. Nothing is written before its first report.
+        """Create a new training in this folder. Nothing is written before its first report.
 
         Raises:
-            InputError: the folder holds something already, or the training can't be built.
+            InputError: the folder is not empty, or the configuration can't be trained.
         """
         if self.storage.exists(CONFIG):
             raise InputError(
-                str(self.path), "holds a training already", "resume it, or name another folder"
+                str(self.path), "already contains a training", "resume it, or name another folder"
             )
         if self.path.exists() and any(self.path.iterdir()):
             raise InputError(str(self.path), "is not empty", "name a new folder")
@@ -58,16 +58,16 @@ class RunFolder:
     def resume(
         self, *, device: str, threads: int | None, iterations: int | None = None
     ) -> Training:
-        """The training that is here, at its newest good checkpoint.
+        """Resume the training in this folder from its newest intact checkpoint.
 
         Args:
-            device: where to train.
-            threads: CPU threads; all of the machine's if omitted.
-            iterations: its new length; the old one if omitted. Reports, and the decay of learning
-                rates if there is one, are spread over the new length from here on.
+            device: device to train on.
+            threads: number of CPU threads; all cores if omitted.
+            iterations: new total number of iterations; unchanged if omitted. From here on, reports
+                and learning-rate decay are scheduled over the new total.
 
         Raises:
-            InputError: there is none, or more iterations are done.
+            InputError: the folder contains no training, or it has done more than `iterations`.
         """
         config = self.config()
         if iterations is not None:
@@ -77,19 +77,21 @@ class RunFolder:
         if newest_checkpoints(self.checkpoints):
             training.restore(read_checkpoint(self.newest()))
         if training.iteration > config.iterations:
-            rule = f"{config.iterations} are fewer than the {training.iteration} that are done"
-            raise InputError("iterations", rule, "give more")
+            rule = f"{config.iterations} is less than the {training.iteration} already done"
+            raise InputError("iterations", rule, "increase it")
         return training
 
     def config(self) -> TrainConfig:
-        """The configuration of the training that is here.
+        """Read the configuration of the training in this folder.
 
         Raises:
-            InputError: there is none.
-            DamagedError: it breaks a rule.
+            InputError: the folder contains no training.
+            DamagedError: the configuration is invalid.
         """
         if not self.storage.exists(CONFIG):
-            raise InputError(str(self.path), "holds no training to resume", "train one there first")
+            raise InputError(
+                str(self.path), "contains no training to resume", "train one there first"
+            )
         try:
             return TrainConfig.model_validate_json(self.storage.read(CONFIG))
         except ValidationError as error:
@@ -97,10 +99,10 @@ class RunFolder:
             raise DamagedError(place, faults(error, TrainConfig), "restore the file") from None
 
     def newest(self) -> Path:
-        """The newest checkpoint file that matches its checksum.
+        """Return the path of the newest checkpoint that matches its checksum.
 
         Raises:
-            InputError: there is none.
+            InputError: there is no intact checkpoint.
         """
         for name in newest_checkpoints(self.checkpoints):
             try:
@@ -108,26 +110,29 @@ class RunFolder:
             except DamagedError:
                 continue
             return self.path / CHECKPOINTS / name
-        raise InputError(str(self.path), "holds no checkpoint", "train until the first report")
+        raise InputError(
+            str(self.path), "contains no intact checkpoint", "train until the first report"
+        )
 
     def train(self, training: Training, on_report: Callable[[int, dict[str, float]], None]) -> None:
-        """Train to the end, with a checkpoint and a line of the log at each report.
+        """Train to the end; write a checkpoint and a log line at each report.
 
-        A report also writes the configuration: a training that can't start leaves nothing.
+        The configuration is also written at the first report, so a training that fails to start
+        leaves no files behind.
 
         Args:
-            training: made by `create` or `resume`.
-            on_report: called with iteration and metrics after each report was stored.
+            training: training returned by `create` or `resume`.
+            on_report: called with the iteration and metrics after each report is stored.
 
         Raises:
-            Diverged: the training can't recover.
+            Diverged: the training cannot recover.
         """
-        if training.finished:  # there is no report to write it
-            self._keep(training.config)
-        log = [row for row in self._log() if row["iteration"] <= training.iteration]
+        if training.finished:  # no further report will write the configuration
+            self._write_config(training.config)
+        log = [row for row in self._read_log() if row["iteration"] <= training.iteration]
 
         def store(metrics: dict[str, float], state: Callable[[], TrainingState]) -> None:
-            self._keep(training.config)
+            self._write_config(training.config)
             log.append({"iteration": training.iteration, **metrics})
             save_checkpoint(self.checkpoints, state(), training.iteration)
             self.storage.write(LOG, "".join(json.dumps(row) + "\n" for row in log).encode())
@@ -136,10 +141,10 @@ class RunFolder:
 
         run(training, store)
 
-    def _keep(self, config: TrainConfig) -> None:
+    def _write_config(self, config: TrainConfig) -> None:
         self.storage.write(CONFIG, config.model_dump_json(indent=2).encode())
 
-    def _log(self) -> list[dict[str, Any]]:
+    def _read_log(self) -> list[dict[str, Any]]:
         if not self.storage.exists(LOG):
             return []
         try:
@@ -151,7 +156,7 @@ class RunFolder:
 
 
 def model_path(path: Path) -> Path:
-    """The checkpoint or export that a path means: the folder of a training means its newest one.
+    """Return the checkpoint or export that a path means: for a training's folder, its newest one.
 
     Raises:
         InputError: the folder of a training has no good checkpoint.
@@ -160,7 +165,7 @@ def model_path(path: Path) -> Path:
 
 
 def check_device(name: str) -> None:
-    """Raise if PyTorch can't compute there."""
+    """Raise if PyTorch can't use this device."""
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:

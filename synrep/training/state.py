@@ -1,8 +1,8 @@
-"""The state of a training as named arrays, listed in full: what a checkpoint holds.
+"""Conversion between a training and its `TrainingState`, the content of a checkpoint.
 
-RandomStreams of random numbers and the order of the data are functions of seed and iteration
-(`synrep.training.random_streams`), so the iteration stands for them. A training by itself and a
-slice of a fused training have states of the same form: either goes on from the other's.
+Random numbers and data order are functions of seed and iteration
+(`synrep.training.random_streams`), so the state contains only the iteration. A single training and
+a member of a fused training have states of the same form, and each can resume from the other's.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def collect(progress: Progress, gan: Gan, body: BodyScale) -> TrainingState:
-    """Networks, optimisers, moving average, best generator; the rest as JSON."""
+    """Collect the state of networks, optimisers, moving average, loss sums and best generator."""
     tensors: dict[str, Tensor] = {}
     for name, network in gan.networks.items():
         tensors |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
@@ -39,14 +39,14 @@ def collect(progress: Progress, gan: Gan, body: BodyScale) -> TrainingState:
 
 
 def assemble(progress: Progress, tensors: Mapping[str, Tensor], body: BodyScale) -> TrainingState:
-    """A state from the tensors of networks and optimisers, by dotted name."""
+    """Build a state from the tensors of networks and optimisers, by dotted name."""
     best = progress.best
-    kept = {f"best.generator.{key}": value for key, value in (best.weights or {}).items()}
+    best_weights = {f"best.generator.{key}": value for key, value in (best.weights or {}).items()}
     return TrainingState(
-        arrays={name: _array(tensor) for name, tensor in {**tensors, **kept}.items()},
+        arrays={name: _array(tensor) for name, tensor in {**tensors, **best_weights}.items()},
         meta={
             "iteration": progress.iteration,
-            "since": progress.since,
+            "since": progress.last_report,
             "config": progress.config.model_dump(mode="json"),
             "best": {"value": best.value, "iteration": best.iteration} if best.weights else None,
             "bone_length_sum_mm": body.bone_length_sum_mm,
@@ -56,10 +56,9 @@ def assemble(progress: Progress, tensors: Mapping[str, Tensor], body: BodyScale)
 
 
 def apply(progress: Progress, gan: Gan, saved: TrainingState) -> None:
-    """Put a state back.
+    """Load a state into a training.
 
-    A longer training may go on from the state of a shorter one; anything else in the
-    configuration must be the same.
+    The configurations may differ only in `iterations` and `reports`, so a training can be extended.
 
     Raises:
         InputError: the state belongs to a different configuration.
@@ -76,21 +75,22 @@ def apply(progress: Progress, gan: Gan, saved: TrainingState) -> None:
 def restore(
     progress: Progress, saved: TrainingState, device: torch.device
 ) -> dict[str, dict[str, Tensor]]:
-    """Put back how far a training is and its best generator.
+    """Restore the progress and the best generator of a training.
 
     Returns:
-        The tensors by part: each network, 'optim', and 'sums' of the losses since the last report.
+        Tensors of the state by part: one part for each network, 'optim' for the optimisers, and
+        'sums' for the losses since the last report.
 
     Raises:
         InputError: the state belongs to a different configuration.
     """
-    _same_configuration(progress.config, saved.meta["config"])
+    _check_configuration(progress.config, saved.meta["config"])
     parts: dict[str, dict[str, Tensor]] = {}
     for name, array in saved.arrays.items():
         part, _, key = name.partition(".")
         parts.setdefault(part, {})[key] = torch.from_numpy(np.array(array))
     progress.iteration = saved.meta["iteration"]
-    progress.since = saved.meta.get("since", progress.iteration)
+    progress.last_report = saved.meta.get("since", progress.iteration)
     if best := saved.meta["best"]:
         progress.best.value, progress.best.iteration = best["value"], best["iteration"]
         weights = {key.partition(".")[2]: value for key, value in parts["best"].items()}
@@ -101,24 +101,28 @@ def restore(
 def optimiser_moments(
     name: str, parts: Mapping[str, Mapping[str, Tensor]]
 ) -> dict[int, dict[str, Tensor]]:
-    """Moments of one network's optimiser by the number of the weight; empty before any step."""
+    """Return the optimiser moments of one network by parameter index; empty before any step."""
     moments: dict[int, dict[str, Tensor]] = {}
     for key, value in parts.get("optim", {}).items():
-        owner, _, rest = key.partition(".")
-        if owner == name:
+        network, _, rest = key.partition(".")
+        if network == name:
             index, _, moment = rest.partition(".")
             moments.setdefault(int(index), {})[moment] = value
     return moments
 
 
-def _same_configuration(config: TrainConfig, saved: dict[str, Any]) -> None:
-    mine = config.model_dump(mode="json")
+def _check_configuration(config: TrainConfig, saved: dict[str, Any]) -> None:
+    current = config.model_dump(mode="json")
     different = [
-        key for key in mine if key not in {"iterations", "reports"} and mine[key] != saved.get(key)
+        key
+        for key in current
+        if key not in {"iterations", "reports"} and current[key] != saved.get(key)
     ]
     if different:
         raise InputError(
-            "checkpoint", "belongs to another configuration", "differs in " + ", ".join(different)
+            "checkpoint",
+            "belongs to a different configuration",
+            "differs in " + ", ".join(different),
         )
 
 

@@ -1,4 +1,4 @@
-"""The three networks, their optimisers, and one synchronous iteration of all (section 3.6).
+"""The three networks, their optimisers, and one synchronous training iteration (section 3.6).
 
 Axes: B batch, J joints.
 """
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from synrep.skeleton import Skeleton
 
 REFERENCE = 2000
-"""Real poses that fix the scale of the wKCS where `kcs.rescale` asks for one."""
+"""Number of real poses used to compute the wKCS scale if `kcs.rescale` is set."""
 
 Pair = tuple[Tensor, Tensor]
-"""Poses (B, J, 3) and their 2D poses (B, J, 2), in radii: what the critic scores."""
+"""Input of the critic: 3D poses (B, J, 3) and their 2D poses (B, J, 2), in radii."""
 
 
 def learning_rates(config: TrainConfig, iteration: int) -> dict[str, float]:
-    """Learning rate of each network at an iteration (rows 19, 20)."""
+    """Return the learning rate of each network at an iteration (rows 19, 20)."""
     optim = config.optim
     done = iteration / config.iterations
     factor = {
@@ -53,12 +53,15 @@ def learning_rates(config: TrainConfig, iteration: int) -> dict[str, float]:
 def build_networks(
     config: TrainConfig, skeleton: Skeleton, reference: Tensor
 ) -> dict[str, nn.Module]:
-    """All networks of a training, by name, with the initial weights of its seed.
+    """Build all networks of a training, initialised from its seed.
 
     Args:
-        config: of the training. 'average' is there only if it has a moving average.
-        skeleton: joints of the poses.
-        reference: real poses (N, J, 3), on the CPU, for `kcs.rescale`.
+        config: configuration of the training.
+        skeleton: skeleton of the poses.
+        reference: real poses (N, J, 3) on the CPU, for `kcs.rescale`.
+
+    Returns:
+        Networks by name; 'average' only if the configuration has a moving average.
     """
     joints, shared = len(skeleton), config.generator
     with torch.random.fork_rng(devices=[]):
@@ -78,15 +81,16 @@ class Gan:
     """Generator, reprojection network and critic, trained together.
 
     Args:
-        config: of the training.
+        config: configuration of the training.
         inputs: views whose 2D poses the generator lifts.
-        reals: views whose poses the critic sees as real; the same ones unless data are split.
+        reals: views whose poses are the critic's real samples; the same as `inputs` unless the
+            data are split.
 
     Attributes:
-        networks: by name; 'average' only with a moving average of the generator.
-        optimisers: by name of the network they update.
-        sums: losses summed since they were last cleared, left on the device: reading one would
-            stop the pipeline.
+        networks: networks by name; 'average' only with a moving average of the generator.
+        optimisers: optimisers by the name of the network they update.
+        sums: losses summed since they were last cleared. They stay on the device, since reading
+            them would synchronise it.
     """
 
     def __init__(self, config: TrainConfig, inputs: Views, reals: Views) -> None:
@@ -131,16 +135,17 @@ class Gan:
 
     @property
     def scored(self) -> Generator:
-        """The generator that is scored and exported: the moving average if there is one."""
+        """The generator to score and export: the moving average if there is one."""
         return cast("Generator", self.networks.get("average", self.generator))
 
     def iterate(self, iteration: int) -> None:
-        """One iteration: the critic's updates, then generator and reprojection network.
+        """Run one iteration: update the critic, then the generator and reprojection network.
 
         Args:
-            iteration: updates done before; it decides batches, noise and learning rates.
+            iteration: number of iterations done; determines batches, random numbers and
+                learning rates.
         """
-        self._schedule(iteration)
+        self._set_learning_rates(iteration)
         steps = self.config.critic.steps
         for index in range(steps):
             step = iteration * steps + index
@@ -148,7 +153,7 @@ class Gan:
                 keypoints, fake = self._fake(step)
             real = self._real(step)
             self._update_critic(step, real, (fake[0].detach(), fake[1].detach()))
-        # The last fake batch serves both sides: the critic saw it without its gradient.
+        # The generator reuses the last fake batch, which the critic received detached.
         self._update_generator(keypoints, fake)
         if self.config.reprojection == "separate":
             self._update_reprojection(real)
@@ -156,23 +161,23 @@ class Gan:
             self._update_average()
 
     def _fake(self, step: int) -> tuple[Tensor, Pair]:
-        """2D input (B, J, 2), and what the critic sees of it: lifted poses and their 2D poses."""
-        chosen = self._batch("input", step, self.inputs)
-        keypoints = self.inputs.keypoints[chosen]
+        """Return 2D inputs (B, J, 2) and the fake sample: lifted poses and their 2D poses."""
+        indices = self._batch("input", step, self.inputs)
+        keypoints = self.inputs.keypoints[indices]
         if self._dropouts:
             masks = self._dropout_stream.at("dropout", step)
             for dropout in self._dropouts:
                 dropout.generator = masks
-        poses = self.generator.lift(keypoints, self.inputs.ray[chosen])
+        poses = self.generator.lift(keypoints, self.inputs.ray[indices])
         if self.config.reprojection == "none":
             return keypoints, (poses, keypoints)
         return keypoints, (poses, self.reprojection(poses))
 
     def _real(self, step: int) -> Pair:
-        chosen = self._batch("real", step, self.reals)
+        indices = self._batch("real", step, self.reals)
         paired = self.config.data.pair_real
-        seen = chosen if paired else self._batch("real_2d", step, self.reals)
-        return self.reals.poses[chosen], self.reals.real_keypoints[seen]
+        indices_2d = indices if paired else self._batch("real_2d", step, self.reals)
+        return self.reals.poses[indices], self.reals.real_keypoints[indices_2d]
 
     def _batch(self, stream: str, step: int, views: Views) -> Tensor:
         return self._streams.batch(stream, step, self.config.batch_size, len(views))
@@ -195,7 +200,7 @@ class Gan:
                     weight.clamp_(-config.clip, config.clip)
 
     def _update_generator(self, keypoints: Tensor, fake: Pair) -> None:
-        """Equations 10 and 13: both networks climb the critic's score of the same batch."""
+        """Update the generator, and in sync mode the reprojection network (equations 10, 13)."""
         config = self.config
         poses, reprojected = fake
         adversarial = -self.critic(poses, reprojected).mean()
@@ -204,29 +209,29 @@ class Gan:
         loss = adversarial + config.loss.lambda_angle * angle
         if config.loss.lambda_reprojection and config.reprojection != "none":
             loss = loss + config.loss.lambda_reprojection * distance
-        together = ["generator", "reprojection"] if config.reprojection == "sync" else ["generator"]
-        self._descend(loss, *together)
+        names = ["generator", "reprojection"] if config.reprojection == "sync" else ["generator"]
+        self._descend(loss, *names)
         self._add("generator_loss", adversarial)
         self._add("angle_loss", angle)
         self._add("reprojection_radii", distance)
 
     def _update_reprojection(self, real: Pair) -> None:
-        """The separate strategy: regression from real 3D to real 2D poses (row 27)."""
+        """Train the reprojection network by regression from real 3D to real 2D poses (row 27)."""
         self._descend((self.reprojection(real[0]) - real[1]).square().mean(), "reprojection")
 
     def _descend(self, loss: Tensor, *names: str) -> None:
-        """One step of the named networks; no gradient is computed for any other weight."""
+        """Take one optimiser step for the named networks; other weights get no gradients."""
         weights = [weight for name in names for weight in self._trained[name]]
         for weight, gradient in zip(weights, torch.autograd.grad(loss, weights), strict=True):
             weight.grad = gradient
-        bound = self.config.optim.clip_grad_norm
+        max_norm = self.config.optim.clip_grad_norm
         for name in names:
-            if bound and name != "critic":
-                torch.nn.utils.clip_grad_norm_(self.networks[name].parameters(), bound)
+            if max_norm and name != "critic":
+                torch.nn.utils.clip_grad_norm_(self.networks[name].parameters(), max_norm)
             self.optimisers[name].step()
 
-    def _schedule(self, iteration: int) -> None:
-        """Set the learning rates of this iteration (row 20)."""
+    def _set_learning_rates(self, iteration: int) -> None:
+        """Set the learning rates of one iteration (row 20)."""
         if self.config.optim.decay == "none":
             return
         for name, rate in learning_rates(self.config, iteration).items():
@@ -234,11 +239,11 @@ class Gan:
 
     @torch.no_grad()
     def _update_average(self) -> None:
-        keep = self.config.optim.ema
+        decay = self.config.optim.ema
         current: dict[str, Any] = self.generator.state_dict()
         for name, value in self.networks["average"].state_dict().items():
             if value.is_floating_point():
-                value.lerp_(current[name], 1 - keep)
+                value.lerp_(current[name], 1 - decay)
             else:
                 value.copy_(current[name])
 

@@ -131,7 +131,7 @@ def test_a_training_goes_on(tmp_path: Path, training) -> None:
         tmp_path / "a", iterations=12, on_report=lambda at, _: seen.append(at), threads=1
     )
     assert (seen[-1], made.iteration) == (12, 12)
-    with pytest.raises(synrep.InputError, match="holds a training already"):
+    with pytest.raises(synrep.InputError, match="already contains a training"):
         synrep.train(training.config, out=tmp_path / "a")
     with pytest.raises(synrep.InputError, match="no training to resume"):
         synrep.resume(tmp_path / "b")

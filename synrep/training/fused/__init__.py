@@ -1,4 +1,8 @@
-"""Fused training: many configurations of one shape, trained as one program on stacked weights."""
+"""Fused training: train many configurations of one shape as one program on stacked weights.
+
+Each of the trainings is a *member* of the fused training; its *row* is its index in the stacked
+tensors.
+"""
 
 from synrep.training.fused.capacity import fastest_capacity
 from synrep.training.fused.loop import FusedTraining, fusion_key

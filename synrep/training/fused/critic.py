@@ -1,13 +1,14 @@
-"""Scores of K critics at once, and all derivatives that their training needs, in closed form.
+"""Scores of the critics of K members, and closed-form derivatives for their training.
 
-A critic with leaky ReLUs is linear between its kinks. With the factors of its activations fixed,
-its gradient by its inputs is a product of weights and factors, and the derivative of a gradient
-penalty by a weight is the outer product of two things: the backward signal behind that weight,
-and the direction of the penalty's gradient pushed forward to it. So one backward pass serves the
-Wasserstein loss and the penalty, and one product a layer gives both gradients: the rows of the
-interpolated samples hold pushed-forward directions in place of activations.
+A critic with leaky ReLUs is piecewise linear. With the derivatives of its activations held fixed,
+its gradient with respect to the inputs is a product of weights and these derivatives. The gradient
+of the gradient penalty with respect to a layer's weights is then an outer product of the gradient
+of the layer's output, from the backward pass, and the tangent of the layer's input, from a forward
+pass (JVP) of the penalty's gradient. One backward pass therefore serves both the Wasserstein loss
+and the penalty, and one matrix product per layer gives both weight gradients: for interpolated
+samples, the tangents replace the activations.
 
-The formulas are those of `synrep.model.networks.Critic`; tests hold them against autograd.
+The formulas are those of `synrep.model.networks.Critic`; tests compare them with autograd.
 Axes: K members, N samples, J joints, F features.
 """
 
@@ -29,17 +30,17 @@ if TYPE_CHECKING:
     from synrep.training.fused.stack import Stack
 
 BRANCHES = ("pose_out", "keypoints_in", "kcs_in")
-"""The layers whose outputs are joined."""
+"""Layers whose outputs are concatenated."""
 
 
 @dataclass
 class CriticInputs:
-    """What critics look at, or the gradient of it, or a direction to move it in.
+    """Inputs of the critics; also used for gradients and tangents of the inputs.
 
     Attributes:
-        poses: (K, N, 3J).
-        keypoints: (K, N, 2J).
-        features: (K, N, F).
+        poses: 3D poses (K, N, 3J).
+        keypoints: 2D poses (K, N, 2J).
+        features: wKCS features (K, N, F).
     """
 
     poses: Tensor
@@ -48,10 +49,10 @@ class CriticInputs:
 
 
 class StackedCritic:
-    """K critics with the weights of a stack.
+    """The critics of K members, with the weights of a stack.
 
     Args:
-        stack: of critics.
+        stack: stack of critics.
         config: head and Lipschitz constraint.
     """
 
@@ -63,93 +64,106 @@ class StackedCritic:
         self._weights: dict[str, Tensor] = {}
         self._inputs: dict[str, Tensor] = {}
         self._results: dict[str, Tensor] = {}
-        self._slopes: dict[str, Tensor] = {}
+        self._output_grads: dict[str, Tensor] = {}
         self._scales: dict[str, tuple[Tensor, ...]] = {}
 
-    def forward(self, seen: CriticInputs, features: Features, activation: LeakyRelu) -> Tensor:
-        """Scores (K, N)."""
+    def forward(self, inputs: CriticInputs, features: Features, activation: LeakyRelu) -> Tensor:
+        """Return the scores (K, N) and cache what the backward pass needs."""
         self._features, self._activation = features, activation
         self._weights = {layer: self._weight(layer) for layer in self._layers}
         self._weights["kcs_in"] = features.layer(self._weights["kcs_in"])
-        first = self._layer("pose_in", seen.poses)
+        first = self._layer("pose_in", inputs.poses)
         inner = self._layer("pose_block.0", first)
         second = self._layer("pose_block.1", inner)
         width = first.shape[2]
         joined = first.new_empty(*first.shape[:2], 3 * width)
-        inputs = (first + second, seen.keypoints, seen.features)
-        for layer, x, part in zip(BRANCHES, inputs, joined.chunk(3, 2), strict=True):
+        branch_inputs = (first + second, inputs.keypoints, inputs.features)
+        for layer, x, part in zip(BRANCHES, branch_inputs, joined.chunk(3, 2), strict=True):
             self._linear(layer, x, part)
             self._results[layer] = part
         self._activation.apply(joined)
         for layer in self._head:
             joined = self._layer(layer, joined)
         self._inputs["output"] = joined
-        # Weights first: faster, and the other way round one member rounds otherwise than several.
+        # With the weights on the left, this is faster, and rounding is independent of K.
         scores = multiply(self._weights["output"], joined.mT)
         return scores[:, 0] + self.stack.weights["output.bias"]
 
-    def backward(self, slope: Tensor) -> None:
-        """Prepare gradients, from those of the scores (K, N)."""
-        weights, slopes = self._weights, self._slopes
-        slopes["output"] = slope[..., None]
-        joined = torch.mul(slopes["output"], weights["output"])
+    def backward(self, score_grad: Tensor) -> None:
+        """Backpropagate a gradient of the scores (K, N) to the outputs of all layers."""
+        weights, output_grads = self._weights, self._output_grads
+        output_grads["output"] = score_grad[..., None]
+        joined = torch.mul(output_grads["output"], weights["output"])
         for layer in self._head:
-            joined = multiply(self._through(layer, joined), weights[layer])
+            joined = multiply(self._activation_backward(layer, joined), weights[layer])
         for layer, part in zip(BRANCHES, joined.chunk(3, 2), strict=True):
-            self._through(layer, part)
-        both = multiply(slopes["pose_out"], weights["pose_out"])
-        second = self._through("pose_block.1", both, torch.empty_like(both))
+            self._activation_backward(layer, part)
+        both = multiply(output_grads["pose_out"], weights["pose_out"])
+        second = self._activation_backward("pose_block.1", both, torch.empty_like(both))
         inner = multiply(second, weights["pose_block.1"])
-        first = multiply(self._through("pose_block.0", inner), weights["pose_block.0"])
-        self._through("pose_in", first.add_(both))
+        first = multiply(self._activation_backward("pose_block.0", inner), weights["pose_block.0"])
+        self._activation_backward("pose_in", first.add_(both))
 
-    def inputs(self, rows: slice) -> CriticInputs:
-        """Gradients of the inputs of some samples; that of the features not yet pulled back."""
-        slopes = {layer: self._slopes[layer][:, rows] for layer in ("pose_in", *BRANCHES)}
+    def input_gradients(self, samples: slice) -> CriticInputs:
+        """Return the gradients of the inputs of a range of samples.
+
+        The gradient of the poses does not include the path through the features.
+        """
+        output_grads = {
+            layer: self._output_grads[layer][:, samples] for layer in ("pose_in", *BRANCHES)
+        }
         weights = self._weights
         return CriticInputs(
-            multiply(slopes["pose_in"], weights["pose_in"]),
-            multiply(slopes["keypoints_in"], weights["keypoints_in"]),
-            # Samples innermost, as the features want them.
-            multiply(weights["kcs_in"].mT, slopes["kcs_in"].mT).mT,
+            multiply(output_grads["pose_in"], weights["pose_in"]),
+            multiply(output_grads["keypoints_in"], weights["keypoints_in"]),
+            # The features expect samples as the innermost axis.
+            multiply(weights["kcs_in"].mT, output_grads["kcs_in"].mT).mT,
         )
 
-    def jvp(self, direction: CriticInputs, rows: slice) -> None:
-        """Put the changes that a direction causes in place of the activations of some samples."""
-        first = self._pushed("pose_in", direction.poses, rows)
-        inner = self._pushed("pose_block.0", first, rows)
-        second = self._pushed("pose_block.1", inner, rows)
-        inputs = (first + second, direction.keypoints, direction.features)
-        parts = [self._pushed(layer, x, rows) for layer, x in zip(BRANCHES, inputs, strict=True)]
+    def jvp(self, tangent: CriticInputs, samples: slice) -> None:
+        """Propagate a tangent of the inputs forward, for a range of samples.
+
+        The tangents overwrite the cached layer inputs of these samples.
+        """
+        first = self._layer_jvp("pose_in", tangent.poses, samples)
+        inner = self._layer_jvp("pose_block.0", first, samples)
+        second = self._layer_jvp("pose_block.1", inner, samples)
+        branch_inputs = (first + second, tangent.keypoints, tangent.features)
+        parts = [
+            self._layer_jvp(layer, x, samples)
+            for layer, x in zip(BRANCHES, branch_inputs, strict=True)
+        ]
         joined = torch.cat(parts, dim=2)
         for layer in self._head:
-            joined = self._pushed(layer, joined, rows)
-        self._inputs["output"][:, rows] = joined
+            joined = self._layer_jvp(layer, joined, samples)
+        self._inputs["output"][:, samples] = joined
 
     def release(self) -> None:
-        """Let go of what the passes kept: memory in use is memory that caches can't hold."""
-        for kept in (self._weights, self._inputs, self._results, self._slopes, self._scales):
-            kept.clear()
+        """Free the cached tensors, to keep the working set small enough for the CPU caches."""
+        for cache in (self._weights, self._inputs, self._results, self._output_grads, self._scales):
+            cache.clear()
 
-    def gradients(self, rows: slice) -> None:
-        """Write the gradients of all weights; biases get theirs from some samples only.
+    def weight_gradients(self, samples: slice) -> None:
+        """Write the gradients of all weights and biases into the stack.
 
-        A bias shifts no gradient of a score, so pushed-forward samples have no part in it.
+        Args:
+            samples: range of samples that contribute to the gradients of biases: all but the
+                interpolated ones, because the gradient penalty does not depend on biases.
         """
         for layer in self._layers:
-            slope, out = self._slopes[layer], self.stack.gradients
-            torch.sum(slope[:, rows], 1, out=out[f"{layer}.bias"])
+            grad, out = self._output_grads[layer], self.stack.gradients
+            torch.sum(grad[:, samples], 1, out=out[f"{layer}.bias"])
             target = out[self._name(layer)]
             if layer == "kcs_in":
-                # Outputs innermost, as the features want them.
-                self._features.gradient(multiply(self._inputs[layer].mT, slope).mT, target)
+                # The features expect outputs as the innermost axis.
+                self._features.gradient(multiply(self._inputs[layer].mT, grad).mT, target)
             elif layer == "output":
-                # A product of matrices would round otherwise for one member than for several.
-                torch.sum(slope * self._inputs[layer], 1, keepdim=True, out=target)
+                # The rounding of a matrix product would depend on the number of members.
+                torch.sum(grad * self._inputs[layer], 1, keepdim=True, out=target)
             else:
-                torch.bmm(slope.mT, self._inputs[layer], out=target)
+                torch.bmm(grad.mT, self._inputs[layer], out=target)
             if self._spectral:
-                target.copy_(self._unscaled(layer, target))
+                target.copy_(self._spectral_norm_backward(layer, target))
 
     def _layer(self, layer: str, x: Tensor) -> Tensor:
         result = self._results[layer] = self._activation.apply(self._linear(layer, x))
@@ -161,27 +175,29 @@ class StackedCritic:
         bias = self.stack.weights[f"{layer}.bias"][:, None]
         return torch.add(product, bias, out=product if out is None else out)
 
-    def _through(self, layer: str, slope: Tensor, out: Tensor | None = None) -> Tensor:
-        found = self._slopes[layer] = self._activation.back(slope, self._results[layer], out)
-        return found
+    def _activation_backward(self, layer: str, grad: Tensor, out: Tensor | None = None) -> Tensor:
+        grad = self._output_grads[layer] = self._activation.backward(
+            grad, self._results[layer], out
+        )
+        return grad
 
-    def _pushed(self, layer: str, direction: Tensor, rows: slice) -> Tensor:
-        # The input of this layer is the result of one before it, whose sides of its kinks are no
-        # longer asked for.
-        self._inputs[layer][:, rows] = direction
-        moved = multiply(direction, self._weights[layer].mT)
-        return self._activation.back(moved, self._results[layer][:, rows])
+    def _layer_jvp(self, layer: str, tangent: Tensor, samples: slice) -> Tensor:
+        # This overwrites the result of the preceding layer, whose activation derivatives have
+        # already been used.
+        self._inputs[layer][:, samples] = tangent
+        output_tangent = multiply(tangent, self._weights[layer].mT)
+        return self._activation.backward(output_tangent, self._results[layer][:, samples])
 
     def _name(self, layer: str) -> str:
         return f"{layer}.parametrizations.weight.original" if self._spectral else f"{layer}.weight"
 
     def _weight(self, layer: str) -> Tensor:
-        """Weights (K, out, in); under spectral normalisation after one more power iteration."""
+        """Return the weights (K, out, in), spectrally normalised if configured."""
         weight = self.stack.weights[self._name(layer)]
         if not self._spectral:
             return weight
-        running = self.stack.statistics
-        u, v = (running[f"{layer}.parametrizations.weight.0.{name}"] for name in ("_u", "_v"))
+        statistics = self.stack.statistics
+        u, v = (statistics[f"{layer}.parametrizations.weight.0.{name}"] for name in ("_u", "_v"))
         u.copy_(functional.normalize(multiply(v[:, None], weight.mT)[:, 0], dim=1, eps=1e-12))
         v.copy_(functional.normalize(multiply(u[:, None], weight)[:, 0], dim=1, eps=1e-12))
         outer = u[:, :, None] * v[:, None]
@@ -190,7 +206,7 @@ class StackedCritic:
         self._scales[layer] = (outer, scale, scaled)
         return scaled
 
-    def _unscaled(self, layer: str, gradient: Tensor) -> Tensor:
-        """The gradient of weights from that of the same weights divided by their norm."""
+    def _spectral_norm_backward(self, layer: str, gradient: Tensor) -> Tensor:
+        """Map the gradient of spectrally normalised weights to that of the original weights."""
         outer, scale, scaled = self._scales[layer]
         return (gradient - (gradient * scaled).sum((1, 2), keepdim=True) * outer) / scale

@@ -1,7 +1,8 @@
-"""What the critics of K members see of the bones: values, and gradients both ways.
+"""wKCS features of the critics of K members, with their derivatives.
 
-A critic's gradient penalty needs the pullback of a gradient from the features to the poses, and
-the pushforward of a direction from the poses to the features.
+The gradient penalty of a critic needs the vector-Jacobian product (VJP) of the features, which maps
+a gradient of the features to one of the poses, and the Jacobian-vector product (JVP), which maps a
+tangent of the poses to one of the features.
 Axes: K members, N samples, J joints, b = J - 1 bones, F features.
 """
 
@@ -21,169 +22,170 @@ if TYPE_CHECKING:
 
 
 class Features(Protocol):
-    """The part of K critics between poses and the first linear layer on bones.
+    """The part of K critics between the poses and the linear layer of the wKCS branch.
 
-    A linear layer with weights W on the wKCS is a linear layer with weights `layer(W)` on the
-    features given here. F is the number of these features, or of entries of the wKCS.
+    A linear layer with weights W on the wKCS equals a linear layer with weights `layer(W)` on these
+    features. F is the number of these features or, where weights on the wKCS are meant, of its
+    entries.
     """
 
     def layer(self, weights: Tensor) -> Tensor:
-        """Weights (K, out, F) on the features, of weights on the wKCS."""
+        """Convert weights (K, out, F) on the wKCS to weights on the features."""
         ...
 
-    def gradient(self, slope: Tensor, out: Tensor) -> None:
-        """Write the gradient of the weights on the wKCS, from that of `layer`."""
+    def gradient(self, feature_grad: Tensor, out: Tensor) -> None:
+        """Write the gradient of the weights on the wKCS, given that of `layer(weights)`."""
         ...
 
     def values(self, poses: Tensor) -> Tensor:
-        """Features (K, N, F) of poses (K, N, 3J)."""
+        """Return the features (K, N, F) of poses (K, N, 3J)."""
         ...
 
-    def vjp(self, poses: Tensor, slope: Tensor) -> Tensor:
-        """Gradient (K, N, 3J) of poses, from that of their features (K, N, F)."""
+    def vjp(self, poses: Tensor, feature_grad: Tensor) -> Tensor:
+        """Map a gradient of the features (K, N, F) to one of the poses (K, N, 3J)."""
         ...
 
-    def jvp(self, poses: Tensor, direction: Tensor) -> Tensor:
-        """Change (K, N, F) of the features of poses moved in a direction (K, N, 3J)."""
+    def jvp(self, poses: Tensor, tangent: Tensor) -> Tensor:
+        """Map a tangent of the poses (K, N, 3J) to one of the features (K, N, F)."""
         ...
 
 
 class GramFeatures:
-    """Inner products of bones, each pair once; the weights of the wKCS go into the layer.
+    """Inner products of all pairs of bones, each pair once; `layer` absorbs the wKCS weights.
 
-    Pairs are ordered by how far apart their numbers are, around a circle: bone i with bone i + d,
-    for d up to half of them. Then all products of one d are one product of shifted arrays, and
-    samples lie innermost, where they make long vectors. If b is even, the pairs half a circle
-    apart come twice and count half.
+    Pairs are ordered by their cyclic index shift d: bone i with bone (i + d) mod b, for d up to
+    b // 2. All products of one shift are then one elementwise product of shifted arrays, with the
+    samples as the innermost axis for long vectors. If b is even, the pairs of the largest shift
+    occur twice, and each has half the weight.
 
     Args:
-        skeleton: of the poses.
-        kept: numbers (F,) of the entries that the wKCS keeps, of all b * b.
-        weights: (K, F) of the wKCS.
+        skeleton: skeleton of the poses.
+        kept: indices (F,) of the entries that the wKCS keeps, out of b * b.
+        weights: wKCS weights (K, F).
     """
 
     def __init__(self, skeleton: Skeleton, kept: Tensor, weights: Tensor) -> None:
         self._bones = len(skeleton.bones)
         self._shifts = self._bones // 2 + 1
         bones = incidence(skeleton).T.to(weights)
-        around = torch.cat([bones, bones[: self._shifts - 1]])
-        # From coordinates of joints to coordinates of bones, those at the start once more.
-        matrix = torch.einsum("bj,cd->dbjc", around, torch.eye(3).to(weights))
-        self._matrix = matrix.reshape(3 * len(around), -1)
+        wrapped = torch.cat([bones, bones[: self._shifts - 1]])
+        # Maps joint coordinates to bone coordinates, with the first bones repeated at the end.
+        matrix = torch.einsum("bj,cd->dbjc", wrapped, torch.eye(3).to(weights))
+        self._matrix = matrix.reshape(3 * len(wrapped), -1)
         self._weights = weights[:, None]
-        self._number(kept.cpu(), weights.device)
+        self._index_pairs(kept.cpu(), weights.device)
 
-    def _number(self, kept: Tensor, device: torch.device) -> None:
-        """Find the pair of each kept entry, and the kept entries of each pair."""
+    def _index_pairs(self, kept: Tensor, device: torch.device) -> None:
+        """Compute the pair of each kept entry, and the positions of each pair's two entries."""
         count = self._bones
         shift = torch.arange(self._shifts).repeat_interleave(count)
         first = torch.arange(count).repeat(self._shifts)
         second = (first + shift) % count
         entries = (first * count + second, second * count + first)
-        pairs, where = torch.zeros(2, count**2, dtype=torch.long) - 1
+        pairs, entry_positions = torch.zeros(2, count**2, dtype=torch.long) - 1
         for entry in entries:
             pairs[entry] = torch.arange(len(entry))
-        where[kept] = torch.arange(len(kept))
-        ends = [where[entry] for entry in entries]
+        entry_positions[kept] = torch.arange(len(kept))
+        positions = [entry_positions[entry] for entry in entries]
         share = torch.where(2 * shift == count, 0.5, 1.0)
-        shares = (share * (ends[0] >= 0), share * (ends[1] >= 0) * (shift > 0))
+        shares = (share * (positions[0] >= 0), share * (positions[1] >= 0) * (shift > 0))
         self._pairs = pairs[kept].to(device)
-        self._ends = [end.clamp_min(0).to(device) for end in ends]
+        self._positions = [position.clamp_min(0).to(device) for position in positions]
         self._shares = [part.to(self._weights)[:, None] for part in shares]
 
     def layer(self, weights: Tensor) -> Tensor:
-        """Weights (K, out, pairs) on the inner product of each pair."""
-        # With outputs innermost, entries are taken by the row.
-        rows = weights.new_empty(weights.mT.shape)
-        torch.mul(weights.mT, self._weights.mT, out=rows)
+        """Return the weights (K, out, pairs) on the inner products."""
+        # With outputs as the innermost axis, index_select copies whole rows.
+        transposed = weights.new_empty(weights.mT.shape)
+        torch.mul(weights.mT, self._weights.mT, out=transposed)
         one, other = (
-            rows.index_select(1, end).mul_(share)
-            for end, share in zip(self._ends, self._shares, strict=True)
+            transposed.index_select(1, position).mul_(share)
+            for position, share in zip(self._positions, self._shares, strict=True)
         )
         return one.add_(other).mT
 
-    def gradient(self, slope: Tensor, out: Tensor) -> None:
-        """Write the gradient of the weights on the wKCS, from that of `layer`."""
-        torch.mul(slope.mT.index_select(1, self._pairs).mT, self._weights, out=out)
+    def gradient(self, feature_grad: Tensor, out: Tensor) -> None:
+        """Write the gradient of the weights on the wKCS, given that of `layer(weights)`."""
+        torch.mul(feature_grad.mT.index_select(1, self._pairs).mT, self._weights, out=out)
 
     def values(self, poses: Tensor) -> Tensor:
-        """Inner products (K, N, pairs)."""
+        """Return the inner products (K, N, pairs)."""
         bones = self._vectors(poses)
         return self._products([(bones, bones)])
 
-    def vjp(self, poses: Tensor, slope: Tensor) -> Tensor:
-        """Gradient of poses from that of the inner products."""
+    def vjp(self, poses: Tensor, feature_grad: Tensor) -> Tensor:
+        """Map a gradient of the inner products to one of the poses."""
         bones = self._vectors(poses)
-        found = torch.zeros_like(bones)
+        grad = torch.zeros_like(bones)
         count = self._bones
-        by_shift = slope.mT.reshape(len(poses), self._shifts, 1, count, -1)
+        by_shift = feature_grad.mT.reshape(len(poses), self._shifts, 1, count, -1)
         for shift in range(self._shifts):
-            ahead = slice(shift, shift + count)
-            found[:, :, :count].addcmul_(bones[:, :, ahead], by_shift[:, shift])
-            found[:, :, ahead].addcmul_(bones[:, :, :count], by_shift[:, shift])
+            shifted = slice(shift, shift + count)
+            grad[:, :, :count].addcmul_(bones[:, :, shifted], by_shift[:, shift])
+            grad[:, :, shifted].addcmul_(bones[:, :, :count], by_shift[:, shift])
         matrix = self._matrix.expand(len(poses), -1, -1)
-        return multiply(found.flatten(1, 2).mT, matrix)
+        return multiply(grad.flatten(1, 2).mT, matrix)
 
-    def jvp(self, poses: Tensor, direction: Tensor) -> Tensor:
-        """Change of the inner products."""
-        bones, moved = self._vectors(poses), self._vectors(direction)
-        return self._products([(bones, moved), (moved, bones)])
+    def jvp(self, poses: Tensor, tangent: Tensor) -> Tensor:
+        """Map a tangent of the poses to one of the inner products."""
+        bones, tangents = self._vectors(poses), self._vectors(tangent)
+        return self._products([(bones, tangents), (tangents, bones)])
 
     def _vectors(self, poses: Tensor) -> Tensor:
-        """Bones (K, 3, around, N) of poses (K, N, 3J)."""
+        """Return the bones (K, 3, b + b // 2, N) of poses (K, N, 3J), the first ones repeated."""
         matrix = self._matrix.expand(len(poses), -1, -1)
         return multiply(matrix, poses.mT).view(len(poses), 3, -1, poses.shape[1])
 
     def _products(self, factors: list[tuple[Tensor, Tensor]]) -> Tensor:
-        """Sum of products of each bone of one with the bones ahead of it of the other."""
+        """Sum, over pairs of tensors, the products of each bone with the shifted bones."""
         count, total = self._bones, None
         for one, other in factors:
-            ahead = other.unfold(2, count, 1).mT  # K, 3, shifts, b, N
+            shifted = other.unfold(2, count, 1).mT  # K, 3, shifts, b, N
             for axis in range(3):
-                bone, bones = one[:, axis, None, :count], ahead[:, axis]
+                bone, bones = one[:, axis, None, :count], shifted[:, axis]
                 total = bone * bones if total is None else total.addcmul_(bone, bones)
         assert total is not None
         return total.flatten(1, 2).mT
 
 
 class GeneralFeatures:
-    """The weighted entries themselves, for any kind of entry; derivatives by autograd.
+    """The weighted wKCS entries themselves, of any kind, with derivatives by autograd.
 
     Args:
-        kcs: gives the entries.
-        weights: (K, F) of the wKCS.
+        kcs: module that computes the entries.
+        weights: wKCS weights (K, F).
     """
 
     def __init__(self, kcs: WeightedKcs, weights: Tensor) -> None:
         self._kcs, self._weights = kcs, weights[:, None]
 
     def layer(self, weights: Tensor) -> Tensor:
-        """The weights themselves."""
+        """Return the weights unchanged."""
         return weights
 
-    def gradient(self, slope: Tensor, out: Tensor) -> None:
-        """Write the gradient as it is."""
-        out.copy_(slope)
+    def gradient(self, feature_grad: Tensor, out: Tensor) -> None:
+        """Copy the gradient unchanged."""
+        out.copy_(feature_grad)
 
     def values(self, poses: Tensor) -> Tensor:
-        """Weighted entries (K, N, F)."""
+        """Return the weighted entries (K, N, F)."""
         entries = self._kcs.products(poses.reshape(-1, poses.shape[2] // 3, 3))
         return entries.view(*poses.shape[:2], -1) * self._weights
 
-    def vjp(self, poses: Tensor, slope: Tensor) -> Tensor:
-        """Gradient of poses from that of the entries."""
+    def vjp(self, poses: Tensor, feature_grad: Tensor) -> Tensor:
+        """Map a gradient of the entries to one of the poses."""
         with torch.enable_grad():
             leaf = poses.detach().requires_grad_()
-            # In one order: for another, one member would take other kernels than several.
-            (found,) = torch.autograd.grad(self.values(leaf), leaf, slope.contiguous())
-        return found
+            # Contiguous: with other strides, the kernels would depend on the number of members.
+            (grad,) = torch.autograd.grad(self.values(leaf), leaf, feature_grad.contiguous())
+        return grad
 
-    def jvp(self, poses: Tensor, direction: Tensor) -> Tensor:
-        """Change of the entries: the pullback is linear, and its own pullback is this."""
+    def jvp(self, poses: Tensor, tangent: Tensor) -> Tensor:
+        """Map a tangent of the poses to one of the entries, as the VJP of the (linear) VJP."""
         with torch.enable_grad():
             leaf = poses.detach().requires_grad_()
             values = self.values(leaf)
             dual = torch.zeros_like(values, requires_grad=True)
-            (pulled,) = torch.autograd.grad(values, leaf, dual, create_graph=True)
-            (found,) = torch.autograd.grad(pulled, dual, direction)
-        return found
+            (vjp,) = torch.autograd.grad(values, leaf, dual, create_graph=True)
+            (jvp,) = torch.autograd.grad(vjp, dual, tangent)
+        return jvp

@@ -1,9 +1,10 @@
-"""Trainings of one shape that run as one program: join, advance from report to report, leave.
+"""Fused training: members join, advance together from report to report, and leave.
 
-Small networks leave a processor waiting: each operation costs more to start than to do. Here the
-weights of K trainings are stacked, and every operation does its work for all of them. Each member
-keeps its own learning rates, loss weights, wKCS, activation slope, dropout, seed, data order and
-iteration, and ends where the same configuration trained alone would.
+With small networks, the overhead of launching an operation exceeds its computation. A fused
+training therefore stacks the weights of K trainings, so that each operation computes all of them.
+Each member has its own learning rates, loss weights, wKCS, activation slope, dropout, seed, data
+order and iteration, and gives the same result as the same configuration trained alone, up to
+rounding.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import torch
 from synrep.errors import Diverged, InputError
 from synrep.training import state
 from synrep.training.fused.step import FusedGan
-from synrep.training.loop import TrainingData, next_report, settle_memory
+from synrep.training.loop import TrainingData, next_report, retain_freed_memory
 from synrep.training.protocol import never_pause
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from synrep.training.fused.settings import Member
     from synrep.training.protocol import PauseCheck
 
-OWN: dict[str, Any] = {
+MEMBER_FIELDS: dict[str, Any] = {
     "seed": ...,
     "iterations": ...,
     "reports": ...,
@@ -47,26 +48,29 @@ OWN: dict[str, Any] = {
     },
     "guard": ...,
 }
-"""Fields in which members may differ; they agree in all others."""
+"""Configuration fields in which members may differ; all others must be equal."""
 
 
 def fusion_key(config: TrainConfig) -> str:
-    """Equal for configurations that can train together: same shapes and same discrete choices."""
-    shared = config.model_dump(mode="json", exclude=OWN)
+    """Return a key that is equal for configurations that can be fused.
+
+    These have the same network shapes and discrete options; see `MEMBER_FIELDS`.
+    """
+    shared = config.model_dump(mode="json", exclude=MEMBER_FIELDS)
     return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class FusedTraining:
-    """Up to `capacity` trainings as one program, advanced from report to report.
+    """Up to `capacity` trainings, run as one program.
 
-    Members join and leave between calls of `advance`; an unused place costs nothing. What one
-    member does never reaches another.
+    Members join and leave between calls of `advance`; an unused slot costs nothing. No member
+    affects the results of another.
 
     Args:
-        capacity: most members at a time.
-        device: where to train.
-        threads: CPU threads; all of the machine's if omitted.
-        dtype: of weights and poses; float64 for comparisons.
+        capacity: maximum number of members at a time.
+        device: device to train on.
+        threads: number of CPU threads; all cores if omitted.
+        dtype: type of weights and poses; float64 for comparisons.
     """
 
     def __init__(
@@ -79,7 +83,7 @@ class FusedTraining:
     ) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
-        settle_memory()
+        retain_freed_memory()
         self.capacity = capacity
         self._device, self._dtype = torch.device(device), dtype
         self._gan: FusedGan | None = None
@@ -88,43 +92,43 @@ class FusedTraining:
         self._finished: dict[int, TrainingState] = {}
 
     def join(self, config: TrainConfig, saved: TrainingState | None = None) -> int:
-        """Add a training, at its start or from a state of it, fused or not.
+        """Add a training, new or resumed from a state of a single or fused training.
 
         Returns:
-            The number of the new member.
+            The number of the new member: the lowest free one below `capacity`.
 
         Raises:
-            InputError: all places are taken, the configuration can't be fused with those here, its
-                poses can't be used, or the state belongs to another one.
+            InputError: all slots are taken, the configuration can't be fused with the members, its
+                poses can't be used, or the state belongs to a different configuration.
         """
         free = [number for number in range(self.capacity) if number not in self._members]
         if not free:
-            raise InputError("fuse", f"all {self.capacity} places are taken")
-        gan = self._fitting(config)
+            raise InputError("fuse", f"all {self.capacity} slots are taken")
+        gan = self._compatible_gan(config)
         member = gan.add(config, saved)
         self._members[free[0]] = member
         return free[0]
 
     def leave(self, number: int) -> None:
-        """Take a member out."""
+        """Remove a member."""
         member = self._members.pop(number)
         if self._finished.pop(number, None) is None:
             self._remove([member])
 
     def numbers(self) -> list[int]:
-        """Numbers of the members: those that train and those that have finished."""
+        """Return the numbers of all members, training or finished."""
         return sorted(self._members)
 
     def finished(self, number: int) -> bool:
-        """Whether all iterations of a member are done."""
+        """Return whether a member has done all its iterations."""
         return number in self._finished
 
     def iteration(self, number: int) -> int:
-        """Iterations done by a member."""
+        """Return the number of iterations a member has done."""
         return self._members[number].iteration
 
     def state(self, number: int) -> TrainingState:
-        """Everything needed to go on from here, in the form of `Training.state`."""
+        """Return the state needed to resume a member, in the form of `Training.state`."""
         if number in self._finished:
             return self._finished[number]
         assert self._gan is not None
@@ -141,38 +145,41 @@ class FusedTraining:
             should_pause: see `Training.advance`.
 
         Returns:
-            The metrics of each member that reached a report, by number, as `Training.advance` gives
-            them. One that diverged yields the error instead, and has left. Nothing after a pause.
+            Metrics by number for each member that reached a report, as returned by
+            `Training.advance`. A member that diverged has been removed, and its value is the
+            error. Empty after a pause.
         """
         gan = self._gan
         if gan is None or not gan.members:
             return {}
-        left = [next_report(m.config, m.since) - m.iteration for m in gan.members]
-        for _ in range(min(left)):
+        remaining = [next_report(m.config, m.last_report) - m.iteration for m in gan.members]
+        for _ in range(min(remaining)):
             if should_pause():
                 return {}
             gan.iterate()
-        due = {id(m) for m, rest in zip(gan.members, left, strict=True) if rest == min(left)}
-        found = {number: self._report(m) for number, m in self._members.items() if id(m) in due}
-        for number, result in found.items():
+        due = {
+            id(m) for m, rest in zip(gan.members, remaining, strict=True) if rest == min(remaining)
+        }
+        reports = {number: self._report(m) for number, m in self._members.items() if id(m) in due}
+        for number, result in reports.items():
             if isinstance(result, Diverged):
                 self.leave(number)
         self._retire_finished()
-        return found
+        return reports
 
     def _report(self, member: Member) -> dict[str, float] | Diverged:
         gan = self._gan
         assert gan is not None
         row = gan.members.index(member)
         sums = gan.take_sums(row)
-        iterations, member.since = member.iteration - member.since, member.iteration
+        iterations, member.last_report = member.iteration - member.last_report, member.iteration
         try:
             return gan.training_data.report(member, gan.scored(row), sums, iterations)
         except Diverged as error:
             return error
 
-    def _fitting(self, config: TrainConfig) -> FusedGan:
-        """The program that a configuration can join."""
+    def _compatible_gan(self, config: TrainConfig) -> FusedGan:
+        """Return the networks that a configuration can join; build them for the first member."""
         key = fusion_key(config)
         if not self._members:
             self._gan = None
@@ -181,12 +188,14 @@ class FusedTraining:
             self._gan, self._key = FusedGan(config, training_data), key
         if key != self._key:
             raise InputError(
-                "fuse", "the configuration differs in more than members can", "see fusion_key"
+                "fuse",
+                "the configuration differs in fields that members must share",
+                "see fusion_key",
             )
         return self._gan
 
     def _retire_finished(self) -> None:
-        """Take finished trainings out of the program; they keep their numbers."""
+        """Remove finished members from the stacks, but keep their numbers and states."""
         done = {
             number: member
             for number, member in self._members.items()
@@ -198,6 +207,6 @@ class FusedTraining:
     def _remove(self, members: Sequence[Member]) -> None:
         gan = self._gan
         assert gan is not None
-        gone = {id(member) for member in members}
-        if gone:
-            gan.select([row for row, m in enumerate(gan.members) if id(m) not in gone])
+        removed = {id(member) for member in members}
+        if removed:
+            gan.select([row for row, m in enumerate(gan.members) if id(m) not in removed])

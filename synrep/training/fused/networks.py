@@ -1,6 +1,6 @@
-"""Forward and backward passes of K residual networks at once, written out.
+"""Explicit forward and backward passes of the residual networks of K members.
 
-The formulas are those of `synrep.model.networks.ResidualNetwork`; tests hold them against autograd.
+The formulas are those of `synrep.model.networks.ResidualNetwork`; tests compare them with autograd.
 Axes: K members, B batch.
 """
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from synrep.training.fused.stack import Stack
 
 EPSILON = 1e-5
-"""Of batch normalisation; PyTorch's default."""
+"""Epsilon of batch normalisation; PyTorch's default."""
 
 MOMENTUM = 0.1
-"""Of running statistics; likewise."""
+"""Momentum of running statistics; PyTorch's default."""
 
 
 class LeakyRelu:
-    """Leaky ReLU with a slope for each member.
+    """Leaky ReLU with an individual negative slope for each member.
 
-    Neighbours with the same slope are served by one operation, so members are best sorted by it.
+    Adjacent members with the same slope share one operation, so members should be sorted by slope.
 
     Args:
-        slopes: of the negative side, for each member.
+        slopes: negative slope of each member.
     """
 
     def __init__(self, slopes: Sequence[float]) -> None:
@@ -42,40 +42,46 @@ class LeakyRelu:
         self._runs = [(slice(a, b), slopes[a]) for a, b in zip(starts, ends, strict=True)]
 
     def apply(self, x: Tensor) -> Tensor:
-        """The activation of x (K, ...), in place."""
+        """Apply the activation to x (K, ...) in place."""
         for run, slope in self._runs:
             functional.leaky_relu(x[run], slope, inplace=True)
         return x
 
-    def back(self, slope: Tensor, result: Tensor, out: Tensor | None = None) -> Tensor:
-        """A gradient or a direction (K, ...) through the activation that had this result.
+    def backward(self, grad: Tensor, result: Tensor, out: Tensor | None = None) -> Tensor:
+        """Multiply a gradient or tangent (K, ...) by the derivative of the activation.
 
-        It changes in place unless another place is given: memory that is touched already is
-        several times faster than new memory.
+        Args:
+            grad: gradient of the output, or tangent of the input; overwritten unless `out` is
+                given, because reusing memory is several times faster than allocating it.
+            result: output of the activation (K, ...).
+            out: tensor for the result.
         """
-        out = slope if out is None else out
-        for run, activation in self._runs:
+        out = grad if out is None else out
+        for run, negative_slope in self._runs:
             torch.ops.aten.leaky_relu_backward.grad_input(
-                slope[run], result[run], activation, True, grad_input=out[run]
+                grad[run], result[run], negative_slope, True, grad_input=out[run]
             )
         return out
 
 
 class DropoutMasks:
-    """Dropout masks of K members, each from its own generator.
+    """Dropout masks of K members, each drawn from the member's generator.
 
     Args:
-        rates: for each member.
-        like: gives device and type.
+        rates: dropout rate of each member.
+        template: tensor with the device and dtype of the masks.
+
+    Attributes:
+        generators: random generator of each member; set before each forward pass.
     """
 
-    def __init__(self, rates: Sequence[float], like: Tensor) -> None:
+    def __init__(self, rates: Sequence[float], template: Tensor) -> None:
         self._rates = rates
-        self._keep = like.new_tensor([1 - rate for rate in rates])[:, None, None]
+        self._keep = template.new_tensor([1 - rate for rate in rates])[:, None, None]
         self.generators: Sequence[torch.Generator] = ()
 
     def draw(self, shape: tuple[int, int]) -> Tensor:
-        """DropoutMasks [K, *shape] that keep the mean; 1 everywhere without dropout."""
+        """Draw masks (K, *shape) that preserve the mean; 1 for members without dropout."""
         masks = self._keep.new_zeros(len(self._rates), *shape)
         for mask, rate, generator in zip(masks, self._rates, self.generators, strict=True):
             if rate:
@@ -84,81 +90,83 @@ class DropoutMasks:
 
 
 @dataclass
-class Passed:
-    """What a layer keeps for its backward pass.
+class LayerCache:
+    """Tensors that a layer saves for its backward pass.
 
     Attributes:
-        inputs: (K, B, in).
-        result: (K, B, width) of the activation.
-        mask: (K, B, width) of dropout.
-        centred: (K, B, width) before normalisation.
-        inverse: (K, 1, width) of the standard deviation.
+        inputs: inputs (K, B, in).
+        result: output of the activation (K, B, width).
+        mask: dropout mask (K, B, width).
+        centred: centred input of batch normalisation (K, B, width).
+        inverse_std: inverse standard deviation (K, 1, width).
     """
 
     inputs: Tensor
     result: Tensor
     mask: Tensor | None = None
     centred: Tensor | None = None
-    inverse: Tensor | None = None
+    inverse_std: Tensor | None = None
 
 
 class StackedNetwork:
-    """K residual networks with the weights of a stack.
+    """The residual networks of K members, with the weights of a stack.
 
     Args:
-        stack: of the network that holds the residual network as `network`.
-        blocks: residual blocks of two layers.
-        normed: whether layers have batch normalisation.
+        stack: stack of a module that contains the residual network as `network`.
+        blocks: number of residual blocks, of two layers each.
+        batch_norm: whether layers have batch normalisation.
     """
 
-    def __init__(self, stack: Stack, *, blocks: int, normed: bool) -> None:
+    def __init__(self, stack: Stack, *, blocks: int, batch_norm: bool) -> None:
         self.stack = stack
         self.blocks = blocks
-        self.normed = normed
+        self.batch_norm = batch_norm
         self._first = "network.0"
         self._pairs = [
             (f"network.{block + 1}.layers.0", f"network.{block + 1}.layers.1")
             for block in range(blocks)
         ]
         self._last = f"network.{blocks + 1}"
-        self._passed: dict[str, Passed] = {}
+        self._caches: dict[str, LayerCache] = {}
         self._activation = LeakyRelu([])
         self._hidden = torch.empty(0)
 
     def forward(self, x: Tensor, activation: LeakyRelu, masks: DropoutMasks | None) -> Tensor:
-        """Outputs (K, B, out) of inputs (K, B, in); updates running statistics."""
+        """Map inputs (K, B, in) to outputs (K, B, out) and update running statistics."""
         self._activation = activation
         hidden = self._layer(self._first, x, masks)
         for first, second in self._pairs:
             inner = self._layer(first, hidden, masks)
             hidden = self._layer(second, inner, masks) + hidden
-        if self.normed:
+        if self.batch_norm:
             self.stack.count_update()
         self._hidden = hidden
         weights = self.stack.weights
         bias = weights[f"{self._last}.bias"][:, None]
         return multiply(hidden, weights[f"{self._last}.weight"].mT).add_(bias)
 
-    def backward(self, slope: Tensor, *, weights: bool = True, inputs: bool = True) -> Tensor:
-        """The gradient (K, B, in) of the inputs, from that of the outputs (K, B, out).
+    def backward(self, grad: Tensor, *, weights: bool = True, inputs: bool = True) -> Tensor:
+        """Backpropagate through the last forward pass.
 
         Args:
-            slope: gradient of the outputs of the last forward pass.
-            weights: also write the gradients of the weights.
-            inputs: whether the gradient of the inputs is needed; something else is returned if
-                not.
+            grad: gradient of the outputs (K, B, out).
+            weights: whether to write the gradients of the weights into the stack.
+            inputs: whether to compute the gradient of the inputs.
+
+        Returns:
+            The gradient (K, B, in) of the inputs; unspecified if `inputs` is false.
         """
-        own, gradients = self.stack.weights, self.stack.gradients
+        params, gradients = self.stack.weights, self.stack.gradients
         if weights:
-            torch.bmm(slope.mT, self._hidden, out=gradients[f"{self._last}.weight"])
-            torch.sum(slope, 1, out=gradients[f"{self._last}.bias"])
-        slope = multiply(slope, own[f"{self._last}.weight"])
+            torch.bmm(grad.mT, self._hidden, out=gradients[f"{self._last}.weight"])
+            torch.sum(grad, 1, out=gradients[f"{self._last}.bias"])
+        grad = multiply(grad, params[f"{self._last}.weight"])
         for first, second in reversed(self._pairs):
-            inner = self._layer_back(second, slope.clone(), weights=weights)
-            slope = self._layer_back(first, inner, weights=weights).add_(slope)
-        found = self._layer_back(self._first, slope, weights=weights, inputs=inputs)
-        self._passed.clear()
-        return found
+            inner = self._layer_backward(second, grad.clone(), weights=weights)
+            grad = self._layer_backward(first, inner, weights=weights).add_(grad)
+        input_grad = self._layer_backward(self._first, grad, weights=weights, inputs=inputs)
+        self._caches.clear()
+        return input_grad
 
     def _names(self, layer: str) -> tuple[str, str]:
         return f"{layer}.0", f"{layer}.1"
@@ -167,54 +175,54 @@ class StackedNetwork:
         weights = self.stack.weights
         linear, norm = self._names(layer)
         y = multiply(x, weights[f"{linear}.weight"].mT)
-        if self.normed:
-            inverse = self._normalise(norm, y, weights[f"{linear}.bias"])
-            scale = inverse * weights[f"{norm}.weight"][:, None]
+        if self.batch_norm:
+            inverse_std = self._normalise(norm, y, weights[f"{linear}.bias"])
+            scale = inverse_std * weights[f"{norm}.weight"][:, None]
             z = torch.addcmul(weights[f"{norm}.bias"][:, None], y, scale)
         else:
             z = y.add_(weights[f"{linear}.bias"][:, None])
-        kept = self._passed[layer] = Passed(inputs=x, result=self._activation.apply(z))
-        if self.normed:
-            kept.centred, kept.inverse = y, inverse
+        cache = self._caches[layer] = LayerCache(inputs=x, result=self._activation.apply(z))
+        if self.batch_norm:
+            cache.centred, cache.inverse_std = y, inverse_std
         if masks is None:
             return z
-        kept.mask = masks.draw((z.shape[1], z.shape[2]))
-        return z * kept.mask
+        cache.mask = masks.draw((z.shape[1], z.shape[2]))
+        return z * cache.mask
 
     def _normalise(self, norm: str, y: Tensor, bias: Tensor) -> Tensor:
-        """Centre y (K, B, width) in place; the inverse (K, 1, width) of its deviation."""
+        """Centre y (K, B, width) in place; return the inverse standard deviation (K, 1, width)."""
         batch = y.shape[1]
         mean = y.mean(1, keepdim=True)
         y.sub_(mean)
         variance = y.square().mean(1, keepdim=True)
         running = self.stack.statistics
-        # The layer's bias would only be taken out again, except from the running mean.
+        # Batch normalisation cancels the layer's bias, which only shifts the running mean.
         running[f"{norm}.running_mean"].lerp_(mean[:, 0] + bias, MOMENTUM)
         unbiased = variance[:, 0] * (batch / (batch - 1))
         running[f"{norm}.running_var"].lerp_(unbiased, MOMENTUM)
         return variance.add_(EPSILON).rsqrt_()
 
-    def _layer_back(
-        self, layer: str, slope: Tensor, *, weights: bool, inputs: bool = True
+    def _layer_backward(
+        self, layer: str, grad: Tensor, *, weights: bool, inputs: bool = True
     ) -> Tensor:
-        """The gradient of a layer's inputs; that of its outputs is used up."""
-        own, gradients, passed = self.stack.weights, self.stack.gradients, self._passed[layer]
+        """Backpropagate through a layer; overwrites `grad`, the gradient of its outputs."""
+        params, gradients, cache = self.stack.weights, self.stack.gradients, self._caches[layer]
         linear, norm = self._names(layer)
-        if passed.mask is not None:
-            slope.mul_(passed.mask)
-        self._activation.back(slope, passed.result)
-        total = slope.sum(1, keepdim=True)
-        if passed.centred is not None and passed.inverse is not None:
-            centred, inverse, batch = passed.centred, passed.inverse, slope.shape[1]
-            product = (slope * centred).sum(1, keepdim=True)
+        if cache.mask is not None:
+            grad.mul_(cache.mask)
+        self._activation.backward(grad, cache.result)
+        total = grad.sum(1, keepdim=True)
+        if cache.centred is not None and cache.inverse_std is not None:
+            centred, inverse_std, batch = cache.centred, cache.inverse_std, grad.shape[1]
+            product = (grad * centred).sum(1, keepdim=True)
             if weights:
                 gradients[f"{norm}.bias"].copy_(total[:, 0])
-                torch.mul(product[:, 0], inverse[:, 0], out=gradients[f"{norm}.weight"])
-            scale = inverse * own[f"{norm}.weight"][:, None]
-            slope.addcmul_(centred, product * inverse.square(), value=-1 / batch)
-            torch.addcmul(total * scale / -batch, slope, scale, out=slope)
+                torch.mul(product[:, 0], inverse_std[:, 0], out=gradients[f"{norm}.weight"])
+            scale = inverse_std * params[f"{norm}.weight"][:, None]
+            grad.addcmul_(centred, product * inverse_std.square(), value=-1 / batch)
+            torch.addcmul(total * scale / -batch, grad, scale, out=grad)
         elif weights:
             gradients[f"{linear}.bias"].copy_(total[:, 0])
         if weights:
-            torch.bmm(slope.mT, passed.inputs, out=gradients[f"{linear}.weight"])
-        return multiply(slope, own[f"{linear}.weight"]) if inputs else slope
+            torch.bmm(grad.mT, cache.inputs, out=gradients[f"{linear}.weight"])
+        return multiply(grad, params[f"{linear}.weight"]) if inputs else grad

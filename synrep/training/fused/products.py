@@ -1,12 +1,11 @@
-"""Products of the matrices of K members, in which each member has the bits it would have alone.
+"""Batched matrix products whose rounding does not depend on the number of members.
 
-How MKL rounds a product depends on more than its factors. Several matrices at once are multiplied
-by another routine than one, with several threads the two divide the work differently, and the
-routine for several matrices does so, too, depending on their number. On AMD processors, the result
-of a row times a matrix also depends on its address in memory. In these cases, the members are
-multiplied one after another, with results at aligned addresses. MKL's own switch for reproducible
-results, `MKL_CBWR`, is no alternative: on some processors, its strict modes keep these differences
-or add others.
+MKL's rounding depends on more than the factors. MKL uses different routines for one matrix and for
+a batch; with several threads, the two partition the work differently, and the partition of the
+batched routine also depends on the batch size. On AMD processors, the result of a vector-matrix
+product also depends on its memory address. In these cases, the members are multiplied one at a
+time, with results at aligned addresses. MKL's mode for reproducible results, `MKL_CBWR`, is no
+alternative: on some processors its strict modes keep these differences or add others.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ if TYPE_CHECKING:
 
 
 def multiply(left: Tensor, right: Tensor) -> Tensor:
-    """Products (K, m, n) of matrices (K, m, k) and (K, k, n); there may be gaps between them."""
+    """Multiply (K, m, k) by (K, k, n); the result (K, m, n) may have gaps between members."""
     members, rows, columns = len(left), left.shape[1], right.shape[2]
     if left.is_cuda or (rows > 1 and torch.get_num_threads() == 1):
         return torch.bmm(left, right)
-    # PyTorch multiplies slice by slice where gaps lie between the results.
+    # PyTorch multiplies one matrix at a time if the output has gaps between matrices.
     length = (rows * columns // ALIGNMENT + 1) * ALIGNMENT
     out = left.new_empty(members, length)[:, : rows * columns].view(members, rows, columns)
     return torch.bmm(left, right, out=out)

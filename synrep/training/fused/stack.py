@@ -1,8 +1,9 @@
-"""The weights of K copies of one network, stacked, with their gradients and Adam's moments.
+"""Stacked weights of one network of all members, with their gradients and Adam moments.
 
-All weights of a copy lie in one flat row: its Adam update, its clipping and its moving average
-are one operation each, however many layers it has. Matrix products see views [K, out, in].
-Axes: K members, n numbers in a row.
+The weights of each member are stored contiguously in one row of a matrix, so that the Adam update,
+gradient clipping and the moving average are one operation each, independent of the number of
+layers. Matrix products use views [K, out, in] of these rows.
+Axes: K members, n elements of a row.
 """
 
 from __future__ import annotations
@@ -21,23 +22,23 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 ALIGNMENT = 16
-"""Numbers; weights start at multiples of it, for whole vector registers."""
+"""Each weight starts at a multiple of this many elements, to align it to vector registers."""
 
 Moments = dict[int, dict[str, Tensor]]
-"""As in a PyTorch optimiser's state: by number of the weight, then 'step', 'exp_avg', ..."""
+"""State of a PyTorch optimiser: parameter index, then 'step', 'exp_avg', 'exp_avg_sq'."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FlatLayout:
-    """Where each weight of a network lies in a row.
+    """Layout of the weights and running statistics of a network in a row.
 
     Attributes:
-        shapes: of all weights and running statistics, by name.
-        starts: their first position, in the row of weights or in that of statistics.
-        weights: names of weights in the order of the network's parameters.
-        trained: numbers, in that order, of those that are updated.
+        shapes: shapes of all weights and running statistics, by name.
+        starts: offsets in the row of weights or in the row of statistics, by name.
+        weights: names of the weights, in the order of the network's parameters.
+        trained: indices of the trained weights in that order.
         counters: names of integer statistics.
-        lengths: of a row of weights, and of one of statistics.
+        lengths: lengths of a row of weights and of a row of statistics.
     """
 
     shapes: dict[str, torch.Size]
@@ -49,8 +50,8 @@ class FlatLayout:
 
     @classmethod
     def of(cls, network: nn.Module) -> FlatLayout:
-        """The layout of a network's state dictionary."""
-        unused = cancelled_biases(network)
+        """Build the layout from a network's state dictionary."""
+        cancelled = cancelled_biases(network)
         weights = dict(network.named_parameters())
         state = network.state_dict()
         starts: dict[str, int] = {}
@@ -64,13 +65,13 @@ class FlatLayout:
             shapes={name: state[name].shape for name in starts},
             starts=starts,
             weights=list(weights),
-            trained=[i for i, weight in enumerate(weights.values()) if weight not in unused],
+            trained=[i for i, weight in enumerate(weights.values()) if weight not in cancelled],
             counters=[name for name, value in state.items() if not value.is_floating_point()],
             lengths=(ends[0], ends[1]),
         )
 
     def views(self, rows: Tensor, *, statistics: bool = False) -> dict[str, Tensor]:
-        """Each weight as [K, *shape], sharing the memory of rows [K, n]."""
+        """Return each weight as a view [K, *shape] of rows [K, n]."""
         return {
             name: rows[:, start : start + self.shapes[name].numel()].view(-1, *self.shapes[name])
             for name, start in self.starts.items()
@@ -79,20 +80,22 @@ class FlatLayout:
 
 
 class Stack:
-    """K copies of one network.
+    """One network of each of K members, with stacked weights.
 
     Args:
-        network: gives the layout; its values are not used.
-        betas: Adam's; omitted for a network that is not trained.
-        device: of all tensors.
-        dtype: likewise.
+        network: network that determines the layout; its values are not used.
+        betas: betas of Adam; None for a network that is not trained.
+        device: device of all tensors.
+        dtype: dtype of all floating-point tensors.
 
     Attributes:
-        weights: each weight by name, [K, *shape].
-        gradients: likewise; who computes a gradient writes it here.
+        weights: weights by name, [K, *shape].
+        gradients: gradients by name, [K, *shape]; backward passes write into them.
         statistics: running statistics by name, [K, *shape].
-        rows: all weights of each copy, [K, n].
-        updates: of the running statistics, for each copy.
+        weight_rows: all weights of each member, [K, n].
+        gradient_rows: all gradients of each member, [K, n].
+        steps: step counter of each member's Adam state.
+        updates: number of updates of the running statistics of each member.
     """
 
     def __init__(
@@ -104,70 +107,71 @@ class Stack:
     ) -> None:
         self.layout = FlatLayout.of(network)
         self.betas = betas
-        self._like = torch.empty(0, device=device, dtype=dtype)
+        self._template = torch.empty(0, device=device, dtype=dtype)
         self.steps: list[Tensor] = []
         self.updates: list[int] = []
-        length, other = self.layout.lengths
-        slopes = length if betas else 0
-        lengths = (length, slopes, slopes, slopes, other)
-        self._set([self._like.new_zeros(0, n) for n in lengths])
+        length, statistics = self.layout.lengths
+        trained = length if betas else 0
+        lengths = (length, trained, trained, trained, statistics)
+        self._set([self._template.new_zeros(0, n) for n in lengths])
 
     def _set(self, flat: Sequence[Tensor]) -> None:
         self._flat = list(flat)
         if self.betas and self.betas[0] == 0:
-            # Without momentum the first moment is the gradient itself.
+            # With beta1 = 0 the first moment equals the gradient, so they share memory.
             self._flat[2] = self._flat[1]
-        self.rows, self.slopes, self._first, self._second, running = self._flat
-        self.weights = self.layout.views(self.rows)
-        self.gradients = self.layout.views(self.slopes) if self.betas else {}
+        self.weight_rows, self.gradient_rows, self._exp_avg, self._exp_avg_sq, running = self._flat
+        self.weights = self.layout.views(self.weight_rows)
+        self.gradients = self.layout.views(self.gradient_rows) if self.betas else {}
         self.statistics = self.layout.views(running, statistics=True)
-        columns = (self.rows, self.slopes, self._first, self._second)
+        columns = (self.weight_rows, self.gradient_rows, self._exp_avg, self._exp_avg_sq)
         self._columns = [list(column.unbind(0)) for column in columns]
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.weight_rows)
 
     def select(self, rows: Sequence[int]) -> None:
-        """Keep these copies, in this order."""
+        """Keep only these members, in this order."""
         self.steps = [self.steps[row] for row in rows]
         self.updates = [self.updates[row] for row in rows]
-        index = torch.tensor(rows, dtype=torch.long, device=self._like.device)
+        index = torch.tensor(rows, dtype=torch.long, device=self._template.device)
         self._set([flat.index_select(0, index) for flat in self._flat])
 
     def append(self, values: Mapping[str, Tensor], moments: Moments) -> None:
-        """Add a copy with a state dictionary and the state of its optimiser."""
+        """Append a member, from the state dictionary of its network and its optimiser moments."""
         names = self.layout.weights
         step = next((m["step"] for m in moments.values()), torch.tensor(0.0))
-        self.steps.append(step.to(self._like.device, torch.float32).clone())
+        self.steps.append(step.to(self._template.device, torch.float32).clone())
         counters = self.layout.counters
         self.updates.append(int(values[counters[0]]) if counters else 0)
         trained = {names[i]: moments[i] for i in self.layout.trained if i in moments}
         first = {name: moment["exp_avg"] for name, moment in trained.items()}
         second = {name: moment["exp_avg_sq"] for name, moment in trained.items()}
-        added = [self._row(values), self._row(first), self._row(first), self._row(second)]
+        # The initial gradients are arbitrary, but with beta1 = 0 they are also the first moment.
+        rows = [self._row(values), self._row(first), self._row(first), self._row(second)]
         if not self.betas:
-            added[1:] = [row[:0] for row in added[1:]]
-        added.append(self._row(values, statistics=True))
-        pairs = zip(self._flat, added, strict=True)
+            rows[1:] = [row[:0] for row in rows[1:]]
+        rows.append(self._row(values, statistics=True))
+        pairs = zip(self._flat, rows, strict=True)
         self._set([torch.cat([flat, row[None]]) for flat, row in pairs])
 
     def _row(self, values: Mapping[str, Tensor], *, statistics: bool = False) -> Tensor:
-        row = self._like.new_zeros(1, self.layout.lengths[statistics])
+        row = self._template.new_zeros(1, self.layout.lengths[statistics])
         for name, view in self.layout.views(row, statistics=statistics).items():
             if name in values:
                 view[0] = values[name]
         return row[0]
 
     def values(self, row: int) -> dict[str, Tensor]:
-        """The state dictionary of one copy; floating-point values share its memory."""
-        named = {name: value[row] for name, value in {**self.weights, **self.statistics}.items()}
-        return named | {name: torch.tensor(self.updates[row]) for name in self.layout.counters}
+        """Return the state dictionary of one member; floating-point values are views."""
+        tensors = {name: value[row] for name, value in {**self.weights, **self.statistics}.items()}
+        return tensors | {name: torch.tensor(self.updates[row]) for name in self.layout.counters}
 
     def moments(self, row: int) -> Moments:
-        """The state of one copy's optimiser; empty before the first step."""
+        """Return the optimiser moments of one member; empty before its first step."""
         if not self.betas or not self.steps[row]:
             return {}
-        first, second = self.layout.views(self._first), self.layout.views(self._second)
+        first, second = self.layout.views(self._exp_avg), self.layout.views(self._exp_avg_sq)
         return {
             index: {
                 "step": self.steps[row],
@@ -178,16 +182,16 @@ class Stack:
             if index in self.layout.trained
         }
 
-    def descend(self, rates: Sequence[float], bounds: Tensor | None = None) -> None:
-        """One step of Adam in each copy.
+    def adam_step(self, rates: Sequence[float], max_norms: Tensor | None = None) -> None:
+        """Take one Adam step for each member.
 
         Args:
-            rates: learning rate of each copy.
-            bounds: (K, 1) on the norm of each copy's gradient.
+            rates: learning rate of each member.
+            max_norms: bound (K, 1) on the gradient norm of each member; no clipping if None.
         """
-        if bounds is not None:
-            norms = torch.linalg.vector_norm(self.slopes, dim=1, keepdim=True)
-            self.slopes.mul_((bounds / (norms + 1e-6)).clamp_max(1.0))
+        if max_norms is not None:
+            norms = torch.linalg.vector_norm(self.gradient_rows, dim=1, keepdim=True)
+            self.gradient_rows.mul_((max_norms / (norms + 1e-6)).clamp_max(1.0))
         assert self.betas is not None
         for row, rate in enumerate(rates):
             weight, gradient, first, second = ([column[row]] for column in self._columns)
@@ -197,17 +201,20 @@ class Stack:
                 weight_decay=0.0, eps=1e-8, maximize=False,
             )  # fmt: skip
 
-    def follow(self, other: Stack, part: Tensor) -> None:
-        """Move weights and statistics by a part (K, 1) of the way to those of another stack."""
-        for mine, theirs in ((self.rows, other.rows), (self._flat[-1], other._flat[-1])):
-            mine.lerp_(theirs, part)
+    def lerp(self, other: Stack, weight: Tensor) -> None:
+        """Interpolate weights and statistics towards another stack, with weights (K, 1)."""
+        for own, target in (
+            (self.weight_rows, other.weight_rows),
+            (self._flat[-1], other._flat[-1]),
+        ):
+            own.lerp_(target, weight)
         self.updates = list(other.updates)
 
     def count_update(self) -> None:
-        """Note that the running statistics of all copies were updated."""
+        """Increment the number of statistics updates of all members."""
         self.updates = [updates + 1 for updates in self.updates]
 
 
-def unbounded(bounds: Sequence[float]) -> list[float]:
-    """Bounds of which 0 means none."""
+def zero_to_inf(bounds: Sequence[float]) -> list[float]:
+    """Replace bounds of 0, which mean no bound, by infinity."""
     return [bound or math.inf for bound in bounds]

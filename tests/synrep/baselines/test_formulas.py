@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from synrep.baselines.config import KudoConfig, RepNetConfig
-from synrep.baselines.kudo import KudoGenerator, KudoTraining, seen_from
+from synrep.baselines.kudo import KudoGenerator, KudoTraining, project_rotated
 from synrep.baselines.repnet import (
     RepNetCritic,
     RepNetGenerator,
     camera_loss,
-    complete,
     pose_penalty,
+    scaled_rotation,
     to_body_frame,
 )
 from synrep.baselines.training import Block
@@ -76,7 +76,7 @@ def test_body_frame_faces_the_camera(skeleton: Skeleton) -> None:
 
 
 def test_a_person_without_extent_has_finite_coordinates() -> None:
-    """All joints in one point: no direction, and no NaN either."""
+    """If all joints coincide, the result contains no NaN."""
     assert not to_body_frame(torch.zeros(2, 17, 3), HUMAN36M_17).any()
 
 
@@ -86,7 +86,7 @@ def test_two_rows_of_a_rotation_are_completed(
 ) -> None:
     """The third row is restored with its sign and length, and the camera costs nothing."""
     whole = scale * rotation(yaw, pitch, roll)[None]
-    torch.testing.assert_close(complete(whole[:, :2]), whole)
+    torch.testing.assert_close(scaled_rotation(whole[:, :2]), whole)
     assert camera_loss(whole[:, :2]).item() == pytest.approx(0, abs=1e-7)
 
 
@@ -112,7 +112,7 @@ def test_lifted_poses_lie_where_the_camera_projects_them() -> None:
     lifted = generator.lift(keypoints)
     assert not poses[:, 0].any()
     torch.testing.assert_close(lifted[..., :2], poses @ camera.mT)
-    third = complete(camera)[:, 2]
+    third = scaled_rotation(camera)[:, 2]
     torch.testing.assert_close((third[:, None] * camera).sum(-1), torch.zeros(6, 2))
     torch.testing.assert_close(lifted[..., 2], (poses * third[:, None]).sum(-1))
 
@@ -159,10 +159,10 @@ def test_the_critic_sees_more_than_the_kcs() -> None:
 
 @given(angles)
 def test_turned_poses_keep_height_and_distance(turn: float) -> None:
-    """A turn and a quarter more show x and depth between them; y stays."""
+    """Two rotations 90 degrees apart together show x and depth; y is unchanged."""
     poses = some_poses(5)
     turns = torch.full((5,), turn, dtype=torch.float64)
-    found, quarter = seen_from(poses, turns), seen_from(poses, turns + np.pi / 2)
+    found, quarter = project_rotated(poses, turns), project_rotated(poses, turns + np.pi / 2)
     torch.testing.assert_close(found[..., 1], poses[..., 1])
     torch.testing.assert_close(
         found[..., 0].square() + quarter[..., 0].square(), poses[..., ::2].square().sum(-1)
@@ -170,10 +170,10 @@ def test_turned_poses_keep_height_and_distance(turn: float) -> None:
 
 
 def test_turned_poses_are_seen_from_known_sides() -> None:
-    """From the front as they are, from behind with x inverted, from the side by their depths."""
+    """From the front x is unchanged, from behind it is inverted, from the side it is the depth."""
     poses = some_poses(3)
     turns = torch.tensor([0.0, np.pi, np.pi / 2], dtype=torch.float64)
-    front, behind, side = seen_from(poses, turns)
+    front, behind, side = project_rotated(poses, turns)
     torch.testing.assert_close(front, poses[0, :, :2])
     torch.testing.assert_close(behind[:, 0], -poses[1, :, 0])
     torch.testing.assert_close(side[:, 0], poses[2, :, 2])
@@ -202,12 +202,12 @@ def kudo(cap: float, slope: float = 0.2) -> KudoTraining:
     ids=["always right", "always wrong", "half right"],
 )
 def test_the_side_that_is_ahead_waits(real: float, fake: float, waits: str) -> None:
-    """A critic that is nearly always right gets no update, one nearly always wrong no opponent."""
+    """A nearly perfect critic is not updated; nor is the generator if the critic is often wrong."""
     training = kudo(cap=0.9)
     networks = training.gan.networks
 
     class Fixed(torch.nn.Module):
-        """The critic, shifted to be as right as asked for."""
+        """The critic with its scores shifted, to set its accuracy."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -232,10 +232,10 @@ def test_the_side_that_is_ahead_waits(real: float, fake: float, waits: str) -> N
         assert moved == (name != waits), name
 
 
-def test_an_open_end_is_linear_beyond_the_block() -> None:
-    """Without the last activation the block's output can't be told from input plus branch."""
+def test_a_linear_output_is_linear_beyond_the_block() -> None:
+    """Without the last activation, the output is the input plus the residual branch."""
     torch.manual_seed(0)
-    block = Block(4, 0.3, open_end=True)
+    block = Block(4, 0.3, linear_output=True)
     x = torch.randn(9, 4)
     wanted = x + block.second(block.first(x))
     assert (wanted < 0).any()

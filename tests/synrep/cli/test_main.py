@@ -58,7 +58,7 @@ def test_existing_training_is_not_overwritten(run_folder: Path) -> None:
     before = (run_folder / "log.jsonl").read_text()
     result = synrep("train", "--out", run_folder, *SMALL)
     assert result.exit_code == 2
-    assert "holds a training already (resume it" in result.output
+    assert "already contains a training (resume it" in result.output
     assert (run_folder / "log.jsonl").read_text() == before
 
 
@@ -101,7 +101,7 @@ def test_resume_makes_a_training_longer(tmp_path: Path) -> None:
     assert found[-1] == expected[-1]
     assert (out / "config.json").read_text() == (whole / "config.json").read_text()
     for options, message in (
-        (["-o", "iterations=20"], "iterations: 20 are fewer than the 24 that are done"),
+        (["-o", "iterations=20"], "iterations: 20 is less than the 24 already done"),
         (["-o", "iterations=48", "-o", "seed=1"], "only -o iterations=N fits"),
         (["-o", "iterations=x"], "iterations: Input should be a valid integer"),
     ):

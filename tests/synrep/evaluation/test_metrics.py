@@ -66,7 +66,7 @@ def test_alignment_undoes_a_similarity_but_never_a_mirror() -> None:
 
 
 def test_errors_of_one_missing_joint() -> None:
-    """One joint 170 mm off among 17 makes 10 mm."""
+    """An error of 170 mm in one of 17 joints gives an MPJPE of 10 mm."""
     true = torch.tensor(poses(1))
     predicted = true.clone()
     predicted[0, 5, 2] += 170
@@ -83,7 +83,7 @@ def test_all_joints_in_one_point_is_no_nan(metric) -> None:
 
 
 def test_n_mpjpe_takes_the_best_scale() -> None:
-    """No other factor gives a smaller sum of squares, and a scaled truth costs nothing."""
+    """No other factor gives a smaller squared error, and a scaled ground truth has error 0."""
     true = torch.tensor(poses(1))
     assert n_mpjpe(true * 3, true).item() == pytest.approx(0, abs=1e-9)
     predicted = torch.tensor(poses(1))
@@ -107,7 +107,7 @@ def test_every_error_follows_the_scale_mode() -> None:
 
 
 def test_tables_average_over_actions_and_over_frames() -> None:
-    """Both means, P2 without scale beside P2, and what qualifies the numbers."""
+    """The score contains both means, P2 with and without scale, and the evaluation settings."""
     views = load_views(DataConfig(), "validation")
     uneven = views.select(views.action <= views.action.median())
     uneven = uneven.select(slice(0, len(uneven) - 700))

@@ -14,7 +14,7 @@ POSES = torch.randn(5, 17, 3, generator=torch.Generator().manual_seed(0))
 
 
 def test_floor_and_diagonal() -> None:
-    """The floor mixes far pairs only; the diagonal has a weight of its own."""
+    """The floor affects distant pairs only; the diagonal has a separate weight."""
     matrix = weight_matrix(
         KcsConfig(weighting=Band(reach=1), floor=0.25, diagonal=3.0), HUMAN36M_17
     )
@@ -34,14 +34,14 @@ def test_entries_are_weighted_inner_products_of_bones() -> None:
 
 
 def test_kcs_sees_neither_rotation_nor_mirror_image() -> None:
-    """Inner products do not change when depths are inverted: only other branches can see that."""
+    """Inverting depths does not change inner products; only other branches can detect it."""
     layer = WeightedKcs(KcsConfig(), HUMAN36M_17)
     mirrored = POSES * torch.tensor([1.0, 1.0, -1.0])
     torch.testing.assert_close(layer(mirrored), layer(POSES))
 
 
 def test_cosine_entries_keep_lengths_on_the_diagonal() -> None:
-    """Off the diagonal angles only, on it squared lengths."""
+    """Entries are cosines off the diagonal and squared lengths on it."""
     config = KcsConfig(weighting=Uniform(), cosine=True)
     features = WeightedKcs(config, HUMAN36M_17)(POSES).view(5, 16, 16)
     squared = bone_lengths(POSES, HUMAN36M_17) ** 2
@@ -50,7 +50,7 @@ def test_cosine_entries_keep_lengths_on_the_diagonal() -> None:
 
 
 def test_upper_entries_hold_each_pair_once() -> None:
-    """The symmetric half carries nothing new."""
+    """The upper triangle contains all distinct entries."""
     full = WeightedKcs(KcsConfig(), HUMAN36M_17)(POSES).view(5, 16, 16)
     upper = WeightedKcs(KcsConfig(entries="upper"), HUMAN36M_17)(POSES)
     rows, columns = torch.triu_indices(16, 16)
@@ -58,7 +58,7 @@ def test_upper_entries_hold_each_pair_once() -> None:
 
 
 def test_rescaled_entries_have_unit_mean_square() -> None:
-    """Families become comparable at equal initial variance."""
+    """Rescaling gives all families the same initial variance."""
     config = KcsConfig(weighting=Exponential(rate=2.0), rescale=True)
     layer = WeightedKcs(config, HUMAN36M_17, POSES)
     assert layer(POSES).square().mean().item() == pytest.approx(1.0, rel=1e-5)

@@ -49,7 +49,7 @@ def test_people_have_positive_sine_from_every_side(skeleton: Skeleton, turned: f
 
 
 def test_degenerate_pose_has_finite_gradient() -> None:
-    """All joints in one point: no direction, and no NaN either."""
+    """The gradient is finite where all joints coincide."""
     pose = torch.zeros(1, 17, 3, requires_grad=True)
     (gradient,) = torch.autograd.grad(facing_sine(pose, HUMAN36M_17).sum(), pose)
     assert torch.isfinite(gradient).all()
@@ -57,7 +57,7 @@ def test_degenerate_pose_has_finite_gradient() -> None:
 
 @real_poses
 def test_true_poses_have_almost_no_angle_loss() -> None:
-    """On real motion the loss of ground truth is near 0; that of inverted depths is near 1."""
+    """On real motion the loss is near 0 for ground truth and near 1 for inverted depths."""
     views = load_views(DataConfig(poses=os.environ["SYNREP_DATA"]), "validation")
     assert angle_loss(views.poses, HUMAN36M_17).item() < 0.02
     assert angle_loss(views.poses * FLIP, HUMAN36M_17).item() > 0.7
@@ -76,13 +76,13 @@ def test_critic_gap_is_fake_minus_real() -> None:
 
 
 class LinearCritic(nn.Module):
-    """A critic whose gradient is known: the same for every input."""
+    """A critic with a constant, known gradient."""
 
     def __init__(self, slope: float) -> None:
         super().__init__()
         self.slope = slope
 
-    def forward(self, poses: Tensor, keypoints: Tensor, *, straight: bool) -> Tensor:  # noqa: ARG002 - it has no kinks
+    def forward(self, poses: Tensor, keypoints: Tensor, *, linearised: bool) -> Tensor:  # noqa: ARG002 - it has no kinks
         """Proportional to the sum of all coordinates."""
         return self.slope * (poses.sum((1, 2)) + keypoints.sum((1, 2)))
 
@@ -119,8 +119,8 @@ def test_gradient_penalty_matches_finite_differences(inputs: str) -> None:
 
 
 @pytest.mark.parametrize("inputs", ["pose", "pose+features"])
-def test_straight_activations_change_no_gradient(inputs: str) -> None:
-    """Leaving out second derivatives that are 0 gives the gradients of plain autograd."""
+def test_linearised_activations_change_no_gradient(inputs: str) -> None:
+    """Linearised activations give the same gradients as plain autograd."""
     torch.manual_seed(0)
     kcs = WeightedKcs(KcsConfig(), HUMAN36M_17)
     critic = Critic(CriticConfig(branch_width=8), kcs, HUMAN36M_17, GeneratorConfig()).double()
@@ -131,9 +131,9 @@ def test_straight_activations_change_no_gradient(inputs: str) -> None:
     class Kinked(nn.Module):
         kcs = critic.kcs
 
-        def forward(self, *given: Tensor, straight: bool) -> Tensor:
-            assert straight
-            return critic(*given)
+        def forward(self, *samples: Tensor, linearised: bool) -> Tensor:
+            assert linearised
+            return critic(*samples)
 
     weights = [weight for name, weight in critic.named_parameters() if "bias" not in name]
     for mine, plain in zip(

@@ -1,4 +1,4 @@
-"""Checkpoints and storage: whole or not at all, and never trusted blindly."""
+"""Checkpoints and storage: atomic writes and verified reads."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_round_trip(tmp_path: Path) -> None:
 
 
 def test_transposed_arrays_come_back_in_order(tmp_path: Path) -> None:
-    """An array that does not lie in memory row by row keeps its values."""
+    """An array that is not C-contiguous keeps its values."""
     storage = Storage.at(tmp_path)
     transposed = np.arange(6.0).reshape(2, 3).T
     ref = save_checkpoint(
@@ -58,8 +58,8 @@ def test_transposed_arrays_come_back_in_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "empty", "missing"])
-def test_damage_is_noticed(damage: str, tmp_path: Path) -> None:
-    """A flipped bit, a truncated, an empty and a missing file are each named."""
+def test_damage_is_detected(damage: str, tmp_path: Path) -> None:
+    """A flipped bit and a truncated, empty or missing file each raise an error with the name."""
     storage = Storage.at(tmp_path)
     ref = save_checkpoint(storage, STATE, 7)
     path = tmp_path / ref.file
@@ -86,7 +86,7 @@ def test_damage_is_noticed(damage: str, tmp_path: Path) -> None:
     ids=["pickle", "10 GB header", "no metadata", "json"],
 )
 def test_foreign_files_are_refused(content: bytes, tmp_path: Path) -> None:
-    """Nothing in a file is run, and no header is believed beyond the file's size."""
+    """No code in a file is executed, and no header size beyond the file's size is accepted."""
     path = tmp_path / "model.safetensors"
     path.write_bytes(content)
     with pytest.raises(DamagedError, match="not a checkpoint"):
@@ -96,7 +96,7 @@ def test_foreign_files_are_refused(content: bytes, tmp_path: Path) -> None:
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=400))
 def test_random_bytes_are_refused(content: bytes, tmp_path: Path) -> None:
-    """Any content at all gives the one error."""
+    """Any content raises DamagedError."""
     path = tmp_path / "model.safetensors"
     path.write_bytes(content)
     with pytest.raises(DamagedError):
@@ -116,7 +116,7 @@ def test_random_bytes_are_refused(content: bytes, tmp_path: Path) -> None:
     ],
 )
 def test_only_a_checkpoints_name_refers_to_one(name: str) -> None:
-    """Whoever has a reference may read and delete its file: it never leads out of its folder."""
+    """A reference never points outside its folder, because its file may be read and deleted."""
     good = CheckpointRef(file="00000001-0123456789abcdef.safetensors", iteration=1, sha256="0" * 64)
     with pytest.raises(ValidationError, match="file"):
         CheckpointRef.model_validate(good.model_dump() | {"file": name})
@@ -124,18 +124,18 @@ def test_only_a_checkpoints_name_refers_to_one(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["²-{}.safetensors", "7-{}.safetensors", "x.safetensors"])
 def test_files_of_other_names_are_no_checkpoints(tmp_path: Path, name: str) -> None:
-    """Not even when they hold one: a superscript two is a digit, but no number."""
+    """Not even if the content is a checkpoint. A superscript two is a digit, but not a number."""
     storage = Storage.at(tmp_path)
     ref = save_checkpoint(storage, STATE, 7)
     assert identify_checkpoint(storage, ref.file)[0] == ref
     other = name.format(ref.sha256[:16])
     (tmp_path / ref.file).rename(tmp_path / other)
-    with pytest.raises(DamagedError, match="no name of a checkpoint"):
+    with pytest.raises(DamagedError, match="not that of a checkpoint"):
         identify_checkpoint(storage, other)
 
 
 def test_prune_keeps_the_newest(tmp_path: Path) -> None:
-    """Two remain, the newest first."""
+    """The two newest checkpoints remain, newest first."""
     storage = Storage.at(tmp_path)
     for iteration in (30, 5, 200):
         save_checkpoint(storage, STATE, iteration)
@@ -161,14 +161,14 @@ def test_interrupted_write_leaves_the_old_file(
 
 
 def test_uri_with_credentials_is_refused_without_showing_them() -> None:
-    """Secrets belong in the environment, and never into a message."""
+    """Secrets never appear in a message."""
     with pytest.raises(InputError, match="carries credentials") as caught:
         Storage.at("s3://key:secret@bucket/folder")
     assert "secret" not in str(caught.value)
 
 
 def test_unknown_scheme_is_refused() -> None:
-    """The message says what is understood."""
+    """The message names the supported schemes."""
     with pytest.raises(InputError, match="use a path, s3"):
         Storage.at("ftp://host/folder")
 

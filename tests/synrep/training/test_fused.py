@@ -1,4 +1,4 @@
-"""Fused training: each slice is the training it would be alone, whatever happens beside it."""
+"""Fused training: each member gives the result of a single training, whatever the others do."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ MEMBERS: list[dict[str, Any]] = [
         "kcs__diagonal": 2.0,
     },
 ]
-"""Members that differ in everything they may."""
+"""Members that differ in all fields in which they may."""
 
 
 def small(**options: Any) -> TrainConfig:
@@ -72,7 +72,7 @@ def small(**options: Any) -> TrainConfig:
 
 
 def alone(config: TrainConfig, dtype: torch.dtype = torch.float64) -> tuple[Reports, TrainingState]:
-    """All reports and the last state of a configuration trained by itself."""
+    """Return all reports and the final state of a configuration trained alone."""
     training = Training(config, threads=1, dtype=dtype)
     reports = []
     while not training.finished:
@@ -83,7 +83,7 @@ def alone(config: TrainConfig, dtype: torch.dtype = torch.float64) -> tuple[Repo
 def together(
     configs: list[TrainConfig], dtype: torch.dtype = torch.float64
 ) -> list[tuple[Reports, TrainingState]]:
-    """The same of each configuration, trained as one program."""
+    """Return the same for each configuration, trained as members of one fused training."""
     fused = FusedTraining(len(configs), threads=1, dtype=dtype)
     numbers = [fused.join(config) for config in configs]
     reports = finish(fused)
@@ -91,7 +91,7 @@ def together(
 
 
 def finish(fused: FusedTraining) -> dict[int, Reports]:
-    """All further reports of a fused training, by number."""
+    """Train all members to the end and return their reports by number."""
     reports: dict[int, Reports] = {number: [] for number in fused.numbers()}
     while found := fused.advance():
         for number, result in found.items():
@@ -101,7 +101,7 @@ def finish(fused: FusedTraining) -> dict[int, Reports]:
 
 
 def assert_close(one: TrainingState, other: TrainingState, rtol: float) -> None:
-    """Same names, types and shapes; values apart by rounding, relative to each array's largest."""
+    """Same names, types and shapes; values differ by rounding, relative to each array's largest."""
     assert one.meta | {"best": None} == other.meta | {"best": None}
     assert one.arrays.keys() == other.arrays.keys()
     for name, array in one.arrays.items():
@@ -129,18 +129,18 @@ SHARED: list[dict[str, Any]] = [
     {"kcs__entries": "upper", "kcs__rescale": True, "data__unpaired_split": True},
     {"generator__batch_norm": False, "generator__lift": "perspective"},
 ]
-"""What slices agree in, each kind of choice once."""
+"""Options that members must share, each kind once."""
 WIDE: dict[str, Any] = {
     "batch_size": 60,
     "generator__width": 128,
     "reprojection_network__width": 128,
     "critic__branch_width": 100,
 }
-"""Wide enough for the other kernels of a product of matrices."""
+"""Sizes large enough for other matrix product kernels."""
 
 
 @pytest.mark.parametrize("shared", SHARED, ids=str)
-def test_a_slice_is_the_training_it_would_be_alone(shared: dict[str, Any]) -> None:
+def test_a_member_equals_the_training_alone(shared: dict[str, Any]) -> None:
     """Metrics, weights, moments and running statistics equal those of autograd, in float64."""
     configs = [small(**shared | member) for member in MEMBERS]
     assert len({fusion_key(config) for config in configs}) == 1
@@ -153,8 +153,8 @@ def test_a_slice_is_the_training_it_would_be_alone(shared: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize("shared", [*SHARED, WIDE], ids=str)
-def test_a_slice_by_itself_rounds_as_in_company(shared: dict[str, Any]) -> None:
-    """Equal to the last bit in float32, reports and state, with no, one or two others beside it."""
+def test_a_single_member_rounds_as_several(shared: dict[str, Any]) -> None:
+    """Reports and state are bit-equal in float32 with no, one or two other members."""
     configs = [small(**shared | member) for member in MEMBERS]
     for count in (2, 3):
         for config, found in zip(configs, together(configs[:count], torch.float32), strict=False):
@@ -167,7 +167,7 @@ def test_a_slice_by_itself_rounds_as_in_company(shared: dict[str, Any]) -> None:
     ("dtype", "steps", "rtol"), [(torch.float64, 200, 1e-5), (torch.float32, 50, 1e-3)]
 )
 def test_many_steps_stay_together(dtype: torch.dtype, steps: int, rtol: float) -> None:
-    """Rounding grows, as in any two runs of a GAN that round differently, but slowly.
+    """Rounding differences grow slowly, as between any two runs that round differently.
 
     In float64 all weights agree to 1e-5 after 200 steps. In float32 they agree to 1e-3 of the
     largest in their array after 50; after 200 single small biases are up to 6 % apart.
@@ -182,7 +182,7 @@ def test_many_steps_stay_together(dtype: torch.dtype, steps: int, rtol: float) -
 
 
 def test_states_can_be_exchanged() -> None:
-    """A training goes on in a slice, and a slice goes on as a training, from the same state."""
+    """A member can resume from the state of a single training, and vice versa."""
     config = small(**MEMBERS[2])
     first = Training(config, threads=1, dtype=torch.float64)
     first.advance()
@@ -203,8 +203,8 @@ def test_states_can_be_exchanged() -> None:
     assert_close(whole, second.state(), 1e-7)
 
 
-def test_a_slice_that_was_paused_goes_on_as_if_it_had_not_been() -> None:
-    """Between reports a state can be taken from a slice, into another one or a training."""
+def test_a_paused_member_resumes_exactly() -> None:
+    """A state saved between reports can be resumed as another member or a single training."""
     config = small(iterations=24, reports=6, generator__dropout=0.2)
     quiet = FusedTraining(2, threads=1)
     number = quiet.join(config)
@@ -229,7 +229,7 @@ def test_a_slice_that_was_paused_goes_on_as_if_it_had_not_been() -> None:
 
 
 def test_joining_and_leaving_change_nothing_for_the_rest() -> None:
-    """A slice ends bit for bit the same, whoever comes and goes beside it."""
+    """A member gives bit-equal results, whichever other members join and leave."""
     config = small(iterations=24, reports=6, generator__dropout=0.2)
     quiet = FusedTraining(4, threads=1)
     number = quiet.join(config)
@@ -252,8 +252,8 @@ def test_joining_and_leaving_change_nothing_for_the_rest() -> None:
     assert quiet.finished(companion)
 
 
-def test_nan_in_one_slice_leaves_the_others_alone() -> None:
-    """The slice yields its error and leaves; the rest are bit-equal to a run without it."""
+def test_nan_in_one_member_does_not_affect_the_others() -> None:
+    """The member is removed with its error; the others are bit-equal to a run without it."""
     fine = [small(seed=seed) for seed in (1, 2)]
     bad = small(seed=3, optim__lr_generator=1e12, optim__lr_discriminator=1e12)
     expected = together([*fine, small(seed=3)], torch.float32)
@@ -269,8 +269,8 @@ def test_nan_in_one_slice_leaves_the_others_alone() -> None:
         assert_same(fused.state(number), state)
 
 
-def test_slices_report_in_their_own_time() -> None:
-    """`advance` stops at the first report of any slice, and names only those that reach one."""
+def test_members_have_individual_report_schedules() -> None:
+    """`advance` stops at the first report of any member and returns only reports reached."""
     fused = FusedTraining(2, threads=1)
     often, seldom = fused.join(small(iterations=8, reports=4)), fused.join(small(iterations=8))
     assert [set(fused.advance()) for _ in range(4)] == [
@@ -282,7 +282,7 @@ def test_slices_report_in_their_own_time() -> None:
 
 
 def test_what_cannot_be_fused_is_refused() -> None:
-    """Other shapes, a full program, and the state of another configuration."""
+    """Other shapes, a full fused training, and the state of a different configuration."""
     fused = FusedTraining(2, threads=1)
     number = fused.join(small())
     with pytest.raises(InputError, match="fusion_key"):
@@ -290,15 +290,15 @@ def test_what_cannot_be_fused_is_refused() -> None:
     with pytest.raises(InputError, match="differs in loss"):
         fused.join(small(loss__lambda_angle=2.0), fused.state(number))
     fused.join(small(seed=1))
-    with pytest.raises(InputError, match="all 2 places are taken"):
+    with pytest.raises(InputError, match="all 2 slots are taken"):
         fused.join(small(seed=2))
     for taken in fused.numbers():
         fused.leave(taken)
     assert fused.join(small(generator__width=25)) == 0
 
 
-def test_key_tells_what_can_be_fused() -> None:
-    """Values that slices may differ in do not matter, shapes and discrete choices do."""
+def test_key_identifies_what_can_be_fused() -> None:
+    """The key ignores fields that may differ between members, and depends on all others."""
     for member in MEMBERS:
         assert fusion_key(small(**member)) == fusion_key(small())
     for shared in SHARED[1:]:
@@ -306,7 +306,7 @@ def test_key_tells_what_can_be_fused() -> None:
 
 
 def test_views_are_shared() -> None:
-    """Members have no copy of the poses; those of the training split stay memory-mapped."""
+    """Members share one copy of the poses."""
     fused = FusedTraining(2, threads=1)
     fused.join(small())
     fused.join(small(seed=1))
@@ -322,7 +322,7 @@ def test_views_are_shared() -> None:
 
 
 def test_fastest_capacity_is_one_that_was_tried() -> None:
-    """It fuses no more than asked for, and small networks gain from it."""
+    """The capacity is at most `most`, and small networks gain from fusing."""
     assert _capacities(1) == []
     assert _capacities(6) == [4, 6]
     assert _capacities(32) == [4, 16, 32]
@@ -331,8 +331,8 @@ def test_fastest_capacity_is_one_that_was_tried() -> None:
 
 
 @pytest.mark.skipif("SYNREP_DATA" not in os.environ, reason="SYNREP_DATA names no real poses")
-def test_slices_learn_on_real_poses() -> None:
-    """On real motion capture every slice lowers its error, as alone."""
+def test_members_learn_on_real_poses() -> None:
+    """On real motion capture every member lowers its error."""
     shared = {
         "iterations": 300,
         "batch_size": 64,

@@ -1,4 +1,4 @@
-"""Products of K slices: each has the bits that it has alone, with any number of threads."""
+"""Batched products: the rounding of a member is independent of the others and of threads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ for m, k, n in ((1, 64, 51), (1, 128, 60), (60, 128, 128), (180, 100, 300), (128
     for other in (right, right.mT.contiguous().mT):
         together = multiply(left, other)
         for i in range(5):
-            # With an address of its own, as a slice by itself would have.
+            # Cloned, to have a separate address, as a single member would.
             alone = multiply(left[i : i + 1].clone(), other[i : i + 1].clone())
             assert torch.equal(alone[0], together[i]), (m, k, n, i)
 """
@@ -31,7 +31,7 @@ for m, k, n in ((1, 64, 51), (1, 128, 60), (60, 128, 128), (180, 100, 300), (128
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("instructions", ["", "AVX2"])
 def test_a_product_rounds_alone_as_in_company(threads: int, instructions: str) -> None:
-    """Also with the instructions of processors without AVX-512, where two threads once failed."""
+    """This also holds without AVX-512 instructions, where two threads once failed."""
     env = dict(os.environ)
     if instructions:
         env["MKL_ENABLE_INSTRUCTIONS"] = instructions
@@ -40,6 +40,6 @@ def test_a_product_rounds_alone_as_in_company(threads: int, instructions: str) -
 
 
 def test_rows_lie_at_whole_vectors() -> None:
-    """On AMD processors the address of a row decides how it is rounded."""
+    """Results are aligned: on AMD processors rounding depends on the address of a row."""
     found = multiply(torch.randn(3, 1, 64), torch.randn(3, 64, 51))
     assert [row.data_ptr() % 64 for row in found] == [0, 0, 0]

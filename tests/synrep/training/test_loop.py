@@ -1,4 +1,4 @@
-"""The training loop: what a checkpoint carries, what a seed decides, when it gives up."""
+"""The training loop: resuming, seeding, options and divergence checks."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def assert_same(one: TrainingState, other: TrainingState) -> None:
     ],
 )
 def test_resumed_training_equals_uninterrupted(options: dict[str, Any], tmp_path: Path) -> None:
-    """Stopping at a report and going on from its checkpoint changes no bit of metrics or state."""
+    """Resuming from a checkpoint gives bit-equal metrics and state."""
     config = small(**options)
     whole, end = train(config)
     first = Training(config, threads=1)
@@ -91,7 +91,7 @@ def test_resumed_training_equals_uninterrupted(options: dict[str, Any], tmp_path
 
 @pytest.mark.parametrize("options", [{}, {"critic__steps": 2, "optim__ema": 0.9}])
 def test_a_pause_between_reports_changes_nothing(options: dict[str, Any], tmp_path: Path) -> None:
-    """A training that pauses before any iteration goes on from there to the same bits."""
+    """A training that pauses before every iteration gives the same bits."""
     config = small(**options)
     whole, end = train(config)
     storage, saved, found = Storage.at(tmp_path), None, []
@@ -111,7 +111,7 @@ def test_a_pause_between_reports_changes_nothing(options: dict[str, Any], tmp_pa
 
 
 def test_same_seed_same_training_other_seed_another() -> None:
-    """The seed decides everything, and nothing else does."""
+    """The result depends on the seed and on no global random state."""
     torch.manual_seed(1)
     one, _ = train(small(seed=3))
     torch.manual_seed(2)
@@ -180,33 +180,33 @@ def test_every_option_reaches_the_training(key: str, value: Any) -> None:
 
 
 def test_nan_ends_the_training_as_diverged() -> None:
-    """A learning rate far too high is noticed at the next report, with the cause."""
+    """A far too high learning rate raises Diverged at the next report, with the cause."""
     with pytest.raises(Diverged, match=r"at iteration 6: .+"):
         train(small(optim__lr_generator=1e12, optim__lr_discriminator=1e12))
 
 
 def test_exploding_critic_ends_the_training() -> None:
-    """The guard's limit on the critic is honoured."""
+    """A critic loss above `guard.critic_limit` raises Diverged."""
     with pytest.raises(Diverged, match="critic exploded"):
         train(small(guard__critic_limit=1e-9))
 
 
 def test_collapsed_depths_end_the_training() -> None:
-    """Depths that stay at 0 count as collapse once the time of grace is over."""
+    """Depths that stay at 0 count as collapsed after `guard.collapse_after` iterations."""
     config = small(guard__collapse_after=6, generator__output_gain=1e-9, optim__lr_generator=1e-12)
     with pytest.raises(Diverged, match="depths collapsed"):
         train(config)
 
 
 def test_state_of_another_configuration_is_refused() -> None:
-    """A checkpoint is not silently used for a configuration that it was not made by."""
+    """A checkpoint can't be loaded into a training with a different configuration."""
     _, state = train(small())
     with pytest.raises(InputError, match="differs in loss"):
         Training(small(loss__lambda_angle=2.0)).restore(state)
 
 
 def test_longer_training_goes_on_from_a_shorter_one() -> None:
-    """More iterations may follow a finished training, and equal one of that length."""
+    """Extending a finished training gives the same result as one of the new length."""
     _, state = train(small())
     longer = small(iterations=48, reports=8)
     rest, end = train(longer, state)

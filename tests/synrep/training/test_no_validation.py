@@ -73,7 +73,7 @@ def test_reports_are_of_training_subjects_and_say_so(run_folder: Path, poses: Pa
 
 
 def test_the_last_generator_is_the_result(run_folder: Path) -> None:
-    """A checkpoint holds no best one, whatever the errors on training poses were."""
+    """A checkpoint contains no best generator, whatever the errors on training poses."""
     file = RunFolder(run_folder).newest()
     state, trained = read_checkpoint(file), Lifter.load(file)
     assert state.meta["best"] is None
@@ -93,7 +93,7 @@ def test_a_stopped_training_goes_on(run_folder: Path) -> None:
 
 
 def test_fused_trainings_choose_nothing_either(poses: Path) -> None:
-    """A slice reports the same errors as a training by itself, under the same names."""
+    """A member reports the same errors as a single training, under the same names."""
     text = f"""{{"iterations": 4, "reports": 2, "batch_size": 32, "generator": {{"width": 16}},
         "reprojection_network": {{"width": 16}}, "critic": {{"branch_width": 8}},
         "evaluation": {{"views": 50}}, "data": {{"poses": {json.dumps(str(poses))}}}}}"""

@@ -1,4 +1,4 @@
-"""Trainings whose length was reduced to less than they have done."""
+"""Trainings whose total was reduced below the number of iterations done."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SMALL: dict[str, Any] = {
 
 
 def small(iterations: int) -> TrainConfig:
-    """A configuration of that length."""
+    """Return a small configuration with this number of iterations."""
     content: dict[str, Any] = {}
     for key, value in (SMALL | {"iterations": iterations}).items():
         set_dotted(content, key, value)
@@ -31,7 +31,7 @@ def small(iterations: int) -> TrainConfig:
 
 @pytest.mark.parametrize("total", [2, 3, 4])
 def test_a_training_beyond_its_end_reports_where_it_is(total: int) -> None:
-    """Of the same generator as before, and is finished: not one more iteration is done."""
+    """It reports the same generator again and is finished, without another iteration."""
     longer = Training(small(8), threads=1)
     before = longer.advance()
     assert before is not None
@@ -43,7 +43,7 @@ def test_a_training_beyond_its_end_reports_where_it_is(total: int) -> None:
 
 
 def test_a_pause_beyond_its_end_is_reported() -> None:
-    """What was done since the last report is not lost."""
+    """The losses since the last report are kept."""
     longer = Training(small(8), threads=1)
     longer.advance()
     asked = iter([False, True])
@@ -56,8 +56,8 @@ def test_a_pause_beyond_its_end_is_reported() -> None:
     assert "train/critic_loss" in metrics
 
 
-def test_a_slice_beyond_its_end_reports_where_it_is() -> None:
-    """At once, and whoever is beside it trains on."""
+def test_a_member_beyond_its_end_reports_where_it_is() -> None:
+    """It reports at once, and the other members train on."""
     longer = Training(small(8), threads=1)
     longer.advance()
     fused = FusedTraining(2, threads=1)
