@@ -227,7 +227,7 @@ def test_a_ledger_on_a_server_is_found_by_its_note(
     ledgers_on(postgres_url).create(spec)
     paths = restore_copy(str(tmp_path / "bucket" / spec.name), tmp_path / "new")
     assert paths.ledger_url() == postgres_url
-    with pytest.raises(LedgerError, match="holds a search already: go on with it by"):
+    with pytest.raises(LedgerError, match="already contains a search: resume it with"):
         old.check_storage(spec)
 
 
