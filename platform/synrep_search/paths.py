@@ -205,5 +205,5 @@ def sqlite_file(uri: str) -> Path | None:
 
 
 def artifact_folder(file: Path) -> Path:
-    """Return the artifact folder of a SQLite store: next to the file, not in the working directory."""
+    """Return the artifact folder of a SQLite store, which is next to its file."""
     return file.parent / "mlartifacts"
