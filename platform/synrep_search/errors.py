@@ -1,11 +1,11 @@
-"""Errors of the platform; see `synrep.errors` for those of the model and its data.
+"""Exceptions of the platform; `synrep.errors` contains those of the model and its data.
 
 SynrepError (synrep)
-├── SpecError     the search file breaks rules; carries every problem found, not just the first
-├── LedgerError   the ledger is missing, exists already, or does not fit what is asked
-│   ├── NoSearch   the database holds no search of that name; perhaps its launch was cut off
-│   └── LedgerLost the database failed while a search ran
-└── LeaseHeld     another driver is running this search now
+├── SpecError     the search file is invalid; lists all problems, not only the first
+├── LedgerError   the ledger is missing, already exists, or does not support the operation
+│   ├── NoSearch   the database has no search of this name, e.g. after an interrupted launch
+│   └── LedgerLost the database failed during a search
+└── LeaseHeld     another driver is running the search
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from synrep.errors import SynrepError
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One broken rule in a search file.
+    """One violation of a rule in a search file.
 
     Attributes:
         where: `file:line`, or the command-line option that set the value.
@@ -36,7 +36,7 @@ class Problem:
 
 
 class SpecError(SynrepError):
-    """A search file with one or more problems, all gathered."""
+    """The search file has one or more problems; the message lists all of them."""
 
     def __init__(self, problems: list[Problem]) -> None:
         lines = "\n".join(f"  {problem}" for problem in problems)
@@ -46,22 +46,22 @@ class SpecError(SynrepError):
 
 
 class LedgerError(SynrepError):
-    """The ledger can't do what is asked; the message says why and what to do instead."""
+    """An operation on the ledger is impossible; the message gives the reason and a remedy."""
 
 
-class NoSearch(LedgerError):  # noqa: N818 - reads as the state it reports
-    """A database without the search that was asked for."""
+class NoSearch(LedgerError):  # noqa: N818 - named after the state
+    """The database has no search of the requested name."""
 
 
-class LedgerLost(LedgerError):  # noqa: N818 - reads as what happened
-    """The database failed while a search ran; nothing of the search is lost.
+class LedgerLost(LedgerError):  # noqa: N818 - named after the event
+    """The database failed during a search; no recorded state is lost.
 
     Attributes:
-        stopping: why the search was about to end, if it was.
+        stopping: why the search was stopping when the database failed; empty if it was not.
     """
 
     stopping = ""
 
 
-class LeaseHeld(SynrepError):  # noqa: N818 - reads as the state it reports
-    """Another driver holds the search's lease; the message names it and its last heartbeat."""
+class LeaseHeld(SynrepError):  # noqa: N818 - named after the state
+    """Another driver holds the lease; the message names its process and its last heartbeat."""

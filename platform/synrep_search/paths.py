@@ -1,13 +1,13 @@
-"""Every path of a search, spelled in one place.
+"""File layout of a home and its searches.
 
 HOME/
-  mlflow.db, mlartifacts/     runs of all searches in this home, unless a tracking server is named
+  mlflow.db, mlartifacts/       MLflow store of all searches, unless a tracking server is given
   NAME/
-    search.json               where the ledger is, if not here
-    ledger.sqlite
-    trials/0007-9f86d081/     checkpoints of trial 7, unless a storage is named
-    best/                     the best generator, exported
-    exports/0007-9f86d081884c/  a generator that is kept, by trial and checkpoint
+    search.json                 the ledger note: URL of the ledger, if it is in another database
+    ledger.sqlite               the ledger, otherwise
+    trials/0007-9f86d081/       checkpoints of trial 7, unless a separate storage is given
+    best/                       export of the best generator
+    exports/0007-9f86d081884c/  export of another kept generator, by trial and checkpoint
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ LEDGER_FILE, NOTE_FILE = "ledger.sqlite", "search.json"
 
 
 def home_dir(given: str | os.PathLike[str] | None = None) -> Path:
-    """The folder of all searches: as given, $SYNREP_HOME, or ./searches."""
+    """Return the home: `given` if set, else $SYNREP_HOME, else ./searches."""
     return Path(given or os.environ.get("SYNREP_HOME") or "searches").absolute()
 
 
 class SearchPaths:
-    """The folder of one search.
+    """The paths of one search.
 
     Args:
-        home: of all searches.
-        name: of this one.
+        home: the home of the search.
+        name: name of the search.
 
     Raises:
-        LedgerError: no search can be called so.
+        LedgerError: `name` is not a valid name of a search.
     """
 
     def __init__(self, home: Path, name: str) -> None:
         if not NAME.fullmatch(name):
-            raise LedgerError(f"{name!r} is not the name of a search")
+            raise LedgerError(f"{name!r} is not a valid name of a search")
         self.home = home
         self.name = name
         self.folder = home / name
@@ -61,54 +61,58 @@ class SearchPaths:
 
     @property
     def ledger_file(self) -> Path:
-        """The SQLite ledger, if it is one."""
+        """File of the ledger, if the ledger is a SQLite file."""
         return self.folder / LEDGER_FILE
 
     @property
     def typed(self) -> str:
-        """What a shell command needs to find the search: its name, and a home that is not usual."""
+        """Arguments that identify the search on a command line: name, and a non-default home."""
         if self.home == home_dir():
             return self.name
         return f"{self.name} --home {shlex.quote(str(self.home))}"
 
     @contextmanager
     def begun(self) -> Iterator[None]:
-        """Make the folder of a new search; if its launch fails inside, nothing is left of it."""
+        """Create the folder of a new search, and remove it if the launch inside the block fails."""
         note = self.folder / NOTE_FILE
-        made = [path for path in (self.folder, self.home) if not path.exists()]
-        noted = note.exists()
+        created = [path for path in (self.folder, self.home) if not path.exists()]
+        had_note = note.exists()
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             yield
         except BaseException:
-            if not noted:
+            if not had_note:
                 note.unlink(missing_ok=True)
-            for path in made:
+            for path in created:
                 shutil.rmtree(path, ignore_errors=True)
             raise
 
     def ledger_url(self, spec: SearchSpec | None = None) -> str:
-        """Database of the ledger: as the specification says, or as it was noted at the launch.
+        """Return the database URL of the ledger.
+
+        Args:
+            spec: specification of a new search; for an existing search, None: the URL is then
+                read from its ledger note, if it has one.
 
         Raises:
-            LedgerError: there is no such search here.
+            LedgerError: the home has no such search, or its ledger note is invalid.
         """
         if spec is not None:
             return spec.ledger or f"sqlite:///{self.ledger_file}"
         note = self.folder / NOTE_FILE
         if note.exists():
-            return _noted(note)
+            return _read_note(note)
         if not self.ledger_file.exists():
-            known = ", ".join(names(self.home)) or "none"
-            raise LedgerError(f"no search {self.name!r} in {self.home} (there are: {known})")
+            existing = ", ".join(names(self.home)) or "none"
+            raise LedgerError(f"no search {self.name!r} in {self.home} (there are: {existing})")
         return f"sqlite:///{self.ledger_file}"
 
     def check_storage(self, spec: SearchSpec) -> None:
-        """See that a storage elsewhere is free for this search.
+        """Check that a separate storage can be used for this new search.
 
         Raises:
-            LedgerError: it holds a search of that name.
-            InputError: it can't be used.
+            LedgerError: the storage already contains a search of this name.
+            InputError: the storage can't be used.
         """
         storage = self.storage(spec)
         if self.is_here(storage):
@@ -119,30 +123,30 @@ class SearchPaths:
             raise unusable(storage.uri, error) from None
         if taken:
             raise LedgerError(
-                f"{storage.uri} holds a search already: go on with it by `synrep-search resume "
+                f"{storage.uri} already contains a search: resume it with `synrep-search resume "
                 f"{storage.uri}`, or launch under another name with --name"
             )
 
     def is_here(self, storage: Storage) -> bool:
-        """Whether a storage is this folder, by whatever links it is reached."""
-        place = storage.local_path
-        return place is not None and place.resolve() == self.folder.resolve()
+        """Return whether a storage is the folder of this search, after resolving links."""
+        path = storage.local_path
+        return path is not None and path.resolve() == self.folder.resolve()
 
     def note_ledger(self, spec: SearchSpec) -> None:
-        """Remember a ledger that is not in this folder."""
+        """Write the ledger note, with the URL of a ledger that is not in this folder."""
         Storage.at(self.folder).write(NOTE_FILE, json.dumps({"ledger": spec.ledger}).encode())
 
     def share_note(self, spec: SearchSpec) -> None:
-        """Put that note into the search's storage, where there is one, for other machines."""
-        here, storage = Storage.at(self.folder), self.storage(spec)
-        if here.exists(NOTE_FILE) and not storage.exists(NOTE_FILE):
-            storage.write(NOTE_FILE, here.read(NOTE_FILE))
+        """Copy the ledger note, if any, to the search's storage, for drivers on other machines."""
+        folder, storage = Storage.at(self.folder), self.storage(spec)
+        if folder.exists(NOTE_FILE) and not storage.exists(NOTE_FILE):
+            storage.write(NOTE_FILE, folder.read(NOTE_FILE))
 
     def storage(self, spec: SearchSpec) -> Storage:
-        """Where checkpoints go.
+        """Return the storage of the search's checkpoints.
 
         Raises:
-            InputError: it can't be reached.
+            InputError: the storage can't be accessed.
         """
         if not spec.storage:
             return Storage.at(self.folder)
@@ -152,40 +156,40 @@ class SearchPaths:
             raise unusable(spec.storage, error) from None
 
     def tracking_uri(self, spec: SearchSpec) -> str:
-        """MLflow's store: as the specification says, or the home's own."""
+        """Return the MLflow tracking URI: the one in the specification, or the home's own store."""
         return spec.tracking.uri or f"sqlite:///{self.home / 'mlflow.db'}"
 
 
 def unusable(uri: str, error: OSError) -> InputError:
-    """The error of a storage that can't be reached, or does not do what it should."""
+    """Return the error to raise for a storage that can't be accessed or fails."""
     rule = f"can't be used: {str(error).strip() or type(error).__name__}"
-    return InputError(f"storage {uri}", rule, "see to it, then try again")
+    return InputError(f"storage {uri}", rule, "fix the cause, then try again")
 
 
-def _noted(note: Path) -> str:
-    """The address in a note."""
+def _read_note(note: Path) -> str:
+    """Return the ledger URL in a ledger note, or raise LedgerError."""
     try:
         url = json.loads(note.read_text(encoding="utf-8"))["ledger"]
     except (OSError, ValueError, KeyError, TypeError):
         url = None
     if not isinstance(url, str) or not LEDGER_URL.fullmatch(url):
-        raise LedgerError(f"{note} does not say where the ledger is: write it anew, or remove it")
+        raise LedgerError(f"{note} contains no valid ledger URL: correct it, or remove it")
     return url
 
 
 def trial_folder(number: int, key: str) -> str:
-    """Folder of a trial's checkpoints within the search's storage.
+    """Return the folder of a trial's checkpoints within the search's storage.
 
     Args:
-        number: of the trial.
-        key: of its parameters and seed: a search that lost its last moments may make another trial
-            of that number, which must not meet these files.
+        number: number of the trial.
+        key: hash of its parameters and seed. A search restored from an older ledger copy may
+            create a different trial with this number, which must not find these checkpoints.
     """
     return f"trials/{number:04d}-{key[:8]}"
 
 
 def names(home: Path) -> list[str]:
-    """Names of the searches in a home."""
+    """Return the names of the searches in a home, sorted."""
     if not home.is_dir():
         return []
     return sorted(
@@ -196,10 +200,10 @@ def names(home: Path) -> list[str]:
 
 
 def sqlite_file(uri: str) -> Path | None:
-    """The file of a SQLite store; None for a server or another database."""
+    """Return the file of a SQLite store, or None for a server or another database."""
     return Path(uri.removeprefix(SQLITE)).absolute() if uri.startswith(SQLITE) else None
 
 
 def artifact_folder(file: Path) -> Path:
-    """Where the artifacts of a SQLite store are: beside it, wherever a process was started."""
+    """Return the artifact folder of a SQLite store, which is next to its file."""
     return file.parent / "mlartifacts"

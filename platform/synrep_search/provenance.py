@@ -1,4 +1,4 @@
-"""Which code and which data a search ran on, and an id that no other search has."""
+"""Provenance of a search: unique id, code version, data fingerprint and creation time."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from synrep_search.search_file import SearchSpec
 
 CODE = ("synrep", "platform", "pyproject.toml", "requirements.lock")
-"""What a search runs on, as paths of the repository."""
+"""Paths in the repository that the code version covers."""
 
 
 def provenance(spec: SearchSpec) -> dict[str, str]:
-    """Id, code version, data fingerprint and time of a new search.
+    """Return id, code version, data fingerprint and creation time of a new search.
 
     Raises:
-        InputError: the poses can't be used; found here, before anything is written.
+        InputError: the poses can't be used. This is checked before anything is written.
     """
     return {
-        "id": uuid.uuid4().hex,  # names alone repeat: other homes may share a tracking server
+        "id": uuid.uuid4().hex,  # names are not unique on a tracking server shared by several homes
         "code": code_version(),
         "data": data_fingerprint(spec),
         "created": _now(),
@@ -35,16 +35,16 @@ def provenance(spec: SearchSpec) -> dict[str, str]:
 
 
 def code_version() -> str:
-    """Git revision that the code of this checkout last changed in; else the package's version.
+    """Return the last git revision that changed the code, or the package version without git.
 
-    Changes that are not committed, new modules among them, add a hash. Only `CODE` counts: notes,
-    documents and results may change while a search runs.
+    For uncommitted changes, including untracked files, a hash of them is appended. Only the paths
+    in `CODE` are considered, so that documents and results may change while a search runs.
     """
     root = Path(__file__).resolve().parents[2]
 
-    def git(*words: str) -> bytes:
-        command = ["git", "-C", str(root), *words, "--", *CODE]
-        return subprocess.run(command, capture_output=True, check=True).stdout  # noqa: S603 - our own words, no shell
+    def git(*arguments: str) -> bytes:
+        command = ["git", "-C", str(root), *arguments, "--", *CODE]
+        return subprocess.run(command, capture_output=True, check=True).stdout  # noqa: S603 - fixed arguments, no shell
 
     try:
         revision = git("log", "-1", "--format=%h", "--abbrev=12").decode().strip()
@@ -59,7 +59,11 @@ def code_version() -> str:
 
 
 def _content(path: Path) -> bytes:
-    """Of a new file. A link to nothing (an editor's lock) has its aim, another repository none."""
+    """Return the content of an untracked file.
+
+    For a dangling link (e.g. an editor's lock file), return its target; for a nested repository,
+    nothing.
+    """
     try:
         return path.read_bytes()
     except OSError:
@@ -67,15 +71,16 @@ def _content(path: Path) -> bytes:
 
 
 def data_fingerprint(spec: SearchSpec) -> str:
-    """Fingerprint of the pose store; empty for a trainer without poses.
+    """Return the fingerprint of the pose store, or an empty string for a trainer without poses.
 
     Raises:
-        InputError: the store is missing, damaged or not one.
+        InputError: the folder is missing, damaged or not a pose store, or the search minimizes
+            an error on training poses that it must not.
     """
     poses = spec.train.get("data", {}).get("poses")
     if poses is None:
         return ""
-    from synrep.datasets import (  # noqa: PLC0415 - loads pyarrow, which other trainers spare
+    from synrep.datasets import (  # noqa: PLC0415 - loads pyarrow, which other trainers don't need
         open_poses,
     )
 
@@ -88,10 +93,16 @@ def data_fingerprint(spec: SearchSpec) -> str:
 
 
 def _needs_validation(spec: SearchSpec, *, held_out: bool) -> bool:
-    """Whether a search reads validation subjects; only one that chooses nothing does without.
+    """Return whether a search needs validation subjects.
+
+    Only a search that selects nothing (neither points nor trials nor generators) may do without.
+
+    Args:
+        spec: specification of the search.
+        held_out: whether the pose store has validation subjects.
 
     Raises:
-        InputError: its goal is an error on training poses where it must not be.
+        InputError: the search minimizes an error on training poses where it must not.
     """
     metric = spec.search.metric
     if not metric.startswith("training/"):
@@ -103,8 +114,8 @@ def _needs_validation(spec: SearchSpec, *, held_out: bool) -> bool:
     if not fixed or spec.search.early_stopping is not None or spec.tracking.keep_best:
         raise InputError(
             "search.minimize",
-            f"nothing may be chosen by {metric}, an error on poses that were trained on",
-            "give all points under start_from, no early stopping and tracking.keep_best: 0; or "
+            f"a search can't select by {metric}, an error on its training poses",
+            "give all points under start_from, no early stopping and tracking.keep_best: 0; or use "
             "poses with validation subjects",
         )
     return False

@@ -1,8 +1,9 @@
-"""A thread that copies a SQLite ledger to the search's storage, for machines that can vanish.
+"""A thread that copies a SQLite ledger to the search's storage, in case the machine is lost.
 
-A copy is made when a trial has begun or ended, and every 30 s; copies that follow each other fast
-become one. MLflow is told nothing that the newest copy does not hold: a search that goes on from
-it may make other trials in the place of those that it lost, and their runs must not be there.
+The ledger is copied when a trial starts or ends, and at least every 30 s; changes in quick
+succession share one copy. Events are delivered to MLflow only once a copy contains them: a search
+restored from an older copy may create different trials with the same numbers, and must not meet
+MLflow runs of trials that it does not know.
 """
 
 from __future__ import annotations
@@ -28,21 +29,22 @@ if TYPE_CHECKING:
     from synrep_search.durability.ledger import Ledger
 
 COPY_S = 30.0
-LOOK_S = 0.5
+"""Longest time between two copies."""
+POLL_S = 0.5
 REST = 10
-"""Copying takes at most one part in so many of the time."""
+"""The thread rests after each copy for this many times its duration, but at most `COPY_S`."""
 
 
 class LedgerBackup:
-    """The thread, while the search runs.
+    """Context manager that copies the ledger in a thread while the search runs.
 
     Args:
-        ledger: that is copied.
-        storage: of the search, where the copy is kept.
-        local: file beside the ledger, for a copy on its way.
+        ledger: the ledger to copy.
+        storage: the search's storage, which receives the copies.
+        local: temporary file next to the ledger.
         say: shows a line to the user.
-        stop: ends the search, with the reason.
-        enabled: whether there is anything to do; not if the ledger lies in the storage itself.
+        stop: stops the search for a given reason.
+        enabled: whether to copy at all; False if the ledger is in the storage anyway.
     """
 
     def __init__(
@@ -79,9 +81,9 @@ class LedgerBackup:
             self._thread.join()
 
     def last(self) -> None:
-        """Copy the ledger now, whatever was copied before."""
+        """Copy the ledger now, even if the last copy is recent."""
         if self._enabled:
-            self._try()
+            self._copy_or_warn()
 
     def _run(self) -> None:
         before, copied, rest = None, 0.0, 0.0
@@ -89,13 +91,13 @@ class LedgerBackup:
             now = time.monotonic()
             state = self._ledger.index.counts()
             if now - copied > COPY_S or (state != before and now - copied > rest):
-                self._try()
+                self._copy_or_warn()
                 before, copied = state, time.monotonic()
                 rest = REST * (copied - now)
-            if self._ended.wait(LOOK_S):
+            if self._ended.wait(POLL_S):
                 return
 
-    def _try(self) -> None:
+    def _copy_or_warn(self) -> None:
         try:
             with self._copying:
                 self._copy()
@@ -105,12 +107,12 @@ class LedgerBackup:
             if not self._failing:
                 self._say(
                     f"the ledger can't be copied to {self._storage.uri} ({error}); "
-                    "trying again, MLflow waits for it"
+                    "retrying; until then, no events are delivered to MLflow"
                 )
             self._failing = True
         else:
             if self._failing:
-                self._say("the ledger is copied again")
+                self._say("the ledger can be copied again")
             self._failing = False
 
     def _copy(self) -> None:
@@ -127,14 +129,14 @@ class LedgerBackup:
         storage = self._storage
         if self._is_taken():
             raise LedgerError(
-                f"another driver has taken the search over, from its copy in {storage.uri}"
+                f"another driver has taken over the search, from the ledger copy in {storage.uri}"
             )
-        self._written = None  # unknown, should the writing fail half-way
+        self._written = None  # unknown if the write fails midway
         storage.write(LEDGER_FILE, content)
         self._written = storage.modified(LEDGER_FILE)
 
     def _is_taken(self) -> bool:
-        """Whether somebody else has written the copy since we did."""
+        """Return whether another driver has written the copy since this one did."""
         if self._written is None:
             return False
         try:
@@ -144,18 +146,21 @@ class LedgerBackup:
 
 
 def copy_sqlite(engine: Engine, path: Path) -> None:
-    """Copy a SQLite database to a file while it is in use; whole or not at all.
+    """Copy a SQLite database that may be in use to a file. The file is written atomically.
 
     Raises:
-        LedgerError: the database is another one.
-        sqlite3.Error: it can't be read, or there is no room.
+        LedgerError: the database is not a SQLite file.
+        sqlite3.Error: the database can't be read, or the disk is full.
     """
     source = engine.url.database
     if engine.dialect.name != "sqlite" or source is None:
-        raise LedgerError("only a SQLite ledger is copied; the database server has its own ways")
+        raise LedgerError(
+            "only a SQLite ledger is copied; back up a database server with its own tools"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    # By its path alone, a file that is gone would be made anew, and copied over the last good copy.
+    # mode=rw: otherwise SQLite would create a missing file, and an empty ledger would replace the
+    # last good copy.
     existing = f"{Path(source).absolute().as_uri()}?mode=rw"
     try:
         with (

@@ -1,4 +1,4 @@
-"""The trials of a search in memory, with what is asked about all of them kept up to date."""
+"""In-memory index of a search's trials: counts, waiting trials and the best trial."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 
 
 class TrialIndex:
-    """Trials by number. Every question but `trials` and `best(count > 1)` takes constant time.
+    """Trials by number.
+
+    `trials` and `best` sort all trials, `put` does so only if the best trial becomes worse, and
+    `first_waiting` visits the waiting trials. All other methods take constant time.
 
     Args:
-        trials: those there are.
-        sign: 1 if smaller values are better, -1 if larger ones are.
+        trials: the existing trials.
+        sign: 1 if the metric is minimized, -1 if it is maximized.
     """
 
     def __init__(self, trials: Iterable[Trial], sign: int) -> None:
@@ -40,7 +43,7 @@ class TrialIndex:
         return self._trials[number]
 
     def put(self, trial: Trial) -> None:
-        """Add a trial, or replace what was known of it."""
+        """Add a trial, or replace the trial with its number."""
         before = self._trials.get(trial.number)
         if before is not None:
             self._counts[before.state] -= 1
@@ -53,33 +56,33 @@ class TrialIndex:
         first = None if self._first is None else self._rank(self._first)
         if first is None or (rank is not None and rank <= first):
             self._first = self._first if rank is None else trial
-        elif first[1] == trial.number:  # the best one turned out to be less than it was
+        elif first[1] == trial.number:  # the best trial became worse
             self._first = next(iter(self.best(1)), None)
 
     def trials(self) -> list[Trial]:
-        """All trials in the order of their numbers."""
+        """Return all trials, sorted by number."""
         return [self._trials[number] for number in sorted(self._trials)]
 
     def counts(self) -> dict[StateName, int]:
-        """Number of trials in each state."""
+        """Return the number of trials in each state."""
         return dict(self._counts)
 
-    def first_waiting(self, but: AbstractSet[int] = frozenset()) -> Trial | None:
-        """The waiting trial of the lowest number that is not among `but`."""
-        waiting = self._waiting - but if but else self._waiting
+    def first_waiting(self, excluded: AbstractSet[int] = frozenset()) -> Trial | None:
+        """Return the waiting trial with the lowest number that is not in `excluded`, or None."""
+        waiting = self._waiting - excluded if excluded else self._waiting
         return self._trials[min(waiting)] if waiting else None
 
     def first(self) -> Trial | None:
-        """The best trial."""
+        """Return the best trial, or None if no trial has a value."""
         return self._first
 
     def best(self, count: int) -> list[Trial]:
-        """The best trials by their best value, the best first."""
+        """Return up to `count` trials with the best values, the best first."""
         ranked = [(rank, trial) for trial in self._trials.values() if (rank := self._rank(trial))]
         return [trial for _, trial in sorted(ranked, key=lambda item: item[0])[:count]]
 
     def _rank(self, trial: Trial) -> tuple[float, int] | None:
-        """Sorts trials; None for those that can't be the best."""
+        """Return a sort key (lower is better), or None for a trial that can't be the best."""
         if trial.value is None or trial.state in ("diverged", "failed"):
             return None
         return self._sign * trial.value, trial.number

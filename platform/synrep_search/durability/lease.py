@@ -1,4 +1,7 @@
-"""One driver a search: a lease with a heartbeat, taken by a single conditional update."""
+"""The lease of a search: at most one driver holds it and renews it by a heartbeat.
+
+It is acquired by a single conditional update of its row.
+"""
 
 from __future__ import annotations
 
@@ -21,23 +24,27 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 LIVE_S = 30.0
-"""A lease without a heartbeat for this long looks dead."""
+"""A lease whose last heartbeat is older than this may be abandoned."""
 WATCH_S = 7.0
-"""It is dead if there is none for so long while one looks: more than between two heartbeats."""
+"""A lease is abandoned if its heartbeat doesn't change while it is watched for this long, which is
+more than the interval between two heartbeats."""
 
 
 class Lease:
-    """The right to run one search.
+    """The exclusive right to run one search. As a context manager, it is held within the block.
 
     Args:
-        engine: of the ledger's database.
-        search: name.
+        engine: engine of the ledger's database.
+        search: name of the search.
+
+    Attributes:
+        owner: how the database identifies this driver; empty before `acquire`.
     """
 
     def __init__(self, engine: Engine, search: str) -> None:
         self._engine = engine
         self._search = search
-        self._mine = leases.c.search == search
+        self._this_search = leases.c.search == search
         self.owner = ""
 
     def __enter__(self) -> Self:
@@ -48,91 +55,91 @@ class Lease:
         self.release()
 
     def acquire(self) -> None:
-        """Take the lease; to be sure that an old one is dead can take some seconds.
+        """Acquire the lease, which takes some seconds if it has to be watched first.
 
         Raises:
-            LeaseHeld: another driver is alive.
+            LeaseHeld: another driver holds the lease and is alive.
         """
-        owner = f"{socket.gethostname()}:{os.getpid()}:{_place()}-{uuid.uuid4().hex[:8]}"
+        owner = f"{socket.gethostname()}:{os.getpid()}:{_pid_scope()}-{uuid.uuid4().hex[:8]}"
         try:
             with self._engine.begin() as connection:
                 connection.execute(leases.insert().values(search=self._search, **_row("")))
         except IntegrityError:
-            pass  # the row is there from an earlier driver
+            pass  # an earlier driver has inserted the row
         alive = self._alive()
         with self._engine.begin() as connection:
-            before = connection.execute(sa.select(leases).where(self._mine)).one()
+            before = connection.execute(sa.select(leases).where(self._this_search)).one()
             if before.owner and alive:
                 age = max(0.0, time.time() - before.heartbeat)
                 host, pid, _ = before.owner.split(":")
                 raise LeaseHeld(
                     f"search {self._search!r} is being run by process {pid} on {host} "
-                    f"(alive {age:.0f} s ago): watch it with `synrep-search status "
-                    f"{self._search} --watch`, or end it with `synrep-search stop {self._search}`"
+                    f"(last heartbeat {age:.0f} s ago): watch it with `synrep-search status "
+                    f"{self._search} --watch`, or stop it with `synrep-search stop {self._search}`"
                 )
-            taken = connection.execute(
+            acquired = connection.execute(
                 leases.update()
-                .where(self._mine, leases.c.owner == before.owner)
+                .where(self._this_search, leases.c.owner == before.owner)
                 .values(**_row(owner))
             )
-            if taken.rowcount != 1:
-                raise LeaseHeld(f"search {self._search!r} was just taken by another driver")
+            if acquired.rowcount != 1:
+                raise LeaseHeld(f"another driver has just started search {self._search!r}")
         self.owner = owner
 
     def heartbeat(self) -> bool:
-        """Prolong the lease.
+        """Renew the lease.
 
         Returns:
-            Whether somebody asked for the search to stop.
+            Whether a stop of the search was requested.
 
         Raises:
-            LedgerError: another driver has taken the lease over.
+            LedgerError: another driver has taken over the lease.
         """
         with self._engine.begin() as connection:
-            kept = connection.execute(
+            renewed = connection.execute(
                 leases.update()
-                .where(self._mine, leases.c.owner == self.owner)
+                .where(self._this_search, leases.c.owner == self.owner)
                 .values(heartbeat=time.time())
             )
-            if kept.rowcount != 1:
+            if renewed.rowcount != 1:
                 raise LedgerError(f"another driver has taken over search {self._search!r}")
-            query = sa.select(leases.c.stop_requested).where(self._mine)
+            query = sa.select(leases.c.stop_requested).where(self._this_search)
             return bool(connection.execute(query).scalar_one())
 
     def release(self) -> None:
-        """Give the lease back; nothing happens if it is no longer ours."""
+        """Release the lease. No effect if this driver no longer holds it."""
         with self._engine.begin() as connection:
-            mine = leases.update().where(self._mine, leases.c.owner == self.owner)
-            connection.execute(mine.values(**_row("")))
+            release = leases.update().where(self._this_search, leases.c.owner == self.owner)
+            connection.execute(release.values(**_row("")))
 
     def is_free(self) -> bool:
-        """Whether nobody holds it, or a process of this machine that is known to have ended."""
+        """Return whether nobody holds the lease, or only a process that is known to have ended."""
         row = self._row()
         return row is None or not row.owner or _ended(row.owner)
 
     def free(self) -> None:
-        """Take it from whoever holds it: only for a copied ledger, whose driver has died."""
+        """Clear the lease, whoever holds it. Only for a ledger copy whose driver has died."""
         with self._engine.begin() as connection:
-            connection.execute(leases.update().where(self._mine).values(**_row("")))
+            connection.execute(leases.update().where(self._this_search).values(**_row("")))
 
     def request_stop(self) -> bool:
-        """Ask the driver to stop; false if no driver is alive."""
+        """Request the driver to stop, and return whether a driver is alive."""
         with self._engine.begin() as connection:
-            connection.execute(leases.update().where(self._mine).values(stop_requested=True))
+            connection.execute(leases.update().where(self._this_search).values(stop_requested=True))
         return self.held()
 
     def held(self) -> bool:
-        """Whether a driver seems to be alive, by our clock."""
+        """Return whether a driver seems to be alive, according to this machine's clock."""
         row = self._row()
         if row is None or not row.owner or _ended(row.owner):
             return False
         return time.time() - row.heartbeat <= LIVE_S
 
     def _alive(self) -> bool:
-        """Whether a driver is alive, by any clock.
+        """Return whether a driver is alive, independently of clocks.
 
-        A heartbeat that looks old may come from a clock that differs from ours, or one of them has
-        jumped: the driver is dead if its heartbeat does not change while we look.
+        A heartbeat may look old because the clocks of two machines differ or one has changed.
+        Therefore a driver counts as dead only if its heartbeat doesn't change while it is watched.
         """
         first = self._row()
         if first is None or not first.owner or _ended(first.owner):
@@ -151,7 +158,7 @@ class Lease:
 
     def _row(self) -> Any:
         with self._engine.connect() as connection:
-            return connection.execute(sa.select(leases).where(self._mine)).one_or_none()
+            return connection.execute(sa.select(leases).where(self._this_search)).one_or_none()
 
 
 def _row(owner: str) -> dict[str, object]:
@@ -159,9 +166,9 @@ def _row(owner: str) -> dict[str, object]:
 
 
 def _ended(owner: str) -> bool:
-    """Whether the process that a lease names is known to have ended."""
+    """Return whether the process that a lease names is known to have ended."""
     host, pid, rest = owner.split(":")
-    if (host, rest.partition("-")[0]) != (socket.gethostname(), _place()):
+    if (host, rest.partition("-")[0]) != (socket.gethostname(), _pid_scope()):
         return False
     try:
         os.kill(int(pid), 0)
@@ -173,11 +180,11 @@ def _ended(owner: str) -> bool:
 
 
 @cache
-def _place() -> str:
-    """Where a process id means something: this machine since its start, or one container on it."""
+def _pid_scope() -> str:
+    """Return a hash of boot and PID namespace, within which a process id identifies a process."""
     try:
-        start = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
-        space = str(Path("/proc/self/ns/pid").readlink())
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+        namespace = str(Path("/proc/self/ns/pid").readlink())
     except OSError:  # not Linux
         return ""
-    return hashlib.sha256(f"{start} {space}".encode()).hexdigest()[:8]
+    return hashlib.sha256(f"{boot} {namespace}".encode()).hexdigest()[:8]

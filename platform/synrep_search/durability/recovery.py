@@ -1,4 +1,4 @@
-"""Reports that a ledger has lost, taken back from the checkpoints of their trial."""
+"""Recovery of reports that a ledger copy lacks, from the checkpoints of their trials."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class _Row(Section):
-    """A report as a checkpoint tells of it."""
+    """A report in the report history of a checkpoint."""
 
     iteration: int
     metrics: dict[str, float]
@@ -34,17 +34,18 @@ _ROWS = TypeAdapter(list[_Row])
 
 
 def recover(ledger: Ledger, number: int, storage: Storage) -> Trial:
-    """Give a ledger the reports of a trial that were made after it was copied.
+    """Add the reports to a ledger that a trial made after the ledger was copied.
 
-    The last report of a training is left out: it is made anew, with all that follows from it.
+    The final report of a training run is not recovered: the trial makes it again when it resumes,
+    so that the driver ends the trial as usual.
 
     Args:
-        ledger: that was copied.
-        number: of a trial that has not ended, or that is made for a second time.
-        storage: of the search.
+        ledger: the copied ledger.
+        number: number of a trial that has not ended or is created for the second time.
+        storage: the search's storage.
 
     Returns:
-        The trial with its reports.
+        The trial with its recovered reports.
     """
     trial = ledger.trial(number)
     checkpoints = storage.child(trial_folder(number, trial.record.key))
@@ -55,7 +56,7 @@ def recover(ledger: Ledger, number: int, storage: Storage) -> Trial:
 
 
 def _later_reports(trial: Trial, checkpoints: Storage, metric: str) -> list[TrialReport]:
-    """Reports that a trial's newest good checkpoint tells of and the ledger does not."""
+    """Return the reports of a trial that its newest intact checkpoint has and the ledger lacks."""
     refs: dict[int, CheckpointRef] = {}
     history: list[_Row] = []
     for name in newest_checkpoints(checkpoints):
@@ -63,7 +64,7 @@ def _later_reports(trial: Trial, checkpoints: Storage, metric: str) -> list[Tria
             ref, state = identify_checkpoint(checkpoints, name)
             rows = _rows(state, f"{checkpoints.uri}/{name}", metric)
         except DamagedError as error:
-            logger.warning("trial %d: a checkpoint is passed over: %s", trial.number, error)
+            logger.warning("trial %d: skipping a damaged checkpoint: %s", trial.number, error)
             continue
         refs[ref.iteration] = ref
         history = history or rows
@@ -82,15 +83,15 @@ def _later_reports(trial: Trial, checkpoints: Storage, metric: str) -> list[Tria
 
 
 def _rows(state: TrainingState, place: str, metric: str) -> list[_Row]:
-    """The reports that a checkpoint tells of.
+    """Return the report history of a checkpoint.
 
     Raises:
-        DamagedError: they are none, or none of this search.
+        DamagedError: the history is invalid, or its reports lack the metric of the search.
     """
     try:
         rows = _ROWS.validate_python(state.meta.get(REPORT_HISTORY, []))
     except ValidationError as error:
-        raise DamagedError(place, f"its reports are not ours: {faults(error, _Row)}") from None
+        raise DamagedError(place, f"its report history is invalid: {faults(error, _Row)}") from None
     if any(metric not in row.metrics for row in rows):
         raise DamagedError(place, f"its reports lack {metric!r}")
     return rows

@@ -1,4 +1,4 @@
-"""Coming back to a search: from its storage, with a changed file, or when its database is back."""
+"""Reopening a search: from its storage, with a changed file, or after a database failure."""
 
 from __future__ import annotations
 
@@ -26,22 +26,29 @@ if TYPE_CHECKING:
 
 
 SILENT_S = 2 * COPY_S + 15.0
-"""A driver that lives has copied its ledger by then. A store may date a copy by its beginning: one
-that takes long looks twice as old when the next appears."""
-LOOK_S = 1.0
+"""A driver that is alive updates its ledger copy within this time. It is more than two intervals,
+because an object store may date an upload by its start, so that a slow upload looks older."""
+POLL_S = 1.0
 
 
 def restore_copy(uri: str, home: Path) -> SearchPaths:
-    """Bring a search from its storage into a home: its ledger, or the note where that is.
+    """Restore a search from its storage into a home: the ledger copy or the ledger note.
 
-    A copied ledger also gets back the reports that it lacks, from the checkpoints, and goes on
-    with the storage that it was found in. If it was in use when it was copied, it is watched for a
-    while first.
+    The reports that a ledger copy lacks are recovered from the checkpoints, and the search keeps
+    using the storage at `uri`. If a driver held the lease when the copy was made, the copy is
+    first watched until that driver must be dead.
+
+    Args:
+        uri: storage of the search, `STORAGE/NAME`.
+        home: the home to restore into.
+
+    Returns:
+        The paths of the search in `home`.
 
     Raises:
-        LedgerError: there is no copy, it is of another name, or the home has such a search.
-        LeaseHeld: a driver writes copies still.
-        InputError: the storage can't be reached.
+        LedgerError: the storage has no ledger of this name, or the home already has the search.
+        LeaseHeld: a driver is still writing copies.
+        InputError: the storage can't be accessed.
     """
     try:
         return _restored(Storage.at(uri.rstrip("/")), home)
@@ -50,32 +57,35 @@ def restore_copy(uri: str, home: Path) -> SearchPaths:
 
 
 def _restored(storage: Storage, home: Path) -> SearchPaths:
-    place, mark, options = storage.uri.partition("?")
-    folder, _, name = place.rpartition("/")
+    location, mark, options = storage.uri.partition("?")
+    parent, _, name = location.rpartition("/")
     paths = SearchPaths(home, name)
     if name in names(home):
         raise LedgerError(
-            f"{home} has a search {name!r} already: resume it by its name, or choose another --home"
+            f"{home} already has a search {name!r}: resume it by name, or choose another --home"
         )
     with paths.begun():
         if storage.exists(NOTE_FILE):
             Storage.at(paths.folder).write(NOTE_FILE, storage.read(NOTE_FILE))
             Ledger.open(paths.ledger_url(), name).close()
         elif storage.exists(LEDGER_FILE):
-            _take_over(storage, f"{folder}{mark}{options}", paths)
+            _take_over(storage, f"{parent}{mark}{options}", paths)
         else:
-            rule = f"holds neither a ledger ({LEDGER_FILE}) nor {NOTE_FILE}"
-            raise LedgerError(f"{storage.uri} {rule}")
+            missing = f"neither a ledger ({LEDGER_FILE}) nor {NOTE_FILE}"
+            raise LedgerError(f"{storage.uri} contains {missing}")
     return paths
 
 
-def _take_over(storage: Storage, place: str, paths: SearchPaths) -> None:
-    """Bring a copied ledger into a home; it gets its name there when all of that is done.
+def _take_over(storage: Storage, parent: str, paths: SearchPaths) -> None:
+    """Install a ledger copy in a home. The ledger file appears there as the last step.
 
     Args:
-        storage: of the search.
-        place: where that lies.
-        paths: of the search, on this machine.
+        storage: the search's storage.
+        parent: URI of the storage that contains it, for the specification.
+        paths: the paths of the search in the home.
+
+    Raises:
+        LeaseHeld: a driver is still writing copies.
     """
     written = storage.modified(LEDGER_FILE)
     with TemporaryDirectory(prefix=".restored-", dir=paths.folder) as staging:
@@ -86,27 +96,28 @@ def _take_over(storage: Storage, place: str, paths: SearchPaths) -> None:
                 _await_silence(storage, written)
                 ledger.lease.free()
             with ledger.lease:
-                ledger.replace_spec(ledger.spec.model_copy(update={"storage": place}))
+                ledger.replace_spec(ledger.spec.model_copy(update={"storage": parent}))
                 for trial in ledger.index.trials():
                     if not trial.ended:
                         recover(ledger, trial.number, storage)
-                # Whoever else wants it, or wakes up and had it, sees that it is taken.
+                # This copy, with our lease, tells other drivers that the search is taken over,
+                # including a previous one that was only suspended.
                 ledger.backup(claimed)
                 storage.write(LEDGER_FILE, claimed.read_bytes())
             ledger.backup(paths.ledger_file)
 
 
 def _await_silence(storage: Storage, written: float) -> None:
-    """Return when the copy of a ledger is older than a living driver would let it become.
+    """Wait until the ledger copy is older than a driver that is alive would let it become.
 
-    Ages go by the storage's own clock: that of the driver may differ from ours.
+    Its age is measured by the clock of the storage, since the clocks of machines may differ.
 
     Args:
-        storage: of the search.
-        written: when the copy was written that was read.
+        storage: the search's storage.
+        written: modification time of the ledger copy that was read.
 
     Raises:
-        LeaseHeld: it was written anew.
+        LeaseHeld: the copy was updated in the meantime.
     """
     probe = f".{uuid.uuid4().hex[:8]}.now"
     while True:
@@ -118,24 +129,27 @@ def _await_silence(storage: Storage, written: float) -> None:
         if storage.modified(LEDGER_FILE) != written:
             raise LeaseHeld(
                 f"{storage.uri} is in use: a driver has just written a copy of its ledger there; "
-                "end that one first, by `synrep-search stop` on its machine"
+                "stop it first with `synrep-search stop` on its machine"
             )
         if silent_s > SILENT_S:
             return
-        time.sleep(LOOK_S)
+        time.sleep(POLL_S)
 
 
 def when_back(ledger: Ledger, say: Callable[[str], None]) -> Ledger:
-    """A search whose database failed, read anew as soon as it works; its lease is given back.
+    """Wait until a failed database works again, release the lease and reopen the ledger.
 
     Args:
-        ledger: the search, as it was.
-        say: told why the database does not work, if that changes.
+        ledger: the ledger before the failure; it is closed.
+        say: shows a line to the user: the reason of the failure, whenever it changes.
+
+    Returns:
+        The reopened ledger.
 
     Raises:
-        NoSearch: the database works, and the search is not in it any more.
+        NoSearch: the database works but no longer contains the search.
     """
-    pauses, told = chain((1.0, 2.0, 4.0), repeat(5.0)), ""
+    delays, shown = chain((1.0, 2.0, 4.0), repeat(5.0)), ""
     while True:
         try:
             ledger.lease.release()
@@ -144,55 +158,62 @@ def when_back(ledger: Ledger, say: Callable[[str], None]) -> Ledger:
         except NoSearch:
             raise
         except LedgerError as error:
-            if str(error) != told:
-                say(told := str(error))
+            if str(error) != shown:
+                say(shown := str(error))
         except UNREACHABLE:
             pass
-        time.sleep(next(pauses))
+        time.sleep(next(delays))
 
 
 def changed_spec(
     before: SearchSpec, search: SearchSource, overrides: Overrides, *, accept: bool
 ) -> SearchSpec:
-    """The specification in a changed search file.
+    """Return the specification of a changed search file.
+
+    Args:
+        before: the current specification of the search.
+        search: the search file, or its content.
+        overrides: settings given on the command line.
+        accept: whether the user accepts changes.
 
     Raises:
-        LedgerError: it differs and the changes were not accepted; the message lists them. Or it
-            changes what the trials there are can't go on with: goal, addresses, what is trained.
+        LedgerError: the specification differs and the changes were not accepted (the message lists
+            them), or existing trials can't continue with a change: to the trainer, the objective,
+            the ledger, the storage, or the training configuration.
     """
     after = load_spec(search, overrides, before.name)
-    if _aim(after) != _aim(before):
+    if _objective(after) != _objective(before):
         raise LedgerError(
             f"search {before.name!r} trains {before.trainer!r} to {before.search.direction} "
-            f"{before.search.metric}, and its trials were judged by that: launch another search "
-            "for another goal"
+            f"{before.search.metric}; trainer and objective can't be changed: launch another "
+            "search instead"
         )
     changes = diff(before, after)
     for line in changes:
-        if _is_settled(line.partition(":")[0], before):
+        if _is_frozen(line.partition(":")[0], before):
             raise LedgerError(
-                f"the trials of search {before.name!r} can't go on with another value of {line}\n"
-                "give it its old value, or launch another search with --name"
+                f"trials of search {before.name!r} can't continue with another value of {line}\n"
+                "restore the old value, or launch another search with --name"
             )
     if changes and not accept:
         lines = "\n".join(f"  {line}" for line in changes)
         raise LedgerError(
-            f"the file differs from what search {before.name!r} was launched with:\n{lines}\n"
-            "take the changes with --accept-changes; trials that exist keep their points, and "
-            "those that have ended are not run again"
+            f"the file differs from the specification of search {before.name!r}:\n{lines}\n"
+            "accept the changes with --accept-changes; existing trials keep their points, and "
+            "ended trials are not run again"
         )
     return after
 
 
-def _is_settled(key: str, before: SearchSpec) -> bool:
-    """Whether a key must stay as it was at the launch: a trial takes its checkpoints with it."""
+def _is_frozen(key: str, before: SearchSpec) -> bool:
+    """Return whether a key can't change, because existing trials depend on it."""
     section, _, name = key.partition(".")
     if section != "train":
         return key in ("ledger", "storage")
-    # Trials hold their own values of what was searched.
-    free = ("iterations", "reports", *before.space.names)
-    return not any(f"{name}.".startswith(f"{one}.") for one in free)
+    # Each trial has its own values of the searched names.
+    changeable = ("iterations", "reports", *before.space.names)
+    return not any(f"{name}.".startswith(f"{one}.") for one in changeable)
 
 
-def _aim(spec: SearchSpec) -> tuple[str, str, str]:
+def _objective(spec: SearchSpec) -> tuple[str, str, str]:
     return spec.trainer, spec.search.direction, spec.search.metric

@@ -1,4 +1,4 @@
-"""Patience with a storage: what fails is tried again, and what goes on failing is told apart."""
+"""Retry storage operations with exponential back-off, and defer trials whose storage fails."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Between tries, each of which S3's client itself repeats for a while; an outage that is longer
-parks the trial."""
+"""Delays between attempts of an operation, each of which the S3 client itself retries for a while.
+After a longer outage, the trial is deferred."""
 FULL = {errno.ENOSPC, errno.EDQUOT}
+"""Error codes of a full storage."""
 
 
-class StorageUnavailable(Exception):  # noqa: N818 - what happened, in the slot's own words
-    """The storage could not be used, however often it was tried.
+class StorageUnavailable(Exception):  # noqa: N818 - named after the state
+    """A storage operation failed in spite of retries.
 
     Args:
-        error: the last one.
+        error: the last error.
+
+    Attributes:
+        full: whether the storage is full.
     """
 
     def __init__(self, error: OSError) -> None:
@@ -30,46 +34,46 @@ class StorageUnavailable(Exception):  # noqa: N818 - what happened, in the slot'
 
 
 def with_retries(act: Callable[[], T]) -> T:
-    """What `act` gives; its errors are waited out for a while, unless waiting can't help.
+    """Return the result of `act`, which is retried on errors that may be temporary.
 
     Raises:
-        StorageUnavailable: it went on failing, or there is no room.
-        FileNotFoundError: from `act`; a file that is not there won't come.
+        StorageUnavailable: all attempts failed, or the storage is full.
+        FileNotFoundError: raised by `act`; not retried, since a missing file won't appear.
     """
-    for pause in (*BACKOFF_S, None):
+    for delay in (*BACKOFF_S, None):
         try:
             return act()
         except FileNotFoundError:
             raise
         except OSError as error:
-            if pause is None or error.errno in FULL:
+            if delay is None or error.errno in FULL:
                 raise StorageUnavailable(error) from error
-            time.sleep(pause)
+            time.sleep(delay)
     raise AssertionError("unreachable")
 
 
 SHORTEST_S, LONGEST_S = 15.0, 240.0
-"""Of a trial's first time here; each further one is twice as long."""
+"""Delay of a trial's first deferral, which doubles with each further one, and its upper limit."""
 
 
 class StorageBackoff:
-    """Which trials are deferred, and until when; a new driver starts with none."""
+    """The deferred trials and the ends of their back-offs, for the lifetime of the driver."""
 
     def __init__(self) -> None:
-        self._times: dict[int, tuple[float, float]] = {}
+        self._deferrals: dict[int, tuple[float, float]] = {}
 
     def defer(self, number: int) -> float:
-        """Park a trial; the seconds that it stays."""
-        _, before = self._times.get(number, (0.0, SHORTEST_S / 2))
-        pause = min(LONGEST_S, 2 * before)
-        self._times[number] = (time.monotonic() + pause, pause)
-        return pause
+        """Defer a trial, and return the delay in seconds."""
+        _, before = self._deferrals.get(number, (0.0, SHORTEST_S / 2))
+        delay = min(LONGEST_S, 2 * before)
+        self._deferrals[number] = (time.monotonic() + delay, delay)
+        return delay
 
     def release(self, number: int) -> None:
-        """A trial's storage works."""
-        self._times.pop(number, None)
+        """End the back-off of a trial, since its storage works again."""
+        self._deferrals.pop(number, None)
 
     def deferred(self) -> set[int]:
-        """Trials that may not be tried yet."""
+        """Return the trials that must not be started yet."""
         now = time.monotonic()
-        return {number for number, (until, _) in self._times.items() if until > now}
+        return {number for number, (until, _) in self._deferrals.items() if until > now}

@@ -1,1 +1,1 @@
-"""The paper's tables, each from searches whose trials are its cells: resumable and compared."""
+"""Reproduction of the paper's tables and figures as resumable searches."""

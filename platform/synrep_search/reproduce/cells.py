@@ -1,4 +1,4 @@
-"""The search that trains a table's cells: its file, its launch, and going on with it."""
+"""The searches that train a table: write their search files, launch and resume them."""
 
 from __future__ import annotations
 
@@ -22,30 +22,33 @@ if TYPE_CHECKING:
     from synrep_search.reproduce.tables import Role, Table
 
 BASELINE_NAMES = {"generator.width": "width"}
-"""Settings of the model that RepNet and Kudo have by another name."""
+"""Fields of the model's configuration that are named differently in the baselines'."""
 
 
 def search_content(
     table: Table, search: tuple[Role, str], poses: str, seeds: int, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """A search file whose trials are the cells of a table that one trainer trains on one store.
+    """Return the content of a search file for the training runs of one trainer on one pose store.
+
+    Each cell is a configuration that rows of the table need; each trial is one cell with one seed.
 
     Args:
-        table: of the paper.
-        search: role of the store, and name of the trainer.
-        poses: folder of the store.
-        seeds: trainings of each cell.
-        settings: of all trainings, by dotted name; a baseline takes those that it has.
+        table: the table.
+        search: role of the pose store and name of the trainer, as in `Row.search`.
+        poses: folder of the pose store.
+        seeds: number of training runs per cell.
+        settings: settings of all training runs, by dotted name. Names that the trainer's
+            configuration lacks are ignored.
     """
     role, trainer = search
     scored = "validation" if "validation" in open_poses(poses).splits else "training"
-    known = leaves(trainer_named(trainer).config_model())
+    fields = leaves(trainer_named(trainer).config_model())
     cells = table.cells(role, trainer)
     columns = {name: [cell[name] for cell in cells] for name in cells[0]}
     varied = [name for name, values in columns.items() if values != values[:1] * len(cells)]
     fixed = {name: values[0] for name, values in columns.items() if name not in varied}
     settings = {**{BASELINE_NAMES.get(k, k): v for k, v in settings.items()}, **settings, **fixed}
-    settings = {name: value for name, value in settings.items() if name in known}
+    settings = {name: value for name, value in settings.items() if name in fields}
     data = {k.removeprefix("data."): v for k, v in settings.items() if k.startswith("data.")}
     return {
         "name": "-".join([table.trainings, role, *([trainer] if trainer != "synrep" else [])]),
@@ -58,7 +61,7 @@ def search_content(
             "trials": len(cells) * seeds,
             "sampler": {"random": {}},
         },
-        # Seeds of one cell beside each other: they can share a program where other cells can't.
+        # The seeds of a cell are adjacent: they can share a pack even where different cells can't.
         "start_from": [{k: cell[k] for k in varied} for cell in cells for _ in range(seeds)],
         "tracking": {"keep_best": 0},
     }
@@ -73,23 +76,25 @@ def _distribution(values: Sequence[Any]) -> dict[str, Any]:
 def train_cells(
     context: click.Context, content: dict[str, Any], out: Path, *, address: str | None, local: bool
 ) -> SearchPaths:
-    """Train what is not trained yet; the paths of the search.
+    """Launch the search, or resume it if it exists and has not ended, and return its paths.
 
     Args:
-        context: of the command, whose `launch` or `resume` this calls.
-        content: of the search file.
-        out: folder of the table; the search lives in it.
-        address: Ray cluster.
-        local: without Ray.
+        context: context of the running command, used to invoke `launch` or `resume`.
+        content: content of the search file.
+        out: output folder of the table, also the home of the search.
+        address: address of the Ray cluster.
+        local: run without Ray.
 
     Raises:
-        InputError: the folder holds the same search with other settings.
+        InputError: the folder contains this search with other settings.
     """
     file = out / f"{content['name']}.yaml"
     text = json.dumps(content, indent=2) + "\n"  # JSON is YAML
     if file.exists() and file.read_text(encoding="utf-8") != text:
         raise InputError(
-            str(file), "was made with other options", "give them again, or another --out"
+            str(file),
+            "was created with other options",
+            "repeat those options, or choose another --out",
         )
     out.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")

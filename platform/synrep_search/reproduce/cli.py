@@ -1,6 +1,6 @@
-"""`synrep reproduce`: the paper's tables and figures from your poses."""
+"""The command `synrep reproduce`: tables and figures of the paper, computed on given poses."""
 
-# ruff: noqa: D301 - in click's help \b is the backspace character: keep these lines as they are
+# ruff: noqa: D301 - in click's help texts \b is the backspace character: don't rewrap the lines
 
 from __future__ import annotations
 
@@ -29,27 +29,31 @@ STORE = click.Path(exists=True, file_okay=False, path_type=Path)
 
 @click.command()
 @click.argument("what", type=click.Choice([*TABLES, *FIGURES]))
-@click.option("--poses", type=STORE, help="Pose store with true 2D poses.")
-@click.option("--detections", type=STORE, help="The same with a detector's 2D poses.")
+@click.option("--poses", type=STORE, help="Pose store with ground-truth 2D poses.")
+@click.option("--detections", type=STORE, help="The same pose store with detected 2D poses.")
 @click.option("--mpi", type=STORE, help="Pose store of MPI-INF-3DHP.")
-@click.option("--keypoints", type=FILE, help="2D poses for figure6, e.g. of MPII.")
-@click.option("--out", type=FOLDER, required=True, help="Folder of the trainings and the table.")
+@click.option("--keypoints", type=FILE, help="2D poses for figure6, e.g. from MPII.")
+@click.option("--out", type=FOLDER, required=True, help="Output folder for searches and tables.")
 @click.option(
     "--seeds",
     type=click.IntRange(1),
     default=3,
     show_default=True,
-    help="Trainings of each row, each with its own seed.",
+    help="Number of training runs (seeds) per row.",
 )
 @click.option(
     "-o",
     "options",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Set a field of every training's configuration; repeatable.",
+    help="Set a configuration field of all training runs; repeatable.",
 )
-@click.option("--address", help="Ray cluster, e.g. auto; Ray is started here if omitted.")
-@click.option("--local", is_flag=True, help="Without Ray: one training after another, here.")
+@click.option(
+    "--address", help="Address of a Ray cluster, e.g. auto. Default: start Ray on this machine."
+)
+@click.option(
+    "--local", is_flag=True, help="Run without Ray: one training run after another in this process."
+)
 @click.pass_context
 def reproduce(
     context: click.Context,
@@ -63,11 +67,12 @@ def reproduce(
     local: bool,
     **stores: Path | None,
 ) -> None:
-    """Train what a table or figure of the paper needs, and write it beside the paper's numbers.
+    """Train the models that a table or figure of the paper needs, and evaluate them.
 
-    Rows whose poses are not given are left out. The paper's numbers stand beside yours where the
-    poses are those of the paper. Stop it as you like: run again, it goes on, and no training
-    is done twice. `benchmark` is not in the paper: the model beside references and baselines.
+    Rows whose pose stores are not given are omitted. The table shows the paper's values if the
+    poses are of the same data set as the paper's. The command can be interrupted and run again:
+    it resumes, and no training run is repeated. `benchmark` is a table that is not in the paper;
+    it compares the model with reference predictors and baselines.
 
     \b
     Examples:
@@ -79,7 +84,7 @@ def reproduce(
     from synrep.cli.options import read_config
     from synrep_search.reproduce.cells import search_content, train_cells
 
-    config = read_config(None, options)  # all mistakes in the options at once
+    config = read_config(None, options)  # reports all mistakes in the options at once
     settings = dict(_parsed(option) for option in options)
     given = {role: str(folder.absolute()) for role in OPTIONS if (folder := stores[role])}
     _check_keypoints(what, keypoints)
@@ -102,11 +107,11 @@ def reproduce(
 
 
 def _check_keypoints(what: str, keypoints: Path | None) -> None:
-    """Raise if figure 6 has none, or anything else has some."""
+    """Raise InputError if `--keypoints` is missing for figure 6, or given for anything else."""
     if what == "figure6" and keypoints is None:
-        raise InputError(what, "has no 2D poses", "give --keypoints")
+        raise InputError(what, "needs 2D poses", "give --keypoints")
     if what != "figure6" and keypoints is not None:
-        raise InputError("--keypoints", f"{what} shows none", "leave it out, or make figure6")
+        raise InputError("--keypoints", f"not used by {what}", "omit it, or reproduce figure6")
 
 
 def _draw(what: str, trained: SearchPaths, poses: str, keypoints: Path | None, out: Path) -> None:
@@ -117,7 +122,7 @@ def _draw(what: str, trained: SearchPaths, poses: str, keypoints: Path | None, o
     if what == "figure5":
         path = figure5(model, poses, out)
     else:
-        assert keypoints is not None, "figure 6 is not begun without"
+        assert keypoints is not None, "checked by _check_keypoints"
         path = figure6(model, keypoints, out)
     click.echo(f"written to {path}")
 
@@ -131,12 +136,23 @@ def _parsed(option: str) -> tuple[str, Any]:
 
 
 def _possible(table: Table, given: Mapping[Role, str], roles: set[Role]) -> list[Row]:
-    """The rows for which the poses are there, on stores of some roles."""
-    wanted = [row for row in table.rows if row.roles <= roles]
-    rows = [row for row in wanted if row.roles <= set(given)]
+    """Return the rows that can be computed from the given pose stores.
+
+    Args:
+        table: the table.
+        given: pose stores by role.
+        roles: roles that the rows may use.
+
+    Raises:
+        InputError: no row can be computed.
+    """
+    allowed = [row for row in table.rows if row.roles <= roles]
+    rows = [row for row in allowed if row.roles <= set(given)]
     if not rows:
-        names = sorted({OPTIONS[role] for row in wanted for role in row.roles})
-        raise InputError(table.name, "no row has its poses", f"give {' or '.join(names)}")
+        names = sorted({OPTIONS[role] for row in allowed for role in row.roles})
+        raise InputError(
+            table.name, "no row can be computed from the given poses", f"give {' or '.join(names)}"
+        )
     return rows
 
 
@@ -158,13 +174,13 @@ def _write(
     scored = []
     for row in rows:
         data = config.data.model_copy(update={"poses": given[row.trained]})
-        found = (
+        row_models = (
             models[row.search].of(row.settings)
             if row.trainer
             else [untrained(row, data, config.evaluation)]
         )
-        if found:
-            scored.append(score_row(row, found, given[row.tested or row.trained]))
+        if row_models:
+            scored.append(score_row(row, row_models, given[row.tested or row.trained]))
     names: dict[Role, str] = {role: open_poses(poses).header.name for role, poses in given.items()}
     short = render.summary(scored, names, list(_notes(table, rows, models, names, config)))
     whole = [f"# {table.title}", "", *short, *render.by_action(scored, names)]
@@ -178,11 +194,11 @@ def _write(
 
 
 def _result(models: Mapping[tuple[Role, str], Models]) -> str:
-    """Which generator of a training is measured."""
+    """Describe which generator of a training run is evaluated."""
     held_out = {part.held_out for part in models.values()}
-    chosen = "each generator is the one that was best on validation subjects"
-    last = "each generator is the last of its training, on poses without validation subjects"
-    return "; ".join([chosen] * (True in held_out) + [last] * (False in held_out))
+    best = "each generator is the best of its training run on the validation subjects"
+    last = "each generator is the last of its training run, as there are no validation subjects"
+    return "; ".join([best] * (True in held_out) + [last] * (False in held_out))
 
 
 def _notes(
@@ -192,7 +208,7 @@ def _notes(
     names: Mapping[Role, str],
     config: TrainConfig,
 ) -> Iterator[str]:
-    """What the numbers depend on, and what was left out."""
+    """Yield the notes below a table: settings, diverged training runs and omitted rows."""
     from synrep.config import SCALES
 
     evaluation = config.evaluation
@@ -205,17 +221,17 @@ def _notes(
         f"{config.batch_size}; {_result(models)}"
     )
     yield (
-        "mean ± standard error over seeds, which are drawn from the search's seed 0; averages are "
-        "plain means over the actions"
+        "mean ± standard error over seeds, which are derived from the search's seed 0; averages "
+        "are unweighted means over the actions"
     )
     for (role, trainer), part in models.items():
         if part.diverged:
-            what = f"{part.diverged} trainings by {trainer} on {names[role]}"
-            yield f"{what} diverged; their seeds are left out"
-    left_out: dict[str, list[str]] = {}
+            runs = f"{part.diverged} training runs of {trainer} on {names[role]}"
+            yield f"{runs} diverged; their seeds are omitted"
+    omitted: dict[str, list[str]] = {}
     for row in table.rows:
         if row not in rows:
-            lacking = " and ".join(sorted(OPTIONS[role] for role in row.roles - set(names)))
-            left_out.setdefault(lacking, []).append(f"{row.label} ({MEASURES[row.measure]})")
-    for lacking, labels in left_out.items():
-        yield f"left out without {lacking}: {'; '.join(labels)}"
+            missing = " and ".join(sorted(OPTIONS[role] for role in row.roles - set(names)))
+            omitted.setdefault(missing, []).append(f"{row.label} ({MEASURES[row.measure]})")
+    for missing, labels in omitted.items():
+        yield f"omitted without {missing}: {'; '.join(labels)}"

@@ -1,4 +1,4 @@
-"""Figures 5 and 6 of the paper: what the model makes of a few 2D poses."""
+"""Figures 5 and 6 of the paper: predictions of the model for a few 2D poses."""
 
 from __future__ import annotations
 
@@ -23,30 +23,33 @@ if TYPE_CHECKING:
 
 @torch.no_grad()
 def figure5(trained: Lifter, poses: str, out: Path) -> Path:
-    """Four actions of the test subjects: 2D input, prediction and truth from two sides.
+    """Draw four actions of the test subjects: 2D input, prediction and ground truth, two views.
 
     Args:
-        trained: the generator.
+        trained: the trained generator.
         poses: folder of the pose store.
-        out: folder of the picture.
+        out: folder to write `figure5.png` to.
+
+    Returns:
+        The path of the image.
 
     Raises:
         InputError: the poses can't be used.
     """
     views = load_views(trained.config.data.model_copy(update={"poses": poses}), "test")
-    there = sorted(set(views.action.tolist()))
-    chosen = [there[at] for at in torch.linspace(0, len(there) - 1, ROWS).round().int().tolist()]
-    found = [torch.nonzero(views.action == action)[:, 0] for action in dict.fromkeys(chosen)]
-    some = views.select(torch.stack([rows[len(rows) // 2] for rows in found]))
+    actions = sorted(set(views.action.tolist()))
+    chosen = [actions[i] for i in torch.linspace(0, len(actions) - 1, ROWS).round().int().tolist()]
+    rows_of = [torch.nonzero(views.action == action)[:, 0] for action in dict.fromkeys(chosen)]
+    shown = views.select(torch.stack([rows[len(rows) // 2] for rows in rows_of]))
     scale = trained.config.evaluation.scale
-    made = to_mm(predict(trained.network(), some), some, scale, trained.body)
+    predicted = to_mm(predict(trained.network(), shown), shown, scale, trained.body)
     scene = Scene(
-        skeleton=some.skeleton,
-        keypoints=some.keypoints.numpy(),
-        predicted=made.numpy(),
-        true=(some.poses * some.scale_mm[:, None, None]).numpy(),
-        frames=range(len(some)),
-        names=[views.actions[index] for index in some.action.tolist()],
+        skeleton=shown.skeleton,
+        keypoints=shown.keypoints.numpy(),
+        predicted=predicted.numpy(),
+        true=(shown.poses * shown.scale_mm[:, None, None]).numpy(),
+        frames=range(len(shown)),
+        names=[views.actions[index] for index in shown.action.tolist()],
         keypoint_units="radii",
         note=f"test subjects; {SCALES[scale]}",
     )
@@ -54,12 +57,15 @@ def figure5(trained: Lifter, poses: str, out: Path) -> Path:
 
 
 def figure6(trained: Lifter, keypoints: Path, out: Path) -> Path:
-    """Four people of whom only 2D poses are known: the input, and the prediction from two sides.
+    """Draw four 2D poses without 3D ground truth: the input, and the prediction in two views.
 
     Args:
-        trained: the generator.
-        keypoints: file of 2D poses, such as `synrep data prepare mpii` writes.
-        out: folder of the picture.
+        trained: the trained generator.
+        keypoints: file of 2D poses, e.g. as `synrep data prepare mpii` writes it.
+        out: folder to write `figure6.png` to.
+
+    Returns:
+        The path of the image.
 
     Raises:
         InputError: the keypoints can't be used, or no pose is complete.

@@ -1,4 +1,4 @@
-"""The predictors that a table compares: trained by its searches, or not trained at all."""
+"""The predictors that a table compares: trained by its searches, or reference predictors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from synrep.training.checkpoint import load_checkpoint
 from synrep_search.errors import LedgerError
 from synrep_search.launching import open_ledger
 from synrep_search.paths import trial_folder
-from synrep_search.reproduce.tables import MEAN_DEPTH, PLAIN
+from synrep_search.reproduce.tables import MEAN_DEPTH, PAPER_SETTINGS
 from synrep_search.search_file import trial_config
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """What turns 2D poses into 3D poses, and how it is measured.
+    """A predictor of 3D poses with its data and evaluation settings.
 
     Attributes:
-        predict: poses (V, J, 3) in radii of views.
-        data: of its training.
-        evaluation: likewise.
-        body: sizes of its training poses.
-        seconds: wall time of its training; None for one that was interrupted, or none.
+        predict: maps V views to 3D poses (V, J, 3) in radii.
+        data: data settings of its training run.
+        evaluation: evaluation settings of its training run.
+        body: body scale of its training poses.
+        seconds: wall time of its training run; None if it was interrupted or nothing was trained.
     """
 
     predict: Callable[[Views], Tensor]
@@ -53,15 +53,15 @@ class Models:
     """The models that a search has trained, by their settings.
 
     Args:
-        paths: of the search.
+        paths: paths of the search.
 
     Attributes:
-        train: the configuration of its trainings, but for what it varies.
-        held_out: whether validation subjects have chosen its generators.
-        diverged: how many of its trainings did.
+        train: configuration of the training runs, without the values that the search varies.
+        held_out: whether the generators were selected on validation subjects.
+        diverged: number of diverged trials.
 
     Raises:
-        LedgerError: a trial has failed, which says nothing of its settings.
+        LedgerError: a trial has neither completed nor diverged, so the table would be incomplete.
     """
 
     def __init__(self, paths: SearchPaths) -> None:
@@ -79,28 +79,28 @@ class Models:
             else:
                 raise LedgerError(
                     f"trial {trial.number} of search {ledger.name!r} is {trial.state} "
-                    f"({trial.record.cause}): the table lacks one of its trainings"
+                    f"({trial.record.cause}), so the table would be incomplete"
                 )
 
     def of(self, settings: Mapping[str, Any]) -> list[Model]:
-        """One for each seed that did not diverge; what is not named is the paper's."""
-        wanted = {**PLAIN, **settings}
-        return [self._read(trial) for trial in self._trials if _chosen(trial, wanted)]
+        """Return one model per seed that did not diverge; unnamed settings are the paper's."""
+        complete = {**PAPER_SETTINGS, **settings}
+        return [self._read(trial) for trial in self._trials if _matches(trial, complete)]
 
     def first(self) -> Lifter:
-        """The generator of the first seed at the paper's settings.
+        """Return the generator of the first seed with the paper's settings.
 
         Raises:
-            LedgerError: all of them diverged.
+            LedgerError: all training runs with these settings diverged.
         """
         for trial in self._trials:
-            if _chosen(trial, PLAIN):
+            if _matches(trial, PAPER_SETTINGS):
                 return Lifter.of(self._state(trial), f"trial {trial.number}")
-        raise LedgerError(f"all trainings of {self._ledger.name!r} diverged")
+        raise LedgerError(f"all training runs of search {self._ledger.name!r} diverged")
 
     def _state(self, trial: Trial) -> TrainingState:
-        place = self._storage.child(trial_folder(trial.number, trial.record.key))
-        return load_checkpoint(place, self._ledger.checkpoints(trial.number)[0])
+        checkpoints = self._storage.child(trial_folder(trial.number, trial.record.key))
+        return load_checkpoint(checkpoints, self._ledger.checkpoints(trial.number)[0])
 
     def _read(self, trial: Trial) -> Model:
         spec, state = self._ledger.spec, self._state(trial)
@@ -117,19 +117,23 @@ class Models:
 
 
 def _seconds(trial: Trial) -> float | None:
-    """From start to end of a training's only attempt; an end after a crash is when it was found."""
+    """Return the wall time of a trial with a single attempt, else None.
+
+    The end of a crashed attempt is the time when the driver detected the crash, so trials with
+    several attempts are not timed.
+    """
     attempts = trial.record.attempts
     return attempts[0].ended - attempts[0].started if len(attempts) == 1 else None
 
 
 def untrained(row: Row, data: DataConfig, evaluation: EvaluationConfig) -> Model:
-    """The predictor of a row that needs no training."""
+    """Return the reference predictor of a row without training."""
     train = load_views(data, "train")
 
-    def guess(views: Views) -> Tensor:
+    def reference(views: Views) -> Tensor:
         return mean_depth(train, views) if row.label == MEAN_DEPTH else perfect_depth(views)
 
-    return Model(predict=guess, data=data, evaluation=evaluation, body=BodyScale.of(train))
+    return Model(predict=reference, data=data, evaluation=evaluation, body=BodyScale.of(train))
 
 
 def _predictor(state: TrainingState, trainer: str, place: str) -> Callable[[Views], Tensor]:
@@ -139,12 +143,12 @@ def _predictor(state: TrainingState, trainer: str, place: str) -> Callable[[View
     return lambda views: predict(network, views)
 
 
-def _chosen(trial: Trial, wanted: Mapping[str, Any]) -> bool:
-    return all(_same(value, wanted[name]) for name, value in trial.record.values.items())
+def _matches(trial: Trial, settings: Mapping[str, Any]) -> bool:
+    return all(_equal(value, settings[name]) for name, value in trial.record.values.items())
 
 
-def _same(held: Any, wanted: Any) -> bool:
-    """Equal; a family of functions may hold parameters that are not named."""
-    if isinstance(wanted, dict):
-        return isinstance(held, dict) and all(held.get(key) == wanted[key] for key in wanted)
-    return bool(held == wanted)
+def _equal(value: Any, setting: Any) -> bool:
+    """Compare a trial's value with a setting; of a family, only the named parameters."""
+    if isinstance(setting, dict):
+        return isinstance(value, dict) and all(value.get(key) == setting[key] for key in setting)
+    return bool(value == setting)

@@ -1,7 +1,7 @@
-"""Figures that the paper prints for its own model (tables 1 to 5), to stand beside ours.
+"""Values that the paper reports for its own model in tables 1 to 5.
 
-Millimetres, but for 3DPCK in per cent. Where a printed average is not the mean of its row, the
-row is as printed and the average is the mean of the row (docs/model.md).
+All values are in millimetres, except 3DPCK in percent. Where the average printed in the paper is
+not the mean of its row, this module keeps the row and uses its mean (docs/model.md).
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ ACTIONS = (
     "Directions", "Discussion", "Eating", "Greeting", "Phoning", "Photo", "Posing", "Purchases",
     "Sitting", "SittingDown", "Smoking", "Waiting", "WalkDog", "Walking", "WalkTogether",
 )  # fmt: skip
-"""Of Human3.6M, in the order of the paper's columns."""
+"""Actions of Human3.6M, in the order of the paper's columns."""
 
 
 class Printed(NamedTuple):
-    """One row of a table: an average, and what it is the mean of, in the order of `ACTIONS`."""
+    """One printed row: the average, and the values that it averages, in the order of `ACTIONS`."""
 
     average: float
     by_action: tuple[float, ...] = ()
@@ -68,7 +68,7 @@ NOISY = {
         119.9, 121.2,
     ),
 }  # fmt: skip
-"""Table 3, P2 by standard deviation in pixels: noise in training and test."""
+"""Table 3, P2 by the noise's standard deviation in pixels: noise in training and test."""
 CLEAN_TEST = {
     5: _row(
         37.5, 38.2, 35.6, 42.9, 38.3, 46.4, 38.9, 34.9, 39.5, 41.9, 38.9, 38.1, 41.6, 33.7, 38.5,
@@ -83,7 +83,7 @@ CLEAN_TEST = {
         51.8, 50.7, 55.1, 58.3, 53.9, 63.1, 52.6, 49.8, 54.5, 70.5, 51.9, 56.9, 56.9, 57.2, 58.9,
     ),
 }  # fmt: skip
-"""Table 3: noise in training only."""
+"""Table 3, likewise: noise in training only."""
 ONLY_Z = {
     5: _row(
         30.9, 32.8, 30.4, 35.4, 33.9, 37.6, 34.3, 30.6, 33.8, 36.7, 34.1, 33.1, 35.3, 29.1, 32.1,
@@ -98,10 +98,10 @@ ONLY_Z = {
         43.9, 45.3, 48.8, 49.8, 49.0, 54.5, 44.8, 44.9, 51.9, 63.4, 47.4, 50.8, 49.5, 40.0, 48.1,
     ),
 }  # fmt: skip
-"""Table 3: noise in training and test, error of the depths alone."""
+"""Table 3, likewise: noise in training and test, depth errors only."""
 
 MPI_PCK, MPI_P1 = Printed(86.0), Printed(94.9)
-"""Table 4, MPI-INF-3DHP."""
+"""Table 4: 3DPCK and P1 on MPI-INF-3DHP."""
 ABLATION = {
     "Sep + KCS": (Printed(50.6), Printed(84.4), Printed(98.9)),
     "Sep + wKCS": (Printed(49.9), Printed(84.8), Printed(98.1)),

@@ -1,4 +1,4 @@
-"""A scored table as Markdown and CSV: the paper's figure, ours, and the difference."""
+"""Render scored tables as Markdown and CSV: published value, ours, and the difference."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from synrep_search.reproduce.tables import Role
 
 CERTAIN = 2.0
-"""Standard errors of a difference below which it is called noise."""
+"""Differences of at most this many standard errors are called noise."""
 TIMED = (
-    "seconds a training: wall time of its attempt, reports and checkpoints included, as the ledger "
-    "has it; trainings that ran side by side or as one program share the machine, so their seconds "
-    "overlap; trainings that were interrupted are left out of it"
+    "seconds a training: wall time of a training run's attempt according to the ledger, including "
+    "reports and checkpoints; training runs that ran concurrently or as one program share the "
+    "machine, so their seconds overlap; interrupted training runs are omitted"
 )
 
 
 def printed(scored: Scored, action: str, stores: Mapping[Role, str]) -> float | None:
-    """What the paper says of an action, if the store is of the paper's data set."""
+    """Return the published value of an action; None for poses of another data set."""
     row = scored.row
     if row.printed is None or any(not _published(role, stores) for role in row.roles):
         return None
     if action == AVERAGE:
         return row.printed.average
-    known = dict(zip(ACTIONS, row.printed.by_action, strict=False))
-    return known.get(action)
+    by_action = dict(zip(ACTIONS, row.printed.by_action, strict=False))
+    return by_action.get(action)
 
 
 def _published(role: Role, stores: Mapping[Role, str]) -> bool:
@@ -43,12 +43,12 @@ def _published(role: Role, stores: Mapping[Role, str]) -> bool:
 def summary(
     scored: Sequence[Scored], stores: Mapping[Role, str], notes: Sequence[str]
 ) -> list[str]:
-    """Lines of Markdown: averages, how far apart they are, notes.
+    """Return Markdown lines with the averages, the comparisons of rows, and the notes.
 
     Args:
-        scored: rows of a table.
-        stores: name of the pose store of each role.
-        notes: what the numbers depend on, and what was left out.
+        scored: scored rows of a table.
+        stores: names of the pose stores by role.
+        notes: notes on settings and omitted rows.
     """
     timed = any(one.seconds for one in scored)
     lines = [
@@ -57,74 +57,74 @@ def summary(
         "|---|---|--:|--:|--:|--:|--:|" + "--:|" * timed,
     ]
     for one in scored:
-        told, ours = printed(one, AVERAGE, stores), one.average
+        published, ours = printed(one, AVERAGE, stores), one.average
         paper, difference = (
-            ("", "") if told is None else (f"{told:.1f}", f"{ours.mean - told:+.1f}")
+            ("", "") if published is None else (f"{published:.1f}", f"{ours.mean - published:+.1f}")
         )
         lines.append(
             f"| {one.row.label} | {MEASURES[one.row.measure]} | {paper} | {ours} | {difference} "
             f"| {ours.seeds} | {one.views} |" + f" {one.seconds or ''} |" * timed
         )
-    said = [*notes, *([TIMED] if timed else []), *_damaged(scored)]
-    return [*lines, "", *comparisons(scored), *(f"- {note}" for note in said)]
+    all_notes = [*notes, *([TIMED] if timed else []), *_damaged(scored)]
+    return [*lines, "", *comparisons(scored), *(f"- {note}" for note in all_notes)]
 
 
 def _damaged(scored: Sequence[Scored]) -> list[str]:
-    """How many damaged views the tests hold, each number once."""
+    """Return a note for each distinct count of damaged test views."""
     counts = dict.fromkeys((one.damaged, one.views) for one in scored if one.damaged)
     return [
-        f"{few} of {all_of_them} views are damaged (all joints in one point) and count like others"
-        for few, all_of_them in counts
+        f"{damaged} of {total} views are damaged (all joints in one point) but are counted"
+        for damaged, total in counts
     ]
 
 
 def by_action(scored: Sequence[Scored], stores: Mapping[Role, str]) -> list[str]:
-    """Lines of Markdown: a table for each store of the test, with a column for each action."""
+    """Return Markdown lines with one table per set of test actions and one column per action."""
     lines: list[str] = []
-    shown: dict[tuple[str, ...], list[Scored]] = {}
+    groups: dict[tuple[str, ...], list[Scored]] = {}
     for one in scored:
-        shown.setdefault(tuple(one.numbers), []).append(one)
-    for actions, rows in shown.items():
+        groups.setdefault(tuple(one.numbers), []).append(one)
+    for actions, rows in groups.items():
         heads = " | ".join(action.replace("|", r"\|") for action in actions)
         lines += ["", f"| row | measure | {heads} |"]
         lines.append("|---|---|" + "--:|" * len(actions))
         for one in rows:
             head = f"{one.row.label} | {MEASURES[one.row.measure]}"
             lines.append(f"| {head} | {' | '.join(map(str, one.numbers.values()))} |")
-            told = [printed(one, action, stores) for action in actions]
-            if any(value is not None for value in told):
-                words = ("" if value is None else f"{value:.1f}" for value in told)
-                lines.append(f"| paper | | {' | '.join(words)} |")
+            published = [printed(one, action, stores) for action in actions]
+            if any(value is not None for value in published):
+                cells = ("" if value is None else f"{value:.1f}" for value in published)
+                lines.append(f"| paper | | {' | '.join(cells)} |")
     return lines
 
 
 def comparisons(scored: Sequence[Scored]) -> list[str]:
-    """How far each row is from the last one of the same measure and store, and if that is noise."""
+    """Return Markdown lines that compare each row with the last of the same measure and store."""
     groups: dict[tuple[str, Role], list[Scored]] = {}
     for one in scored:
         groups.setdefault((one.row.measure, one.row.trained), []).append(one)
-    found = []
+    lines = []
     for *others, last in groups.values():
-        found += [
+        lines += [
             f"- {one.row.label} against {last.row.label}, {MEASURES[one.row.measure]}: "
             + _difference(one.average, last.average)
             for one in others
-            if one.row.trainer  # what is not trained has no seeds
+            if one.row.trainer  # reference predictors have no seeds
         ]
-    return found
+    return lines
 
 
 def _difference(one: Number, other: Number) -> str:
     gap = one.mean - other.mean
     if one.error is None or other.error is None:
-        return f"{gap:+.1f}; one seed each, so nothing is known of the noise"
+        return f"{gap:+.1f}; one seed each, so the noise is unknown"
     error = (one.error**2 + other.error**2) ** 0.5
     verdict = "beyond the noise" if abs(gap) > CERTAIN * error else "within the noise"
     return f"{gap:+.1f} ± {error:.1f}, {verdict}"
 
 
 def as_csv(scored: Sequence[Scored], stores: Mapping[Role, str]) -> str:
-    """One line for each row and action."""
+    """Return CSV text with one line per row and action."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
@@ -142,14 +142,14 @@ def as_csv(scored: Sequence[Scored], stores: Mapping[Role, str]) -> str:
     )
     for one in scored:
         for action, number in one.numbers.items():
-            told = printed(one, action, stores)
+            published = printed(one, action, stores)
             error = "" if number.error is None else f"{number.error:.3f}"
             writer.writerow(
                 [
                     one.row.label,
                     one.row.measure,
                     _no_formula(action),
-                    "" if told is None else told,
+                    "" if published is None else published,
                     f"{number.mean:.3f}",
                     error,
                     number.seeds,
@@ -161,5 +161,5 @@ def as_csv(scored: Sequence[Scored], stores: Mapping[Role, str]) -> str:
 
 
 def _no_formula(text: str) -> str:
-    """A name from a pose store as a cell that no spreadsheet takes for a formula."""
+    """Quote a name from a pose store if a spreadsheet would interpret it as a formula."""
     return f"'{text}" if text.startswith(tuple("=+-@\t\r")) else text

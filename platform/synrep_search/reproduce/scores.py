@@ -1,4 +1,4 @@
-"""From the models of a table to its numbers, with their error over seeds."""
+"""Evaluate the models of a table's row: mean errors with standard errors over seeds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ AVERAGE = "mean of actions"
 
 @dataclass(frozen=True, kw_only=True)
 class Number:
-    """Mean over seeds with its standard error; no error from a single seed."""
+    """Mean over seeds with its standard error, which is None for a single seed."""
 
     mean: float
     error: float | None
@@ -31,7 +31,7 @@ class Number:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Number:
-        """Of one value a seed."""
+        """Return the mean and standard error of one value per seed."""
         count = len(values)
         error = statistics.stdev(values) / count**0.5 if count > 1 else None
         return cls(mean=statistics.fmean(values), error=error, seeds=count)
@@ -42,14 +42,14 @@ class Number:
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """A row with its numbers by action, the last one being the mean of the actions.
+    """The results of a row.
 
     Attributes:
-        row: of a table.
-        numbers: by action.
-        views: of the test.
-        damaged: how many of them have no size, and count like others.
-        seconds: wall time of a training; None where nothing was trained without interruption.
+        row: the row of the table.
+        numbers: results by action; the last entry is the mean over actions.
+        views: number of test views.
+        damaged: number of test views without extent (all joints in one point), which are counted.
+        seconds: wall time of a training run; None if none finished without interruption.
     """
 
     row: Row
@@ -60,18 +60,18 @@ class Scored:
 
     @property
     def average(self) -> Number:
-        """The mean of the actions, as the paper averages."""
+        """The unweighted mean over actions, as in the paper."""
         return self.numbers[AVERAGE]
 
 
 @torch.no_grad()
 def score_row(row: Row, models: Sequence[Model], poses: str) -> Scored:
-    """Measure the trainings of a row on the test subjects of a pose store.
+    """Evaluate the models of a row on the test subjects of a pose store.
 
     Args:
-        row: of a table.
-        models: one for each seed.
-        poses: folder of the store to test on.
+        row: the row of the table.
+        models: one model per seed, at least one.
+        poses: folder of the pose store to test on.
 
     Raises:
         InputError: the poses can't be used.
@@ -82,17 +82,17 @@ def score_row(row: Row, models: Sequence[Model], poses: str) -> Scored:
         data = model.data.model_copy(update={**row.test, "poses": poses})
         views = load_views(data, "test")
         count, without_size = len(views), damaged(views)
-        made = model.predict(views)
+        predicted = model.predict(views)
         evaluation = model.evaluation
         if row.scale is not None:
             evaluation = evaluation.model_copy(update={"scale": row.scale})
         if row.measure == "pck":
-            true = views.poses * views.scale_mm[:, None, None]
-            made_mm = to_mm(made, views, evaluation.scale, model.body)
-            found = pck.pck(pck.joint_errors_mm(made_mm, true, views.skeleton.joints))
+            true_mm = views.poses * views.scale_mm[:, None, None]
+            predicted_mm = to_mm(predicted, views, evaluation.scale, model.body)
+            scores = pck.pck(pck.joint_errors_mm(predicted_mm, true_mm, views.skeleton.joints))
         else:
-            found = errors(made, views, evaluation, model.body)[row.measure]
-        rows = table({"value": found}, views)
+            scores = errors(predicted, views, evaluation, model.body)[row.measure]
+        rows = table({"value": scores}, views)
         by_seed.append({action: part["value"] for action, part in rows.items()})
     numbers = {
         action: Number.of([values[action] for values in by_seed])

@@ -1,4 +1,4 @@
-"""The rows of the paper's tables: which training each needs, and how it is measured."""
+"""The rows of the paper's tables: the training run and the measurement of each."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from synrep_search.reproduce.paper import Printed
 
 Role = Literal["poses", "detections", "mpi"]
-"""Which pose store: true 2D poses, the same with a detector's, or MPI-INF-3DHP."""
+"""Role of a pose store: ground-truth 2D poses, the same poses with detected 2D, or MPI-INF-3DHP."""
 OPTIONS: dict[Role, str] = {"poses": "--poses", "detections": "--detections", "mpi": "--mpi"}
-"""The option that names the store of a role."""
+"""Command-line option of each role."""
 PUBLISHED: dict[Role, str] = {
     "poses": "human36m",
     "detections": "human36m",
     "mpi": "mpi-inf-3dhp",
 }
-"""How the names of the stores begin that the paper's figures belong to."""
+"""Prefixes of the names of the pose stores that the paper's values apply to."""
 
 Scale = Literal["gt_xy", "nmpjpe", "bone_length", "constant"]
 Measure = Literal["mpjpe_mm", "p_mpjpe_mm", "z_mm", "only_z_mm", "pck"]
@@ -38,15 +38,15 @@ class Row:
     """One line of a table.
 
     Attributes:
-        label: as in the paper.
-        measure: what is averaged.
-        trained: store of the training.
-        trainer: of the training; empty for a predictor that is not trained, named by `label`.
-        settings: of the training, by dotted name; the paper's where nothing is named.
-        tested: store of the test; that of the training if None.
-        test: data settings of the test that differ from the training's.
-        scale: of the errors, if it is not the training's.
-        printed: what the paper says.
+        label: label of the row, as in the paper.
+        measure: the measure that is averaged.
+        trained: role of the training poses.
+        trainer: name of the trainer; empty for the reference predictor that `label` names.
+        settings: training settings by dotted name; others are the paper's.
+        tested: role of the test poses; by default the same as `trained`.
+        test: data settings of the test that differ from those of the training.
+        scale: scale of the predicted poses; by default that of the training's configuration.
+        printed: values in the paper, if it has this row.
     """
 
     label: str
@@ -61,12 +61,12 @@ class Row:
 
     @property
     def roles(self) -> set[Role]:
-        """The stores that it needs."""
+        """Roles of the pose stores that the row needs."""
         return {self.trained, self.tested or self.trained}
 
     @property
     def search(self) -> tuple[Role, str]:
-        """What tells the search that trains it from others of its table."""
+        """Key of the search that trains the row, among the searches of its table."""
         return self.trained, self.trainer
 
 
@@ -76,9 +76,10 @@ class Table:
 
     Attributes:
         name: `table1` to `table5`, or `benchmark`.
-        title: in words.
-        rows: in the paper's order.
-        trainings: name of what it trains; tables that measure the same trainings share one.
+        title: title of the table.
+        rows: the rows in the paper's order.
+        trainings: name prefix of its searches. Tables with the same prefix share their training
+            runs.
     """
 
     name: str
@@ -87,37 +88,37 @@ class Table:
     trainings: str
 
     def cells(self, role: Role, trainer: str = "synrep") -> list[dict[str, Any]]:
-        """Settings of the trainings on a store, each once; all name the same fields."""
+        """Return the distinct training settings for a pose store; all contain the same names."""
         all_of_them = [row.settings for row in self.rows if row.search == (role, trainer)]
         names = sorted({name for settings in all_of_them for name in settings})
-        found: list[dict[str, Any]] = []
+        cells: list[dict[str, Any]] = []
         for settings in all_of_them:
-            complete = {name: settings.get(name, PLAIN.get(name)) for name in names}
-            if complete not in found:
-                found.append(complete)
-        return found
+            complete = {name: settings.get(name, PAPER_SETTINGS.get(name)) for name in names}
+            if complete not in cells:
+                cells.append(complete)
+        return cells
 
 
 MEAN_DEPTH, PERFECT_DEPTH = "Mean depth", "Perfect depth"
-"""Labels of the predictors that are not trained."""
+"""Labels of the reference predictors, which are not trained."""
 
 KCS: dict[str, Any] = {"kcs.weighting": {"family": "uniform"}}
 SEPARATE: dict[str, Any] = {"reprojection": "separate"}
 REPNET: dict[str, Any] = {"learning_rate": 1e-3, "drops": 0, "kcs_width": 256}
-"""Its published rates do not train it in as few iterations as the others need; these were the best
-of a few on validation subjects."""
-PLAIN: dict[str, Any] = {
+"""With its published learning rate, RepNet needs more iterations than the other models. These
+settings were the best of a few on validation subjects."""
+PAPER_SETTINGS: dict[str, Any] = {
     "data.noise_px": 0.0,
     "generator.lift": "weak",
     "kcs.weighting": {"family": "tanh"},
     "optim.ema": 0.0,
     "reprojection": "sync",
 }
-"""The paper's own setting of every field that a table varies."""
+"""The paper's value of each setting that a table varies."""
 
 
 def _protocol(number: int) -> Table:
-    """Tables 1 and 2: the two protocols."""
+    """Return table 1 or 2: Human3.6M with protocol 1 or 2."""
     first = number == 1
     whole: Measure = "mpjpe_mm" if first else "p_mpjpe_mm"
     depths: Measure = "z_mm" if first else "only_z_mm"
@@ -146,7 +147,7 @@ def _protocol(number: int) -> Table:
 
 
 def _noise() -> Table:
-    """Table 3: noise on the 2D poses, in pixels."""
+    """Return table 3: Gaussian noise on the 2D poses, in pixels."""
     rows = [Row(label="GT", measure="p_mpjpe_mm", printed=paper.GT_P2)]
     groups: list[tuple[str, Measure, dict[str, Any], dict[int, Printed]]] = [
         ("", "p_mpjpe_mm", {}, paper.NOISY),
@@ -168,7 +169,7 @@ def _noise() -> Table:
 
 
 def _mpi() -> Table:
-    """Table 4: MPI-INF-3DHP."""
+    """Return table 4: MPI-INF-3DHP."""
     rows = (
         Row(label="Ours", measure="pck", trained="mpi", printed=paper.MPI_PCK),
         Row(label="Ours", measure="mpjpe_mm", trained="mpi", printed=paper.MPI_P1),
@@ -177,7 +178,7 @@ def _mpi() -> Table:
 
 
 def _ablation() -> Table:
-    """Table 5: separate or synchronous training, with or without weights."""
+    """Return table 5: separate or synchronous training, KCS with or without weights."""
     settings = {
         "Sep + KCS": SEPARATE | KCS,
         "Sep + wKCS": SEPARATE,
@@ -204,7 +205,7 @@ def _ablation() -> Table:
 
 
 def _benchmark() -> Table:
-    """Not in the paper: what else one could use, and what this project adds, on any poses."""
+    """Return a table that is not in the paper: references, baselines, and variants of the model."""
     methods: tuple[dict[str, Any], ...] = (
         {"label": MEAN_DEPTH, "trainer": ""},
         {"label": PERFECT_DEPTH, "trainer": ""},

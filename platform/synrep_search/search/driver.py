@@ -1,4 +1,4 @@
-"""The driver of a search: what runs beside it, signals, and the end."""
+"""The driver of a search: its lease, threads, signals and final steps."""
 
 from __future__ import annotations
 
@@ -27,35 +27,35 @@ if TYPE_CHECKING:
     from synrep_search.tracking.delivery import Delivery
 
 FLUSH_S = 60.0
-"""Time to deliver what is left at the end; the rest is delivered by the next `resume`."""
+"""Time to deliver the remaining events at the end; the next `resume` delivers the rest."""
 
 
 def run_search(ledger: Ledger, paths: SearchPaths, runner: Runner, display: Display) -> Search:
-    """Run a search to its target, or until it is asked to stop.
+    """Run a search to its target, or until it is requested to stop.
 
     Args:
-        ledger: just created, or one whose driver ended or died.
-        paths: of the search.
-        runner: where trials run.
-        display: where the search is shown.
+        ledger: a new ledger, or one whose driver ended or died.
+        paths: paths of the search.
+        runner: runs the trials.
+        display: shows the progress.
 
     Returns:
-        The search as it ended: `target_met`, or `stopping` says why not.
+        The search after it ended. If its ledger's `target_met` is False, `stopping` is the reason.
 
     Raises:
-        LeaseHeld: another driver runs it.
-        LedgerLost: the ledger's database failed; it says whether the search was about to stop.
-        LedgerError: another driver took it over, e.g. because this machine slept.
+        LeaseHeld: another driver is running the search.
+        LedgerLost: the ledger's database failed; `stopping` is set if the search was about to end.
+        LedgerError: another driver took over the search, e.g. because this machine was suspended.
     """
     search: Search | None = None
     try:
         with lost_as_error(ledger.name):
             ledger.lease.acquire()
             try:
-                search = _begun(ledger, paths, display)
+                search = _open_search(ledger, paths, display)
                 _run_search(search, paths, runner, display)
             finally:
-                with suppress(*UNREACHABLE):  # it frees itself when its heartbeat stops
+                with suppress(*UNREACHABLE):  # without heartbeats, others can take over the lease
                     ledger.lease.release()
     except LedgerLost as lost:
         lost.stopping = search.stopping if search is not None else ""
@@ -63,15 +63,16 @@ def run_search(ledger: Ledger, paths: SearchPaths, runner: Runner, display: Disp
     return search
 
 
-def _begun(ledger: Ledger, paths: SearchPaths, display: Display) -> Search:
-    """The search as its ledger has it; whatever an earlier driver left running waits."""
-    import synrep_search.tracking.delivery  # noqa: F401, PLC0415 - loads mlflow, before all is tidy
+def _open_search(ledger: Ledger, paths: SearchPaths, display: Display) -> Search:
+    """Return the search in a ledger. Trials that an earlier driver left running become waiting."""
+    # Loads mlflow, which _freeze_loaded_objects must cover.
+    import synrep_search.tracking.delivery  # noqa: F401, PLC0415
 
-    _tidy()
-    lost = ledger.reconcile()
-    if lost:
-        display.say(f"going on with {len(lost)} interrupted trials: {_listed(lost)}")
-    if not ledger.is_file:  # a file means nothing to other machines; they find its copy
+    _freeze_loaded_objects()
+    interrupted = ledger.reconcile()
+    if interrupted:
+        display.say(f"resuming {len(interrupted)} interrupted trials: {_listed(interrupted)}")
+    if not ledger.is_file:  # other machines can't read a file; they use its copy
         _share_note(ledger, paths, display)
     return Search(ledger, paths, display)
 
@@ -80,7 +81,7 @@ def _share_note(ledger: Ledger, paths: SearchPaths, display: Display) -> None:
     try:
         paths.share_note(ledger.spec)
     except OSError as error:
-        display.say(f"the storage can't be told yet where the ledger is ({error})")
+        display.say(f"the location of the ledger can't be written to the storage yet ({error})")
 
 
 def _run_search(search: Search, paths: SearchPaths, runner: Runner, display: Display) -> None:
@@ -93,9 +94,9 @@ def _run_search(search: Search, paths: SearchPaths, runner: Runner, display: Dis
         delivery.start()
         try:
             LifecycleEvents(ledger).search_started()
-            with LeaseHeartbeat(search) as heart, _signals(search):
+            with LeaseHeartbeat(search) as heartbeat, _signals(search):
                 with display.showing(search):
-                    _drive(search, runner, heart)
+                    _run_trials(search, runner, heartbeat)
                 _conclude(search, paths, exports, delivery, backup)
         finally:
             delivery.stop()
@@ -103,7 +104,7 @@ def _run_search(search: Search, paths: SearchPaths, runner: Runner, display: Dis
 
 
 def ledger_backup(search: Search, paths: SearchPaths) -> LedgerBackup:
-    """The thread that copies the ledger of a search to its storage."""
+    """Return the backup thread that copies the ledger of a search to its storage."""
     return LedgerBackup(
         search.ledger,
         search.checkpoints,
@@ -114,24 +115,24 @@ def ledger_backup(search: Search, paths: SearchPaths) -> LedgerBackup:
     )
 
 
-def _tidy() -> None:
-    """Collect what is left of a search whose ledger failed, and see to it that less gathers.
+def _freeze_loaded_objects() -> None:
+    """Collect the remains of an earlier `run_search`, and freeze all loaded objects.
 
-    What is loaded by now stays. If it counted, garbage would pile up to a quarter of it before
-    Python looks for more.
+    Python runs a full collection only when new objects amount to a quarter of the existing ones.
+    If the modules loaded by now were counted, that much more garbage would accumulate.
     """
     gc.unfreeze()
     gc.collect()
     gc.freeze()
 
 
-def _drive(search: Search, runner: Runner, heart: LeaseHeartbeat) -> None:
+def _run_trials(search: Search, runner: Runner, heartbeat: LeaseHeartbeat) -> None:
     try:
         if not search.ledger.target_met:
             runner(search)
     except KeyboardInterrupt:
         search.display.say("stopped at once")
-    heart.check()
+    heartbeat.check()
     search.abandon()
 
 
@@ -142,11 +143,11 @@ def _conclude(
     delivery: Delivery,
     backup: LedgerBackup,
 ) -> None:
-    """Export the best generators and let MLflow catch up; a signal cuts this short."""
+    """Export the best generators and deliver the remaining events, unless a signal interrupts."""
     ledger, say = search.ledger, search.display.say
-    telling = LifecycleEvents(ledger)
-    telling.best()  # if the driver before died between the last end and this
-    telling.search_state("finished" if ledger.target_met else "interrupted", search.stopping)
+    events = LifecycleEvents(ledger)
+    events.best()  # a previous driver may have died after the last trial and before this event
+    events.search_state("finished" if ledger.target_met else "interrupted", search.stopping)
     left = ledger.outbox.depth()
     try:
         if ledger.target_met:
@@ -154,16 +155,19 @@ def _conclude(
         backup.last()
         left = delivery.flush(FLUSH_S)
     except KeyboardInterrupt:
-        say("the end was cut short; what was not exported or delivered is kept")
+        say("interrupted during the final steps; remaining exports and events are kept")
     if left:
-        say(f"{left} events for MLflow are kept: `synrep-search resume {paths.typed}` sends them")
+        say(
+            f"{left} events for MLflow are pending: deliver them with "
+            f"`synrep-search resume {paths.typed}`"
+        )
 
 
 @contextmanager
 def _signals(search: Search) -> Iterator[None]:
-    """The first SIGINT or SIGTERM pauses the trials and ends the search, the second at once.
+    """Handle SIGINT and SIGTERM: the first stops the search gracefully, the second at once.
 
-    Python lets the main thread alone handle signals: in another one, they are left to the program.
+    Python delivers signals to the main thread only; in other threads they are left to the program.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -174,11 +178,11 @@ def _signals(search: Search) -> Iterator[None]:
             raise KeyboardInterrupt
         search.stop(signal.Signals(number).name)
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 

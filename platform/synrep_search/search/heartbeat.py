@@ -1,4 +1,4 @@
-"""A thread beside the driver that keeps its lease and notices when the search is to stop."""
+"""A thread of the driver that renews its lease and detects when the search must stop."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ if TYPE_CHECKING:
     from synrep_search.search.loop import Search
 
 HEARTBEAT_S = 5.0
+"""Interval between two heartbeats."""
 GRACE_S = 30.0
-"""Time for running trials to pause after the first signal."""
+"""Time for running trials to pause after the search was asked to stop."""
 
 
 class LeaseHeartbeat:
-    """The thread, while the search runs.
+    """Context manager that renews the lease in a thread while the search runs.
 
     Args:
-        search: whose lease it keeps.
+        search: the search; its ledger's lease must be held.
     """
 
     def __init__(self, search: Search) -> None:
@@ -41,19 +42,19 @@ class LeaseHeartbeat:
         self._thread.join()
 
     def check(self) -> None:
-        """Raise if the lease was lost: from then on nothing may be written."""
+        """Raise LedgerError if the lease was lost, after which nothing may be written."""
         if self._lost:
             raise LedgerError(self._lost)
 
     def _run(self) -> None:
-        search, stopping = self._search, 0.0
+        search, stopping_since = self._search, 0.0
         hours = search.spec.budget.hours
         while not self._ended.wait(HEARTBEAT_S):
             try:
                 if search.ledger.lease.heartbeat():
-                    search.stop("asked by `synrep-search stop`")
+                    search.stop("requested by `synrep-search stop`")
             except UNREACHABLE:
-                pass  # the driver will notice, if it needs the ledger before it is back
+                pass  # the driver detects this itself when it needs the ledger
             except LedgerError as error:
                 self._lost = str(error)
                 search.stop(self._lost)
@@ -63,11 +64,11 @@ class LeaseHeartbeat:
             if hours is not None and now - search.started > hours * 3600:
                 search.stop(f"the budget of {hours:g} hours is used up")
             if search.stopping:
-                stopping = stopping or now
-                if now - stopping > GRACE_S:
+                stopping_since = stopping_since or now
+                if now - stopping_since > GRACE_S:
                     _interrupt()
 
 
 def _interrupt() -> None:
-    """Like a second Ctrl-C."""
+    """Send this process SIGINT, as a second Ctrl-C would."""
     os.kill(os.getpid(), signal.SIGINT)

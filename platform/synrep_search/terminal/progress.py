@@ -1,4 +1,4 @@
-"""A running search on a terminal: one live view; plain lines where there is no terminal."""
+"""Progress of a running search: a live view on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -28,34 +28,34 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("synrep_search")
 SUMMARY_S = 10.0
-"""Plain summaries come at most this often."""
+"""Shortest interval between two plain summary lines."""
 SHOWN = 10
-"""Rows of running trials in the live view, and of the best trials at the end."""
+"""Maximum number of running trials in the live view, and of best trials at the end."""
 
 
 class ProgressDisplay:
-    """Shows a search.
+    """Shows the progress of a search.
 
     Args:
-        console: where to; its kind decides between the live view and plain lines.
+        console: the console to print to. The live view is used if it is a terminal.
     """
 
     def __init__(self, console: Console) -> None:
         self.console = console
 
     def say(self, line: str) -> None:
-        """Show a line that stays."""
+        """Print a line."""
         self.console.print(Text(printable(line)), soft_wrap=True)
 
     def ended(self, trial: Trial) -> None:
-        """A trial has ended for good."""
+        """Print the result of a trial that has ended."""
         value = "" if trial.value is None else f", best {trial.value:.4g}"
         cause = f" ({trial.record.cause})" if trial.record.cause else ""
         self.say(f"trial {trial.number} {trial.state.replace('_', ' ')}{value}{cause}")
 
     @contextmanager
     def showing(self, search: Search) -> Iterator[None]:
-        """Keep the view up to date while a search runs."""
+        """Keep the view up to date while the search runs in the block."""
         if self.console.is_terminal:
             with Live(_Panel(search), console=self.console, refresh_per_second=2, transient=True):
                 yield
@@ -70,12 +70,12 @@ class ProgressDisplay:
             thread.join()
 
     def _summaries(self, search: Search, ended: threading.Event) -> None:
-        before = ""
+        last = ""
         while not ended.wait(SUMMARY_S):
             line = summary(search)
-            if line != before:
+            if line != last:
                 self.say(line)
-            before = line
+            last = line
 
 
 class LogDisplay(ProgressDisplay):
@@ -95,7 +95,7 @@ class LogDisplay(ProgressDisplay):
 
 
 class _Panel:
-    """Drawn anew at every refresh."""
+    """The live view, rendered at every refresh."""
 
     def __init__(self, search: Search) -> None:
         self._search = search
@@ -118,7 +118,7 @@ class _Panel:
 
 
 def summary(search: Search) -> str:
-    """Trials by state, best so far, throughput and time left, in one line."""
+    """Return one line with trials by state, best value so far, throughput and time left."""
     ledger = search.ledger
     counts = ledger.index.counts()
     ended = sum(counts.values()) - counts["waiting"] - counts["running"]
@@ -129,27 +129,29 @@ def summary(search: Search) -> str:
     best = ledger.index.first()
     if best is not None:
         parts.append(f"best {best.value:.4g} (trial {best.number})")
-    spent = time.monotonic() - search.started
+    elapsed = time.monotonic() - search.started
     if search.iterations:
-        parts.append(f"{search.iterations / spent:.0f} iterations/s")
-        left = max(0.0, (ledger.target - ended) * _length(search) - _begun(search))
-        parts.append(f"about {duration(left * spent / search.iterations)} left")
+        parts.append(f"{search.iterations / elapsed:.0f} iterations/s")
+        left = max(
+            0.0, (ledger.target - ended) * _mean_length(search) - _iterations_in_progress(search)
+        )
+        parts.append(f"about {duration(left * elapsed / search.iterations)} left")
     return "  ".join(parts)
 
 
-def _length(search: Search) -> float:
-    """Iterations of a trial: as those that ended had, which early stopping may have cut short."""
+def _mean_length(search: Search) -> float:
+    """Return the mean iterations of ended trials, which early stopping may have shortened."""
     ended = [trial.iteration for trial in search.ledger.index.trials() if trial.ended]
     return sum(ended) / len(ended) if ended else search.length
 
 
-def _begun(search: Search) -> int:
-    """Iterations that the running trials have behind them."""
+def _iterations_in_progress(search: Search) -> int:
+    """Return the total iterations of the running trials so far."""
     return sum(report.iteration for report in search.running.values() if report is not None)
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them."""
+    """Format a duration in seconds, minutes or hours."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 5400:
@@ -158,19 +160,21 @@ def duration(seconds: float) -> str:
 
 
 class TrialTable:
-    """The best trials, the best first, with what was searched.
+    """Table of the best trials, the best first, with their searched values.
 
-    Searched names get a column each where the terminal is wide enough, one line otherwise.
+    Each searched name has its own column if the terminal is wide enough; otherwise all of them
+    share one column.
 
     Attributes:
-        headings: of what is known of every trial; those in `words` hold no numbers.
-        title: above it.
-        trials: those shown, one in a row.
-        causes: one for each of them, or none at all.
+        headings: headings of the columns that `facts` fills.
+        words: headings of the columns that contain text instead of numbers.
+        title: title of the table.
+        trials: the trials shown, one per row.
+        causes: the cause of each trial, or an empty list to omit the column.
 
     Args:
-        ledger: of the search.
-        count: rows at most.
+        ledger: ledger of the search.
+        count: maximum number of rows.
     """
 
     headings: tuple[str, ...] = ("trial", "value", "at", "state")
@@ -183,15 +187,15 @@ class TrialTable:
         self._names = list(ledger.spec.space.names)
 
     def facts(self, trial: Trial) -> list[str]:
-        """What is shown of a trial, in the order of the headings."""
+        """Return the cells of a trial, in the order of the headings."""
         value = "" if trial.value is None else f"{trial.value:.4g}"
         return [str(trial.number), value, str(trial.iteration), trial.state.replace("_", " ")]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
-        """Draw what fits."""
-        columns = self._table(wide=True)
-        needed = Measurement.get(console, options.update(max_width=10_000), columns).minimum
-        yield columns if needed <= options.max_width else self._table(wide=False)
+        """Render the wide or the narrow table, depending on the width of the terminal."""
+        table = self._table(wide=True)
+        needed = Measurement.get(console, options.update(max_width=10_000), table).minimum
+        yield table if needed <= options.max_width else self._table(wide=False)
 
     def _table(self, *, wide: bool) -> Table:
         table = Table(title=Text(self.title), box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
@@ -219,12 +223,12 @@ class TrialTable:
 
 
 def one_line(text: str) -> str:
-    """A text of others, safe to show, without its line breaks."""
+    """Return untrusted text without line breaks and control characters."""
     return printable(" ".join(text.split()))
 
 
 def searched(trial: Trial, name: str) -> str:
-    """The value of a searched name; that of a family with its parameters. Safe to show."""
+    """Return the printable value of a searched name; of a family, with its parameters."""
     parts = []
     for key, value in trial.params.items():
         if key == name:

@@ -1,4 +1,4 @@
-"""How a search stands, read from its ledger alone; `--json` is a stable contract."""
+"""The status of a search, read from its ledger only. The JSON output is a stable interface."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from synrep_search.paths import SearchPaths
 
 CAUSES = 3
-"""Lines about trials without a result: those that ended last."""
+"""Number of trials without a result, the latest, whose causes are shown."""
 
 
 def status(ledger: Ledger, paths: SearchPaths) -> dict[str, Any]:
-    """The contract: see "How a search stands" in docs/guide/cluster.md. It holds no secrets."""
+    """Return the status as JSON data. It contains no secrets.
+
+    The keys are documented in docs/guide/cluster.md ("Monitor a search").
+    """
     best = ledger.index.first()
     if ledger.lease.held():
         state = "running"
@@ -45,7 +48,7 @@ def status(ledger: Ledger, paths: SearchPaths) -> dict[str, Any]:
 
 
 def trials(ledger: Ledger) -> list[dict[str, Any]]:
-    """All trials by number; the contract is in the same place."""
+    """Return all trials by number as JSON data, documented in the same place."""
     now = time.time() if ledger.lease.held() else None
     return [
         {
@@ -63,7 +66,7 @@ def trials(ledger: Ledger) -> list[dict[str, Any]]:
 
 
 class AllTrials(TrialTable):
-    """All trials by number, with what became of them."""
+    """Table of all trials by number, with their attempts and causes."""
 
     headings = (*TrialTable.headings, "attempts", "time")
 
@@ -71,26 +74,26 @@ class AllTrials(TrialTable):
         super().__init__(ledger)
         self.title = f"all trials of {ledger.name}, by number"
         self.trials = ledger.index.trials()
-        self._told = trials(ledger)
-        causes = [one_line(told["cause"]) for told in self._told]
+        self._rows = trials(ledger)
+        causes = [one_line(row["cause"]) for row in self._rows]
         self.causes = causes if any(causes) else []
 
     def facts(self, trial: Trial) -> list[str]:
-        """Also its attempts, and how long they took."""
-        told = self._told[trial.number]
-        return [*super().facts(trial), str(told["attempts"]), duration(told["seconds"])]
+        """Return the cells of a trial, including its attempts and their duration."""
+        row = self._rows[trial.number]
+        return [*super().facts(trial), str(row["attempts"]), duration(row["seconds"])]
 
 
 def shown(
     found: dict[str, Any], ledger: Ledger, paths: SearchPaths, *, every: bool = False
 ) -> Group:
-    """The same for people; its last lines are whole if it is printed without `crop`.
+    """Return the status as text for a terminal. Print it with `crop=False`: it has long lines.
 
     Args:
-        found: by `status`.
-        ledger: of the search.
-        paths: likewise.
-        every: show all trials, not the best.
+        found: result of `status`.
+        ledger: ledger of the search.
+        paths: paths of the search.
+        every: show all trials instead of the best.
     """
     table = Table(show_header=False, box=None)
     counts = found["trials"].items()
@@ -108,12 +111,12 @@ def shown(
         blocks += [TrialTable(ledger)] if found["best"] else []
         blocks += _causes(ledger, paths)
     if found["state"] == "interrupted":
-        blocks.append(_long(f"go on with: synrep-search resume {paths.typed}"))
+        blocks.append(_long(f"resume with: synrep-search resume {paths.typed}"))
     return Group(*blocks)
 
 
 def list_table(found: list[dict[str, Any]]) -> Table:
-    """One row a search."""
+    """Return a table of searches, one per row."""
     table = Table("search", "state", "trials", "best", "metric")
     for one in found:
         ended = sum(one["trials"].values()) - one["trials"]["waiting"] - one["trials"]["running"]
@@ -123,29 +126,32 @@ def list_table(found: list[dict[str, Any]]) -> Table:
 
 
 def _causes(ledger: Ledger, paths: SearchPaths) -> list[Text]:
-    """Why the last trials without a result ended so, the newest last, each in a line."""
-    lost = [trial for trial in ledger.index.trials() if trial.state in ("failed", "diverged")]
-    lost.sort(key=lambda trial: [attempt.ended for attempt in trial.record.attempts[-1:]])
-    lines = [
-        f"trial {trial.number} {trial.state}: {one_line(_cause(trial))}" for trial in lost[-CAUSES:]
+    """Return a line with the cause of each of the latest trials without a result, newest last."""
+    unsuccessful = [
+        trial for trial in ledger.index.trials() if trial.state in ("failed", "diverged")
     ]
-    if len(lost) > CAUSES:
-        lines.append(f"all {len(lost)} causes: synrep-search status {paths.typed} --trials")
+    unsuccessful.sort(key=lambda trial: [attempt.ended for attempt in trial.record.attempts[-1:]])
+    lines = [
+        f"trial {trial.number} {trial.state}: {one_line(_cause(trial))}"
+        for trial in unsuccessful[-CAUSES:]
+    ]
+    if len(unsuccessful) > CAUSES:
+        lines.append(f"all {len(unsuccessful)} causes: synrep-search status {paths.typed} --trials")
     return [_long(line) for line in lines]
 
 
 def _long(line: str) -> Text:
-    """A line that is not broken, so that it can be copied."""
+    """Return a line that is not wrapped, so that it can be copied."""
     return Text(line, no_wrap=True, overflow="ignore")
 
 
 def _seconds(trial: Trial, now: float | None) -> float:
-    """What its attempts took in all.
+    """Return the total duration of a trial's attempts in seconds.
 
     Args:
-        trial: of the search.
-        now: seconds since 1970; None if no driver is alive: an attempt that a dead driver left
-            open counts nothing, since nobody knows how long it lasted.
+        trial: the trial.
+        now: current time in seconds since 1970, or None if no driver is alive. In that case an
+            open attempt counts as zero, since its duration is unknown.
     """
     spans = [
         max(0.0, (attempt.ended or now or attempt.started) - attempt.started)
@@ -155,6 +161,6 @@ def _seconds(trial: Trial, now: float | None) -> float:
 
 
 def _cause(trial: Trial) -> str:
-    """Why it ended as it did; of one that waits, why its last attempt ended."""
+    """Return the cause of a trial's end, or of the end of a waiting trial's last attempt."""
     last = trial.record.attempts[-1:] if trial.state == "waiting" else ()
     return trial.record.cause or "".join(attempt.cause for attempt in last)

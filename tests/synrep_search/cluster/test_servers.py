@@ -78,5 +78,5 @@ def test_a_name_is_taken_from_every_home(place, finished, tmp_path: Path) -> Non
     """The ledger is everybody's: another machine can't launch a second search of that name."""
     second = finished.begin("launch", str(finished.file), "--yes", home=tmp_path)
     assert second.wait(120) == 2
-    assert "holds a search already" in finished.output
+    assert "already contains a search" in finished.output
     assert not list(tmp_path.iterdir())

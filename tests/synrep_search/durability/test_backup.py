@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch) -> None:
     """Nobody waits for long."""
-    monkeypatch.setattr(backup_module, "LOOK_S", 0.02)
+    monkeypatch.setattr(backup_module, "POLL_S", 0.02)
     monkeypatch.setattr(backup_module, "COPY_S", 0.2)
     monkeypatch.setattr(backup_module, "REST", 1)
 
@@ -66,7 +66,7 @@ def test_a_driver_that_was_replaced_ends(make_search, make_spec, wait_for, tmp_p
         copy.write_bytes(b"another's")
         wait_for(lambda: search.stopping)
         backup.last()
-    assert "another driver has taken the search over" in search.stopping
+    assert "another driver has taken over the search" in search.stopping
     assert copy.read_bytes() == b"another's"
 
 
@@ -93,7 +93,7 @@ def test_mlflow_waits_while_no_copy_can_be_made(
         wait_for(search.ledger.outbox.pending)
         wait_for(lambda: len(search.display.said) == 2)
     assert "the ledger can't be copied to" in search.display.said[0]
-    assert search.display.said[1] == "the ledger is copied again"
+    assert search.display.said[1] == "the ledger can be copied again"
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_a_disk_that_fails_ends_nothing(
         wait_for(search.ledger.outbox.pending)
         wait_for(lambda: len(search.display.said) == 2)
     assert "the ledger can't be copied to" in search.display.said[0]
-    assert search.display.said[1] == "the ledger is copied again"
+    assert search.display.said[1] == "the ledger can be copied again"
     assert not list(tmp_path.glob(f"{search.ledger.name}/*.copy*"))
     assert not list(tmp_path.glob(f"{search.ledger.name}/.*.tmp*"))
 

@@ -183,8 +183,8 @@ GOOD = {"iteration": 6, "metrics": {"loss": 0.5}}
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ("x", "its reports are not ours"),
-        ([["iteration", 6]], "its reports are not ours"),
+        ("x", "its report history is invalid"),
+        ([["iteration", 6]], "its report history is invalid"),
         ([{**GOOD, "number": 7}], "number"),
         ([{**GOOD, "iteration": "6"}], "iteration"),
         ([{**GOOD, "metrics": {"loss": "low"}}], "metrics.loss"),
@@ -210,7 +210,7 @@ def test_a_checkpoint_with_strange_reports_is_passed_over(
         assert ledger.trial(0).best_by_iteration == search.ledger.trial(0).best_by_iteration
         assert [ref.iteration for ref in ledger.checkpoints(0)] == [4, 3, 2]
     (line,) = [record.getMessage() for record in caplog.records]
-    assert line.startswith("trial 0: a checkpoint is passed over: ")
+    assert line.startswith("trial 0: skipping a damaged checkpoint: ")
     assert strange.file in line
     assert words in line
 
@@ -227,7 +227,7 @@ def test_a_ledger_on_a_server_is_found_by_its_note(
     ledgers_on(postgres_url).create(spec)
     paths = restore_copy(str(tmp_path / "bucket" / spec.name), tmp_path / "new")
     assert paths.ledger_url() == postgres_url
-    with pytest.raises(LedgerError, match="holds a search already: go on with it by"):
+    with pytest.raises(LedgerError, match="already contains a search: resume it with"):
         old.check_storage(spec)
 
 
@@ -245,14 +245,14 @@ def test_a_search_that_is_here_is_not_overwritten(tmp_path: Path) -> None:
     for folder in ("bucket", "home"):
         (tmp_path / folder / "a").mkdir(parents=True)
         (tmp_path / folder / "a" / LEDGER_FILE).write_text(folder, encoding="utf-8")
-    with pytest.raises(LedgerError, match="has a search 'a' already"):
+    with pytest.raises(LedgerError, match="already has a search 'a'"):
         restore_copy(str(tmp_path / "bucket" / "a"), tmp_path / "home")
     assert (tmp_path / "home" / "a" / LEDGER_FILE).read_text(encoding="utf-8") == "home"
 
 
 def test_without_a_copy(tmp_path: Path) -> None:
     """A storage without one is refused, and nothing is left behind."""
-    with pytest.raises(LedgerError, match=r"bucket/a holds neither a ledger .* nor search.json"):
+    with pytest.raises(LedgerError, match=r"bucket/a contains neither a ledger .* nor search.json"):
         restore_copy(str(tmp_path / "bucket" / "a"), tmp_path / "home")
     assert not list(tmp_path.iterdir())
 

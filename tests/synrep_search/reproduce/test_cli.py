@@ -62,7 +62,7 @@ def test_ablation(poses, tmp_path) -> None:
     done = CliRunner().invoke(main, words("table5", poses, out))
     assert done.exit_code == 0, done.output
     assert "Syn + wKCS" in done.output
-    assert "left out without --mpi" in done.output
+    assert "omitted without --mpi" in done.output
     lines = list(csv.DictReader((out / "table5.csv").read_text().splitlines()))
     averages = {line["row"]: line for line in lines if line["action"] == "mean of actions"}
     assert list(averages) == ["Sep + KCS", "Sep + wKCS", "Syn + KCS", "Syn + wKCS"]
@@ -133,7 +133,7 @@ def test_mistakes(poses, tmp_path) -> None:
     call = CliRunner().invoke
     missing = call(main, words("table4", poses, out))
     assert missing.exit_code == 2
-    assert "no row has its poses" in missing.output
+    assert "no row can be computed from the given poses" in missing.output
     assert "--mpi" in missing.output
     wrong = call(main, [*words("table5", poses, out), "-o", "iteration=5"])
     assert wrong.exit_code == 2
@@ -143,12 +143,12 @@ def test_mistakes(poses, tmp_path) -> None:
         given = [*words(what, poses, out), "--keypoints", str(tmp_path / "people.npz")]
         idle = call(main, given)
         assert idle.exit_code == 2
-        assert f"--keypoints: {what} shows none (leave it out" in idle.output
+        assert f"--keypoints: not used by {what} (omit it" in idle.output
     assert not out.exists()
     assert call(main, words("table1", poses, out, seeds=1)).exit_code == 0
     other = call(main, [*words("table2", poses, out, seeds=1), "-o", "iterations=50"])
     assert other.exit_code == 2
-    assert "was made with other options" in other.output
+    assert "was created with other options" in other.output
     shared = call(main, words("table2", poses, out, seeds=1))
     assert shared.exit_code == 0, shared.output
     assert "trial 0" not in shared.output, "tables 1 and 2 share their trainings"

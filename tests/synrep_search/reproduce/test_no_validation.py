@@ -56,7 +56,7 @@ def test_errors_on_training_poses_choose_nothing(poses, tmp_path) -> None:
         "search: {trials: 2, minimize: training/mpjpe_mm}\n"
     )
     for data, rule in (
-        (poses, "nothing may be chosen by training/mpjpe_mm"),
+        (poses, "can't select by training/mpjpe_mm"),
         ("synthetic", "training/mpjpe_mm is not reported"),
     ):
         file.write_text(text + f"data: {{poses: {data}}}\n")

@@ -37,7 +37,7 @@ def test_noise_is_called_noise() -> None:
     assert lines[0].endswith("+1.0 ± 1.4, within the noise")
     assert lines[1].endswith("+20.0 ± 1.4, beyond the noise")
     single = render.comparisons([scored("one", [51.0]), base])
-    assert "nothing is known of the noise" in single[0]
+    assert "the noise is unknown" in single[0]
     assert render.comparisons([base]) == []
 
 

@@ -90,7 +90,7 @@ def test_for_people(make_search, make_spec, make_report, tmp_path: Path) -> None
     for word in words:
         assert word in text
     lines = text.splitlines()
-    assert f"go on with: synrep-search resume {ledger.name} --home {tmp_path}" in lines
+    assert f"resume with: synrep-search resume {ledger.name} --home {tmp_path}" in lines
 
 
 @pytest.fixture
