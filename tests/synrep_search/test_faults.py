@@ -115,7 +115,7 @@ def test_the_soak_tells_of_trials_that_repeated_too_much(
 
 
 SCRIPT = """
-from synrep_search.testing import ScriptConfig, ScriptedTraining
+from synrep_search.workers.scripted import ScriptConfig, ScriptedTraining
 ScriptedTraining(ScriptConfig(**{0})).advance()
 """
 
