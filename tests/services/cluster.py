@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sysconfig
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,8 @@ from .process import Server, free_port
 
 OBJECT_STORE_BYTES = 80_000_000
 DRAIN_S = 60
-NETWORK = "127.0.0"
+NETWORK = f"127.{os.getpid() % 254 + 1}.0"
+"""Of loopback addresses, another one in each process: runs of the tests side by side don't meet."""
 
 
 class RayNode(Server):

@@ -1,4 +1,7 @@
-"""A real search whose driver is killed twice: nothing is lost, doubled or different."""
+"""A search of fused trials whose driver is killed twice: nothing is lost, doubled or different.
+
+cluster/test_lost_machines.py shows the same of trials that are not fused, and of lost machines.
+"""
 
 from __future__ import annotations
 
@@ -105,14 +108,14 @@ class Story:
     running: list[int]
 
 
-@pytest.fixture(scope="module", params=["off", "2"], ids=["unfused", "fused"])
-def story(request, system, tmp_path_factory: pytest.TempPathFactory) -> Story:
+@pytest.fixture(scope="module")
+def story(system, tmp_path_factory: pytest.TempPathFactory) -> Story:
     """The search launched, killed, resumed, killed, resumed to its end; and run undisturbed."""
     folder = tmp_path_factory.mktemp("killed")
     file, home, alone = folder / "killed.yaml", folder / "home", folder / "alone"
     poses = os.environ.get("SYNREP_DATA")
     text = SEARCH + (f"data: {{poses: {poses}}}\n" if poses else "")
-    file.write_text(text + f"resources: {{fuse: {request.param}}}\n")
+    file.write_text(text + "resources: {fuse: 2}\n")
     running = []
     with (folder / "log").open("wb") as log:
         launch = command("launch", str(file), "--home", str(home), "--yes")
@@ -124,7 +127,6 @@ def story(request, system, tmp_path_factory: pytest.TempPathFactory) -> Story:
             ledger.close()
         subprocess.run(resume, stdout=log, stderr=log, check=True, timeout=PATIENCE_S)
         launch = command("launch", str(file), "--home", str(alone), "--yes")
-        launch += ["--local"] if request.param == "off" else []
         subprocess.run(launch, stdout=log, stderr=log, check=True, timeout=PATIENCE_S)
     asked = command("status", "killed", "--home", str(home), "--json")
     status = json.loads(subprocess.run(asked, check=True, capture_output=True).stdout)
