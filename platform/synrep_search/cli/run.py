@@ -188,10 +188,11 @@ def _change(
     accept: bool,
 ) -> bool:
     """Change a search as `resume` was asked to; whether nothing is left to be trained."""
-    from synrep_search.durability.database import lost_as_error
     from synrep_search.durability.restore import changed_spec
+    from synrep_search.durability.study.storage import lost_as_error
     from synrep_search.errors import LedgerError
     from synrep_search.provenance import data_fingerprint
+    from synrep_search.search_file.samplers import Task, require
 
     with lost_as_error(paths.typed), closing(open_ledger(paths)) as ledger, ledger.lease:
         if file is not None:
@@ -200,6 +201,8 @@ def _change(
                 raise LedgerError("the file names other poses: results on them can't be compared")
             ledger.replace_spec(after)
         if trials is not None:
+            spec = ledger.spec
+            require(spec.search.sampler, Task(spec.space, trials, spec.start_from))
             ledger.set_target(trials)
         return ledger.target_met
 

@@ -10,7 +10,7 @@ import optuna
 import pytest
 import sqlalchemy as sa
 from optuna.trial import TrialState
-from synrep_search.durability.database import open_storage
+from synrep_search.durability.study.storage import open_storage
 from synrep_search.durability.ledger import Ledger
 from synrep_search.durability.outbox import Event
 from synrep_search.errors import LedgerError, NoSearch
@@ -26,7 +26,7 @@ HALVING = {"early_stopping": {"asha": {"grace": 0.3, "reduction": 2}}}  # rungs 
 
 def optuna_trials(ledger: Ledger) -> list[optuna.trial.FrozenTrial]:
     """The trials of the study as Optuna reads them from the database."""
-    return ledger._study.get_trials()
+    return ledger._study.optuna.get_trials()
 
 
 def contents(path: Path) -> list[str]:

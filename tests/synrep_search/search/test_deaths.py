@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from optuna.trial import TrialState
-from synrep_search.durability.records import TO_OPTUNA
+from synrep_search.durability.study.trials import TO_OPTUNA
 from synrep_search.workers import local
 
 if TYPE_CHECKING:

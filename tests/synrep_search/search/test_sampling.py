@@ -99,7 +99,7 @@ def test_open_trials_are_known_again(make_spec, search) -> None:
     live[2] = in_state(live[2], "waiting", 4.0)
     proposer.learn(live[1])
     again = Proposer(spec, reversed([*trials, *live]))
-    known = [one.state for one in again._study.get_trials()[8:]]
+    known = [one.state for one in again._study.optuna.get_trials()[8:]]
     assert known == [TrialState.RUNNING, TrialState.COMPLETE, TrialState.RUNNING]
     wanted = [proposer.propose(number) for number in range(11, 30)]
     assert [again.propose(number) for number in range(11, 30)] == wanted
@@ -107,7 +107,7 @@ def test_open_trials_are_known_again(make_spec, search) -> None:
     assert [without.propose(number) for number in range(11, 30)] != wanted
     for one in (proposer, again):
         one.learn(in_state(live[2], "completed", -2.0))
-        assert one._study.get_trials()[10].value == -2.0
+        assert one._study.optuna.get_trials()[10].value == -2.0
     assert again.propose(30) == proposer.propose(30)
 
 
@@ -145,7 +145,7 @@ def test_the_sampler_knows_how_trials_ended(make_spec, rebuilt) -> None:
     trials = [trial_of(proposer, number, *case) for number, case in enumerate(cases)]
     for trial in reversed(trials):
         proposer.learn(trial)
-    found = (Proposer(spec, trials) if rebuilt else proposer)._study.get_trials()
+    found = (Proposer(spec, trials) if rebuilt else proposer)._study.optuna.get_trials()
     assert [one.state for one in found] == [
         TrialState.COMPLETE,
         TrialState.PRUNED,
@@ -211,7 +211,7 @@ def test_conditional_parameters(make_spec) -> None:
         assert set(trial.params) == {"kcs.weighting"} | below
     assert {trial.params["kcs.weighting"] for trial in trials} == set(own)
     again = Proposer(spec, trials)
-    assert len(again._study.get_trials()) == 15
+    assert len(again._study.optuna.get_trials()) == 15
     assert again.propose(15) == proposer.propose(15)
 
 
@@ -224,7 +224,7 @@ def test_trials_outside_a_changed_space_are_left_out(make_spec) -> None:
     changed = make_spec(space={"kcs.weighting": {"one_of": wider}}, **SYNREP)
     proposer = Proposer(changed, trials)
     fitting = [one for one in trials if one.params["kcs.weighting"] != "uniform"]
-    found = proposer._study.get_trials()
+    found = proposer._study.optuna.get_trials()
     assert 0 < len(found) == len(fitting) < 15
     for one, trial in zip(found, fitting, strict=True):
         extra = (
@@ -243,14 +243,14 @@ def test_the_history_is_bounded(make_spec, monkeypatch) -> None:
     sizes = []
     for number in range(2, 40):
         trial = trial_of(proposer, number, "completed", float(abs(number - 10)))
-        sizes.append(len(proposer._study.get_trials()))
+        sizes.append(len(proposer._study.optuna.get_trials()))
         proposer.learn(trial)
-        open_ones = [one for one in proposer._study.get_trials() if not one.state.is_finished()]
+        open_ones = [one for one in proposer._study.optuna.get_trials() if not one.state.is_finished()]
         assert [one.params for one in open_ones] == [trial.params for trial in live]
     assert max(sizes) <= 2 * 6 + 3
     for trial in live:
         proposer.learn(trial)
-    found = proposer._study.get_trials()
+    found = proposer._study.optuna.get_trials()
     assert {one.state for one in found} == {TrialState.COMPLETE}
     values = {one.value for one in found}
     assert {-5.0, -6.0} <= values  # the two that ran all the time

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from synrep_search.durability.ledger import Ledger
-from synrep_search.durability.records import TO_OPTUNA
+from synrep_search.durability.study.trials import TO_OPTUNA
 from synrep_search.paths import SearchPaths, trial_folder
 from synrep_search.search.loop import Search
 from synrep_search.terminal.status import status
