@@ -328,7 +328,7 @@ def test_a_copy_made_in_use(sqlite_ledgers, make_spec, make_report, tmp_path: Pa
     running = begin_trial(ledger)
     assert running is not None
     copy = tmp_path / "elsewhere" / "copy.sqlite"
-    with ledger._storage.engine.begin() as connection:
+    with ledger._study._storage.engine.begin() as connection:
         connection.execute(sa.text("UPDATE synrep_event SET value = 0"))  # not committed yet
         ledger.backup(copy)
         connection.rollback()

@@ -121,7 +121,7 @@ def test_no_trial_is_lost_or_doubled(on_ray) -> None:
     assert [trial.state for trial in trials] == STATES
     assert [trial.attempt for trial in trials] == ATTEMPTS
     assert ledger.target_met
-    frozen = ledger._study.get_trials()
+    frozen = ledger._study.optuna.get_trials()
     assert [one.state for one in frozen] == [TO_OPTUNA[trial.state] for trial in trials]
 
 
