@@ -9,10 +9,10 @@ QUICKSTART := quickstart
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: faults help setup quickstart test check format bench lock clean
+.PHONY: faults help setup quickstart test test-system check format docs bench lock clean
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Create .venv and install the pinned packages, where they have changed
 
@@ -35,6 +35,9 @@ quickstart: setup ## Run a small search, or go on with it, and score its best ge
 test: setup ## Run the tests; ARGS="-k lift" passes options to pytest
 	$(BIN)/pytest $(ARGS)
 
+test-system: setup ## Run the tests that need servers, a cluster or a browser
+	$(BIN)/pytest -m system $(ARGS)
+
 check: setup ## Lint, formatting and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -43,6 +46,9 @@ check: setup ## Lint, formatting and types
 format: setup ## Format the code and mend what the linter can
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+docs: setup ## Write docs/reference from the docstrings of the configuration models
+	$(BIN)/python docs/generate.py
 
 bench: setup ## Run every script in benchmarks/; leave the machine alone meanwhile
 	@set -e; for script in $(sort $(wildcard benchmarks/[a-z]*.py)); do echo "# $$script"; $(BIN)/python $$script; done

@@ -30,9 +30,9 @@ from synrep.datasets.store.poses import Poses
 from synrep.datasets.store.store import write_store
 from synrep.datasets.synthetic.generate import generate
 from synrep.datasets.views import Views, load_views
-from synrep.random_streams import RandomStreams
 from synrep.skeleton import HUMAN36M_17
 from synrep.training.loop import Training
+from synrep.training.random_streams import RandomStreams
 
 if TYPE_CHECKING:
     from synrep.config import TrainConfig

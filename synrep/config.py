@@ -9,90 +9,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from synrep.errors import InputError
-
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-SixFractions = tuple[Fraction, Fraction, Fraction, Fraction, Fraction, Fraction]
-Count = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-
-
-class Section(BaseModel):
-    """Base of all parts of a configuration: frozen, strict types, unknown keys refused."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        strict=True,
-        extra="forbid",
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-    )
-
-
-class Tanh(Section):
-    """tanh(scale * (1 / (d - 1)) ** power); the paper's equation 5 at scale = power = 1."""
-
-    family: Literal["tanh"] = "tanh"
-    scale: Positive = 1.0
-    power: Positive = 1.0
-
-
-class Uniform(Section):
-    """1 for every distance: the plain kinematic chain space."""
-
-    family: Literal["uniform"] = "uniform"
-
-
-class Exponential(Section):
-    """exp(-rate * (d - 1))."""
-
-    family: Literal["exponential"] = "exponential"
-    rate: Positive = 0.5
-
-
-class Power(Section):
-    """d ** -exponent."""
-
-    family: Literal["power"] = "power"
-    exponent: Positive = 1.0
-
-
-class Gaussian(Section):
-    """exp(-(d - 1)**2 / (2 * sigma**2))."""
-
-    family: Literal["gaussian"] = "gaussian"
-    sigma: Positive = 2.0
-
-
-class Linear(Section):
-    """max(0, 1 - (d - 1) / reach): zero beyond the reach."""
-
-    family: Literal["linear"] = "linear"
-    reach: Positive = 6.0
-
-
-class Band(Section):
-    """1 up to the distance `reach`, 0 beyond."""
-
-    family: Literal["band"] = "band"
-    reach: Annotated[int, Field(ge=1, le=7)] = 2
-
-
-class Free(Section):
-    """One weight for each bone distance 2, 3, ..., 7."""
-
-    family: Literal["free"] = "free"
-    weights: SixFractions = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
-
-
-Weighting = Annotated[
-    Tanh | Uniform | Exponential | Power | Gaussian | Linear | Band | Free,
-    Field(discriminator="family"),
-]
+from synrep.keypoint_sets import MpiiMap
+from synrep.schema import Count, NonNegative, Positive, Section, Seed
+from synrep.weighting import Tanh, Weighting
 
 
 class KcsConfig(Section):
@@ -189,9 +111,9 @@ class OptimConfig(Section):
     lr_discriminator: Positive = 8e-5
     """Learning rate of the critic."""
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Adam's first decay rate."""
+    """Adam's decay rate of the first moment."""
     beta2: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    """Adam's second decay rate."""
+    """Adam's decay rate of the second moment."""
     decay: Literal["none", "linear", "exponential"] = "none"
     """Learning-rate schedule over the whole training (row 20)."""
     decay_to: Annotated[float, Field(gt=0, le=1)] = 0.01
@@ -203,7 +125,7 @@ class OptimConfig(Section):
 
 
 class DataConfig(Section):
-    """Which poses, seen by which cameras, as what 2D input."""
+    """Training poses, the cameras that view them, and the kind of 2D input."""
 
     poses: str = "synthetic"
     """Folder of a pose store, or `synthetic` for the built-in seeded motion."""
@@ -215,7 +137,8 @@ class DataConfig(Section):
     """Standard deviation of Gaussian noise on each 2D joint, in pixels (row 37); in millimetres
     with orthographic input."""
     scale_ref: Literal["xy_radius", "radius_3d", "xy_fro"] = "xy_radius"
-    """What a 3D pose is divided by (row 2)."""
+    """Size that a 3D pose is divided by: the mean distance of its joints from the root in the image
+    plane, the same in 3D, or the root mean square in the image plane (row 2)."""
     pair_real: bool = True
     """The critic's real 2D pose belongs to the same frame as its real 3D pose (row 24)."""
     real_2d: Literal["gt", "detected"] = "gt"
@@ -232,7 +155,7 @@ class DataConfig(Section):
     """Seed of the rig of virtual cameras."""
     noise_seed: Seed = 0
     """Seed of the 2D noise, which is drawn once for each view and stays the same in all epochs."""
-    sh_map: Literal["geometric", "martinez", "kudo"] = "geometric"
+    sh_map: MpiiMap = "geometric"
     """How 16 MPII joints become 17 Human3.6M joints (row 35)."""
 
 
@@ -250,14 +173,14 @@ class EvaluationConfig(Section):
 
 
 class GuardConfig(Section):
-    """When a training counts as diverged."""
+    """Limits beyond which a training counts as diverged."""
 
     critic_limit: Positive = 1e5
     """Largest absolute critic loss."""
     collapse_ratio: NonNegative = 0.02
     """Smallest spread of predicted depths, as a fraction of the spread of real ones."""
     collapse_after: Count = 1000
-    """Iterations before the spread is watched: depths start near 0 on purpose."""
+    """Iterations before the spread is checked, because depths start near 0 by design."""
 
 
 class TrainConfig(Section):
@@ -270,10 +193,10 @@ class TrainConfig(Section):
     batch_size: Annotated[int, Field(ge=2)] = 256
     """Poses in each batch (row 18)."""
     reports: Count = 25
-    """Reports over the whole training: each one validates and can be a checkpoint."""
+    """Number of evenly spaced reports; each validates the generator and can save a checkpoint."""
     reprojection: Literal["sync", "separate", "none"] = "sync"
-    """The reprojection network trains with the GAN, by itself on real pairs, or is left out
-    (row 27)."""
+    """Whether the reprojection network trains with the GAN (`sync`), by itself on real pairs
+    (`separate`), or is left out (`none`) (row 27)."""
     generator: GeneratorConfig = GeneratorConfig()
     reprojection_network: ReprojectionNetworkConfig = ReprojectionNetworkConfig()
     critic: CriticConfig = CriticConfig()

@@ -117,53 +117,7 @@ HUMAN36M_16 = Skeleton(
 """Human3.6M without the nose: the head hangs on the thorax."""
 
 
-@dataclass(frozen=True)
-class KeypointSet:
-    """Named 2D keypoints of a detector; they need not form a tree.
-
-    Args:
-        name: identifier used in options.
-        joints: keypoint names in the detector's order.
-    """
-
-    name: str
-    joints: tuple[str, ...]
-
-    def index(self, joint: str) -> int:
-        """Number of a keypoint."""
-        return self.joints.index(joint)
-
-
-MPII_16 = KeypointSet(
-    "mpii-16",
-    (
-        "RFoot", "RKnee", "RHip", "LHip", "LKnee", "LFoot", "Pelvis", "Chest", "UpperNeck",
-        "HeadTop", "RWrist", "RElbow", "RShoulder", "LShoulder", "LElbow", "LWrist",
-    ),
-)  # fmt: skip
-"""MPII and stacked-hourglass keypoints."""
-
-COCO_17 = KeypointSet(
-    "coco-17",
-    (
-        "Nose", "LEye", "REye", "LEar", "REar", "LShoulder", "RShoulder", "LElbow", "RElbow",
-        "LWrist", "RWrist", "LHip", "RHip", "LKnee", "RKnee", "LFoot", "RFoot",
-    ),
-)  # fmt: skip
-"""COCO keypoints."""
-
-OPENPOSE_25 = KeypointSet(
-    "openpose-25",
-    (
-        "Nose", "Neck", "RShoulder", "RElbow", "RWrist", "LShoulder", "LElbow", "LWrist",
-        "MidHip", "RHip", "RKnee", "RFoot", "LHip", "LKnee", "LFoot", "REye", "LEye", "REar",
-        "LEar", "LBigToe", "LSmallToe", "LHeel", "RBigToe", "RSmallToe", "RHeel",
-    ),
-)  # fmt: skip
-"""OpenPose BODY_25 keypoints."""
-
 SKELETONS = {skeleton.name: skeleton for skeleton in (HUMAN36M_17, HUMAN36M_16)}
-KEYPOINT_SETS = {keypoints.name: keypoints for keypoints in (MPII_16, COCO_17, OPENPOSE_25)}
 
 
 def skeleton_by_name(name: str) -> Skeleton:

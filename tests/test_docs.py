@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 import shlex
 import subprocess
 import tomllib
@@ -18,11 +19,13 @@ from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 
 import synrep
-from synrep.config import Section, TrainConfig
+from synrep.config import TrainConfig
+from synrep.schema import Section
 
 ROOT = Path(__file__).resolve().parent.parent
-UNMAPPED = re.compile(r"tests/|\.gitignore$|.*/__init__\.py$")
-"""Files without a line of their own in the README's map."""
+ARCHITECTURE = "docs/design/architecture.md"
+
+FENCED = re.compile(r"```.*?```", re.DOTALL)
 
 
 @cache
@@ -76,25 +79,129 @@ def test_links_lead_somewhere(name: str) -> None:
             assert anchor in anchors(place), f"{name}: no heading {anchor} in {place}"
 
 
-def test_file_map_is_the_tree() -> None:
-    """The README's map has one line for every file, and no other."""
-    block = text("README.md").split("## Files", 1)[1].split("```")[1]
-    mapped = [line.split()[0] for line in block.splitlines()[1:] if line.strip()]
-    assert len(mapped) == len(set(mapped))
-    wanted = {name for name in files() if not UNMAPPED.match(name)} | {"tests/"}
-    assert sorted(wanted - set(mapped)) == [], "not in the README's map"
-    assert sorted(set(mapped) - wanted) == [], "in the README's map, but not in the tree"
+def test_every_document_is_listed() -> None:
+    """The README links to every page below docs/."""
+    linked = set(re.findall(r"\]\((docs/[^)#]+\.md)", text("README.md")))
+    assert sorted({name for name in documents() if name.startswith("docs/")} - linked) == []
 
 
-def test_file_map_says_what_files_say() -> None:
-    """A module's line is its docstring's first one, but for marks and the first letter's size."""
-    block = text("README.md").split("## Files", 1)[1].split("```")[1]
-    for line in block.splitlines()[1:]:
-        name, _, told = line.partition(" ")
-        if name.endswith(".py"):
-            said = (ast.get_docstring(ast.parse(text(name))) or "").splitlines()[0]
-            said = said.rstrip(".").replace("`", "")
-            assert told.strip().casefold() == said.casefold(), name
+def folders(parent: str = "") -> set[str]:
+    """The folders directly in one, each ending with a slash."""
+    inside = [name.removeprefix(parent) for name in files() if name.startswith(parent)]
+    return {f"{parent}{name.split('/')[0]}/" for name in inside if "/" in name}
+
+
+def test_layout_is_the_tree() -> None:
+    """The README maps each top-level folder and each folder of the packages, and no other."""
+    block = text("README.md").split("## Repository layout", 1)[1].split("```")[1]
+    mapped, parent = [], ""
+    for line in block.strip("\n").splitlines():
+        name, about = line.split(maxsplit=1)
+        assert name.endswith("/"), line
+        assert about, line
+        parent = parent if line.startswith(" ") else name
+        mapped.append(parent + name if line.startswith(" ") else name)
+    packages = ("synrep/", "platform/synrep_search/")
+    assert sorted(mapped) == sorted(
+        folders() | {packages[1]} | folders(packages[0]) | folders(packages[1])
+    )
+
+
+def inline_code() -> list[tuple[str, str]]:
+    """(document, code) of all code within sentences and tables."""
+    return [
+        (name, code)
+        for name in documents()
+        for code in re.findall(
+            r"`([^`\n]+)`", re.sub(r"```.*?```", "", text(name), flags=re.DOTALL)
+        )
+    ]
+
+
+def test_shown_paths_exist() -> None:
+    """Files and folders of the repository that a document names are there."""
+    pattern = re.compile(r"(synrep|platform|tests|benchmarks|docs|search_spaces)/[\w/.-]*")
+    shown = [(name, code) for name, code in inline_code() if pattern.fullmatch(code)]
+    assert len(shown) > 20
+    for name, code in shown:
+        assert (ROOT / code).exists(), f"{name}: no {code}"
+
+
+def module_file(name: str) -> Path | None:
+    """The source of a module of either package; None if there is none."""
+    path = ROOT / ("platform" if name.startswith("synrep_search") else "") / name.replace(".", "/")
+    return next(
+        (one for one in (path.with_suffix(".py"), path / "__init__.py") if one.is_file()), None
+    )
+
+
+def test_shown_python_names_exist() -> None:
+    """Dotted names of modules, classes and functions that a document names are in the source."""
+    shown = [
+        (name, code)
+        for name, code in inline_code()
+        if re.fullmatch(r"synrep(_search)?(\.\w+)+", code)
+    ]
+    assert len(shown) > 20
+    for name, code in shown:
+        parts = code.split(".")
+        module = next(n for n in range(len(parts), 0, -1) if module_file(".".join(parts[:n])))
+        source = (module_file(".".join(parts[:module])) or ROOT).read_text(encoding="utf-8")
+        for part in parts[module:]:
+            assert re.search(rf"\b{part}\b", source), f"{name}: no {code}"
+
+
+def test_glossary_names_modules() -> None:
+    """Each term has one line, in the order of the alphabet, and a module that exists."""
+    section = text(ARCHITECTURE).split("## Glossary", 1)[1].split("\n## ")[0]
+    rows = re.findall(r"^\| ([a-z][^|]*) \| ([^|]+) \| `([\w.]+)` \|$", section, re.MULTILINE)
+    assert len(rows) == section.count("\n| ") - 1, "a line of the glossary has another form"
+    terms = [term for term, _, _ in rows]
+    assert len(terms) >= 20
+    assert terms == sorted(set(terms))
+    assert [module for _, _, module in rows if module_file(module) is None] == []
+
+
+def layers(package: str) -> list[str]:
+    """Modules and subpackages of a package, in the order in which they may import each other."""
+    block = re.search(rf"^ +{package}: +(.+\n +<.+)$", text(ARCHITECTURE), re.MULTILINE)
+    assert block
+    return re.split(r"[,<\s]+", block[1])
+
+
+def imported(module: Path, package: str) -> set[str]:
+    """Modules and subpackages of a package that one of its modules imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {node.module} | {f"{node.module}.{name.name}" for name in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {name.name for name in node.names}
+    return {name.split(".")[1] for name in names if name.startswith(f"{package}.")}
+
+
+@pytest.mark.parametrize("package", ["synrep", "synrep_search"])
+def test_layers_hold(package: str) -> None:
+    """Imports lead to the left in the layers that the architecture page shows."""
+    order = layers(package)
+    root = ROOT / ("platform" if package == "synrep_search" else "") / package
+    for module in sorted(root.rglob("*.py")):
+        place = module.relative_to(root).parts[0].removesuffix(".py")
+        if place == "__init__":
+            continue
+        assert place in order, f"{module}: not in the layers"
+        above = imported(module, package) & set(order[order.index(place) + 1 :])
+        assert not above, f"{module} imports {above}"
+
+
+def test_reference_is_up_to_date() -> None:
+    """The pages of docs/reference are what `make docs` writes."""
+    pages = runpy.run_path(str(ROOT / "docs/generate.py"))["pages"]()
+    assert {str(path.relative_to(ROOT)) for path in pages} == {
+        name for name in files() if name.startswith("docs/reference/")
+    }
+    for path, content in pages.items():
+        assert path.read_text(encoding="utf-8") == content, f"{path}: run `make docs`"
 
 
 def commands(program: str) -> list[tuple[str, str]]:
@@ -146,7 +253,7 @@ def test_shown_search_commands_exist() -> None:
 
 def targets() -> dict[str, str]:
     """The Makefile's targets and what they do."""
-    return dict(re.findall(r"^([a-z]+):.*## (.+)$", text("Makefile"), re.MULTILINE))
+    return dict(re.findall(r"^([a-z-]+):.*## (.+)$", text("Makefile"), re.MULTILINE))
 
 
 def test_shown_make_targets_exist() -> None:
@@ -236,7 +343,7 @@ def test_versions_agree() -> None:
 
 
 def test_every_dependency_has_a_reason() -> None:
-    """docs/architecture.md says of each package what it is for."""
-    reasons = text("docs/architecture.md").split("## Dependencies", 1)[1]
+    """docs/design/architecture.md says of each package what it is for."""
+    reasons = text(ARCHITECTURE).split("## Dependencies", 1)[1]
     for requirement in requirements():
         assert re.search(rf"\b{re.escape(requirement.name)}\b", reasons), requirement

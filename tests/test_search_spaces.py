@@ -1,4 +1,4 @@
-"""The search files that users start from, and every example of docs/search-spaces.md, are valid."""
+"""The search files that users start from, and every example of docs/guide/search.md, are valid."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from synrep_search.search_file import load_spec
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "search_spaces").glob("*.yaml"))
-DOCS = (ROOT / "docs" / "search-spaces.md").read_text(encoding="utf-8")
+DOCS = (ROOT / "docs" / "guide" / "search.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", DOCS, re.DOTALL | re.MULTILINE)
 TABLE = DOCS.partition("| distribution |")[2].partition("\n\n")[0]
 CELLS = re.findall(r"^\|.*\| `(\{.*\})` \|$", TABLE, re.MULTILINE)

@@ -1,22 +1,22 @@
-"""What the driver and the worker processes tell each other: jobs one way, reports the other."""
+"""Messages between the driver and the workers: jobs one way, reports the other."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-from synrep.config import Section
+from synrep.schema import Section
 from synrep.training.checkpoint import CheckpointRef
 
 REPORT_HISTORY = "reports"
-"""Name in a checkpoint's state under which the newest reports of its trial stand: a ledger that
-was lost with them gets them back (`synrep_search.durability.recovery`)."""
+"""Key in a checkpoint under which it carries the newest reports of its trial, so that a restored
+ledger can recover the reports that its copy lacks (`synrep_search.durability.recovery`)."""
 KEPT = 3
-"""Checkpoints of a trial that are kept: two that the ledger knows of, whatever happens to it while
-it is told of a third. Should the newer of the two be damaged, the other serves."""
+"""Checkpoints kept of a trial. If the driver dies before it records the newest one, the ledger
+still knows two, and the older of these serves if the newer is damaged."""
 
 
 class TrialJob(Section):
-    """All that a process needs to run an attempt of a trial.
+    """All that a worker needs to run an attempt of a trial.
 
     Attributes:
         number: of the trial.
@@ -24,9 +24,9 @@ class TrialJob(Section):
         trainer: name in `synrep_search.trainers`.
         config: complete configuration of the training, with its seed.
         checkpoints: storage URI of this trial's checkpoints.
-        resume_from: checkpoints of its reports, the newest first; empty to start anew.
-        paused: checkpoint of a pause since the newest of them.
-        alone: whether no other trial may share its process.
+        resume_from: checkpoints of its reports, newest first; empty to start anew.
+        paused: checkpoint of a pause after the newest of them.
+        alone: whether the trial must not share its process.
     """
 
     number: int
@@ -43,19 +43,20 @@ End = Literal["", "completed", "diverged", "died", "paused", "deferred", "full"]
 
 
 class TrialReport(Section):
-    """What an attempt tells the driver at a report.
+    """The report of an attempt to the driver.
 
     Attributes:
         number: of the trial.
         attempt: of the trial.
-        iteration: updates done; 0 if the training ended before any report.
-        metrics: of this report; empty if there was none to make.
+        iteration: iterations done; 0 if the training ended before any report.
+        metrics: of this report; empty if the attempt ended between two reports.
         checkpoint: of the state at this report or pause.
-        ended: why this is the last report. Died is an exception of the training; paused, it was
-            asked to; deferred, its storage could not be used; full, there is no room in it.
-        cause: of an end other than completed.
-        note: what the user should know of the attempt.
-        time_ms: when it was made, since 1970.
+        ended: why this is the attempt's last report; empty if it continues. 'died': the training
+            raised an exception; 'paused': on request; 'deferred': the storage was unavailable;
+            'full': the storage has no space left.
+        cause: of an end other than completion.
+        note: a line for the user.
+        time_ms: when it was made, in milliseconds since 1970.
         memory_mb: largest resident memory of the process so far.
     """
 

@@ -15,7 +15,7 @@ from synrep.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from synrep.config import Section
+    from synrep.schema import Section
 
 
 @dataclass(frozen=True, kw_only=True)

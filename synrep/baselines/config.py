@@ -9,17 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from synrep.config import (
-    Count,
-    DataConfig,
-    EvaluationConfig,
-    GeneratorConfig,
-    GuardConfig,
-    NonNegative,
-    Positive,
-    Section,
-    Seed,
-)
+from synrep.config import DataConfig, EvaluationConfig, GeneratorConfig, GuardConfig
+from synrep.schema import Count, NonNegative, Positive, Section, Seed
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
 Batch = Annotated[int, Field(ge=2)]
@@ -62,9 +53,9 @@ class RepNetConfig(BaselineConfig):
     width: Count = 1000
     """Units of each hidden layer of the lifting and the camera network."""
     pose_blocks: Count = 2
-    """Residual blocks of the pose, after one that it shares with the camera."""
+    """Residual blocks of the pose branch, after one shared with the camera branch."""
     camera_blocks: Count = 2
-    """Residual blocks of the camera, after the shared one."""
+    """Residual blocks of the camera branch, after the shared one."""
     pose_width: Count = 100
     """Units of the critic's pose branch and of its head."""
     kcs_width: Count = 1000
@@ -72,20 +63,20 @@ class RepNetConfig(BaselineConfig):
     slope: Decay = 0.3
     """Negative slope of the leaky ReLU of all networks (row 16)."""
     learning_rate: Positive = 1e-4
-    """Of Adam, for both sides (row 19)."""
+    """Adam's learning rate for generator and critic (row 19)."""
     beta1: Decay = 0.5
-    """Adam's first decay rate."""
+    """Adam's decay rate of the first moment."""
     beta2: Decay = 0.9
-    """Adam's second decay rate."""
+    """Adam's decay rate of the second moment."""
     drops: Annotated[int, Field(ge=0)] = 3
-    """How often the learning rate is divided by 10, evenly spaced: published, after each five of
-    twenty epochs (row 20)."""
+    """Number of evenly spaced steps at which the learning rate is divided by 10; the published
+    schedule does so after each five of twenty epochs (row 20)."""
     gp_weight: NonNegative = 10.0
     """Weight of the gradient penalty (row 9)."""
     lambda_reprojection: NonNegative = 1.0
     """Weight of the distance between reprojected and input 2D pose."""
     lambda_camera: NonNegative = 1.0
-    """Weight of the loss that makes the camera a weak-perspective one."""
+    """Weight of the loss that keeps the predicted camera weak-perspective."""
 
 
 class KudoConfig(BaselineConfig):
@@ -100,18 +91,18 @@ class KudoConfig(BaselineConfig):
     slope: Decay = 0.2
     """Negative slope of the leaky ReLU of both networks (row 16)."""
     learning_rate: Positive = 2e-4
-    """Of Adam, for both sides (row 19)."""
+    """Adam's learning rate for generator and critic (row 19)."""
     beta1: Decay = 0.5
-    """Adam's first decay rate."""
+    """Adam's decay rate of the first moment."""
     beta2: Decay = 0.999
-    """Adam's second decay rate."""
+    """Adam's decay rate of the second moment."""
     weight_decay: NonNegative = 1e-5
-    """Added to each gradient, as a multiple of the weight."""
+    """L2 weight decay, added to each gradient."""
     lambda_angle: NonNegative = 1.0
     """Weight of L_angle (rows 6, 8)."""
     accuracy_cap: Annotated[float, Field(gt=0.5, le=1)] = 0.9
-    """A critic that classifies more than this share rightly waits for the generator, which waits
-    for a critic below the opposite share."""
+    """The critic is not updated while its accuracy exceeds this value, nor the generator while the
+    accuracy is below one minus this value."""
 
 
 class SupervisedConfig(BaselineConfig):
@@ -124,11 +115,11 @@ class SupervisedConfig(BaselineConfig):
     generator: GeneratorConfig = GeneratorConfig()
     """Shape of the network; as the model's."""
     learning_rate: Positive = 1e-3
-    """Of Adam; falls linearly to zero. Not tuned."""
+    """Adam's initial learning rate, which decays linearly to zero. Not tuned."""
     beta1: Decay = 0.9
-    """Adam's first decay rate."""
+    """Adam's decay rate of the first moment."""
     beta2: Decay = 0.999
-    """Adam's second decay rate."""
+    """Adam's decay rate of the second moment."""
 
 
 AnyBaseline = RepNetConfig | KudoConfig | SupervisedConfig

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from synrep.baselines.training import Adversaries, BaselineTraining, Block, Dense
-from synrep.config import KcsConfig, Uniform
+from synrep.config import KcsConfig
 from synrep.model.kcs import WeightedKcs
 from synrep.model.losses import norm_penalty
+from synrep.weighting import Uniform
 
 if TYPE_CHECKING:
     from synrep.baselines.config import RepNetConfig

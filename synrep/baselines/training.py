@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from synrep.random_streams import RandomStreams, seed_of
 from synrep.training.loop import Training
+from synrep.training.random_streams import RandomStreams, seed_of
 
 if TYPE_CHECKING:
     from synrep.baselines.config import AnyBaseline

@@ -15,6 +15,7 @@ from click.core import ParameterSource
 from synrep import __version__
 from synrep.cli.commands import Commands
 from synrep.cli.data import data
+from synrep.cli.listing import ListingCommand, keypoint_formats, keypoint_sets
 from synrep.cli.options import configure, read_object
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -147,7 +148,10 @@ def evaluate(model: Path, split: str, poses: str | None, references: bool, as_js
     click.echo(json.dumps(found, indent=2) if as_json else evaluation_table(found), nl=as_json)
 
 
-@main.command()
+@main.command(
+    cls=ListingCommand,
+    lists={"Formats of KEYPOINTS": keypoint_formats, "Joints for --skeleton": keypoint_sets},
+)
 @click.argument("model", type=ANY)
 @click.argument("keypoints", type=ANY)
 @click.option(
@@ -155,8 +159,7 @@ def evaluate(model: Path, split: str, poses: str | None, references: bool, as_js
 )
 @click.option(
     "--skeleton",
-    help="Joints of the keypoints, if the file does not name them: human36m-17, human36m-16, "
-    "mpii-16, coco-17 or openpose-25; also h36m, mpii, coco, openpose.",
+    help="Joints of the keypoints, if KEYPOINTS does not name them: one of those below.",
 )
 @click.option(
     "--scale",
@@ -171,10 +174,7 @@ def evaluate(model: Path, split: str, poses: str | None, references: bool, as_js
 def lift(model: Path, keypoints: Path, out: Path, skip_missing: bool, **how: Any) -> None:
     """Lift 2D keypoints of one person to 3D poses.
 
-    \b
-    KEYPOINTS: JSON (frames of [x, y] or [x, y, confidence], a file of OpenPose,
-    or COCO's results), a folder of OpenPose's files, npz, or CSV with a header:
-    frame,nose_x,nose_y,nose_confidence,left_eye_x,...
+    KEYPOINTS is a file or folder in one of the formats below.
 
     \b
     Examples:

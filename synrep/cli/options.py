@@ -35,7 +35,7 @@ def configure(file: Path | None, options: tuple[str, ...]) -> TrainConfig:
         return TrainConfig.model_validate_json(json.dumps(content))
     except ValidationError as error:
         place = " with ".join([str(file)] * bool(file) + ["-o"] * bool(options))
-        remedy = "docs/model.md lists the fields"
+        remedy = "docs/reference/configuration.md lists the fields"
         raise InputError(place, faults(error, TrainConfig), remedy) from None
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from synrep.datasets.untrusted.json_text import parse_json
 from synrep.datasets.untrusted.matlab import load_mat
 from synrep.errors import DamagedError, InputError
-from synrep.skeleton import MPII_16
+from synrep.keypoint_sets import MPII_16
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ class MpiiPeople:
         )
 
     def npz(self) -> bytes:
-        """An npz file that `synrep lift` reads, with the images and people of its rows."""
+        """An npz file of keypoints, as `synrep lift` reads it, with images and people."""
         buffer = io.BytesIO()
         np.savez_compressed(
             buffer,

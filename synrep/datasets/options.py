@@ -6,8 +6,8 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from synrep.config import Section
 from synrep.errors import InputError, faults
+from synrep.schema import Section
 
 
 class Options(Section):

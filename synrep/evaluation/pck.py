@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from synrep.datasets.mpi_inf_3dhp.joints import OFFICIAL
 from synrep.errors import InputError
+from synrep.keypoint_sets import MPI_INF_3DHP_OF_HUMAN36M
 from synrep.skeleton import HUMAN36M_17
 
 if TYPE_CHECKING:
@@ -64,12 +64,12 @@ def joint_errors_mm(
 
 def _number(name: str, joints: Sequence[str]) -> int:
     """Position of a joint by either of its names."""
-    for known in (name, OFFICIAL[name]):
+    for known in (name, MPI_INF_3DHP_OF_HUMAN36M[name]):
         if known in joints:
             return list(joints).index(known)
     raise InputError(
         "joints",
-        f"neither {name!r} nor {OFFICIAL[name]!r} is among them",
+        f"neither {name!r} nor {MPI_INF_3DHP_OF_HUMAN36M[name]!r} is among them",
         "there are " + ", ".join(joints),
     )
 

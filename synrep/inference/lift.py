@@ -15,7 +15,12 @@ import numpy as np
 import torch
 
 from synrep.errors import InputError
-from synrep.inference.keypoints.joints import Keypoints, read_keypoints, skip_missing, to_skeleton
+from synrep.inference.keypoints.keypoints import (
+    Keypoints,
+    read_keypoints,
+    skip_missing,
+    to_skeleton,
+)
 from synrep.inference.lifter import Lifter
 from synrep.storage import Storage
 from synrep.viz.plots import Scene, draw
@@ -125,7 +130,7 @@ def lift_file(
 
     Args:
         checkpoint: a training's checkpoint file, or a folder made by `synrep export`.
-        source: keypoints; see `synrep.inference.keypoints.joints.read_keypoints`.
+        source: keypoints; see `synrep.inference.keypoints.keypoints.read_keypoints`.
         out: .npz, .json or .csv for the poses, .png for a picture of up to four of them; replaced.
         skeleton: name of the keypoints' joints, if the source does not say it.
         how: see `lift`.

@@ -13,10 +13,10 @@ import torch
 
 from synrep.config import SCALES
 from synrep.datasets import open_poses
+from synrep.datasets.untrusted.npz import read_npz
 from synrep.datasets.views import load_views
 from synrep.errors import InputError
 from synrep.evaluation.tables import predict, to_mm
-from synrep.inference.keypoints.files import read_arrays
 from synrep.inference.lifter import Lifter
 from synrep.skeleton import skeleton_by_name
 from synrep.storage import Storage
@@ -103,7 +103,7 @@ def lifted_scene(path: Path) -> Scene:
     Raises:
         InputError: it is another kind of file.
     """
-    arrays = read_arrays(path)
+    arrays = read_npz(path, objects=False)
     remedy = "give what `synrep lift --out poses.npz` wrote, or a trained model"
     for name in ("poses", "keypoints_px", "frames", "skeleton", "units", "scale"):
         if name not in arrays:

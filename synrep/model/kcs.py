@@ -5,60 +5,20 @@ Axes: B batch, J joints, b = J - 1 bones.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from synrep.config import (
-    Band,
-    Exponential,
-    Free,
-    Gaussian,
-    KcsConfig,
-    Linear,
-    Power,
-    Tanh,
-    Uniform,
-    Weighting,
-)
-
 if TYPE_CHECKING:
+    from synrep.config import KcsConfig
     from synrep.skeleton import Skeleton
-
-
-def weight(weighting: Weighting, distance: int) -> float:  # noqa: PLR0911 - one line a family
-    """Weight of a pair of bones at a distance (hops between bones; 0 itself, 1 adjacent).
-
-    Distances 0 and 1 weigh 1 in every family (equation 5).
-    """
-    t = distance - 1
-    if t <= 0:
-        return 1.0
-    match weighting:
-        case Tanh(scale=scale, power=power):
-            return math.tanh(scale * (1 / t) ** power)
-        case Uniform():
-            return 1.0
-        case Exponential(rate=rate):
-            return math.exp(-rate * t)
-        case Power(exponent=exponent):
-            return float(distance**-exponent)
-        case Gaussian(sigma=sigma):
-            return math.exp(-(t**2) / (2 * sigma**2))
-        case Linear(reach=reach):
-            return max(0.0, 1 - t / reach)
-        case Band(reach=reach):
-            return float(distance <= reach)
-        case Free(weights=weights):
-            return weights[distance - 2]
 
 
 def weight_matrix(config: KcsConfig, skeleton: Skeleton) -> Tensor:
     """The (b, b) matrix W of equation 6, float64."""
     rows = [
-        [weight(config.weighting, distance) for distance in row] for row in skeleton.bone_distances
+        [config.weighting.weight(distance) for distance in row] for row in skeleton.bone_distances
     ]
     adjacent = torch.tensor(skeleton.bone_distances) <= 1
     weights = torch.tensor(rows, dtype=torch.float64)

@@ -5,7 +5,6 @@ Axes: B batch, J joints. All poses are root-centred; joint 0 is the root.
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,16 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-from synrep.model.kcs import WeightedKcs
-from synrep.random_streams import seed_of
-
 if TYPE_CHECKING:
     from synrep.config import (
         CriticConfig,
         GeneratorConfig,
         ReprojectionNetworkConfig,
-        TrainConfig,
     )
+    from synrep.model.kcs import WeightedKcs
     from synrep.skeleton import Skeleton
 
 
@@ -263,25 +259,3 @@ def initialise(network: nn.Module, config: GeneratorConfig) -> None:
             case "normal":
                 nn.init.normal_(module.weight, std=0.02)
         nn.init.zeros_(module.bias)
-
-
-def build(config: TrainConfig, skeleton: Skeleton, reference: Tensor) -> dict[str, nn.Module]:
-    """All networks of a training, by name, with the initial weights of its seed.
-
-    Args:
-        config: of the training. 'average' is there only if it has a moving average.
-        skeleton: joints of the poses.
-        reference: real poses (N, J, 3), on the CPU, for `kcs.rescale`.
-    """
-    joints, shared = len(skeleton), config.generator
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_of(config.seed, "weights", 0))
-        networks: dict[str, nn.Module] = {
-            "generator": Generator(shared, joints),
-            "reprojection": ReprojectionNetwork(shared, joints, config.reprojection_network),
-        }
-        kcs = WeightedKcs(config.kcs, skeleton, reference)
-        networks["critic"] = Critic(config.critic, kcs, skeleton, shared)
-    if config.optim.ema:
-        networks["average"] = copy.deepcopy(networks["generator"])
-    return networks

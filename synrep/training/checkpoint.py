@@ -18,9 +18,9 @@ from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from synrep.config import Section
 from synrep.datasets.untrusted.json_text import parse_json
 from synrep.errors import DamagedError
+from synrep.schema import Section
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,8 +1,8 @@
 """The state of a training as named arrays, listed in full: what a checkpoint holds.
 
 RandomStreams of random numbers and the order of the data are functions of seed and iteration
-(`synrep.random_streams`), so the iteration stands for them. A training by itself and a slice of a
-fused training have states of the same form: either goes on from the other's.
+(`synrep.training.random_streams`), so the iteration stands for them. A training by itself and a
+slice of a fused training have states of the same form: either goes on from the other's.
 """
 
 from __future__ import annotations

@@ -5,19 +5,27 @@ Axes: B batch, J joints.
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from synrep.model.kcs import WeightedKcs
 from synrep.model.losses import angle_loss, critic_gap, gradient_penalty, reprojection_distance
-from synrep.model.networks import Dropout, build, cancelled_biases
-from synrep.random_streams import RandomStreams
+from synrep.model.networks import (
+    Critic,
+    Dropout,
+    Generator,
+    ReprojectionNetwork,
+    cancelled_biases,
+)
+from synrep.training.random_streams import RandomStreams, seed_of
 
 if TYPE_CHECKING:
     from synrep.config import TrainConfig
     from synrep.datasets.views import Views
-    from synrep.model.networks import Critic, Generator, ReprojectionNetwork
+    from synrep.skeleton import Skeleton
 
 REFERENCE = 2000
 """Real poses that fix the scale of the wKCS where `kcs.rescale` asks for one."""
@@ -40,6 +48,30 @@ def learning_rates(config: TrainConfig, iteration: int) -> dict[str, float]:
         "reprojection": optim.lr_reprojection * factor,
         "critic": optim.lr_discriminator * factor,
     }
+
+
+def build_networks(
+    config: TrainConfig, skeleton: Skeleton, reference: Tensor
+) -> dict[str, nn.Module]:
+    """All networks of a training, by name, with the initial weights of its seed.
+
+    Args:
+        config: of the training. 'average' is there only if it has a moving average.
+        skeleton: joints of the poses.
+        reference: real poses (N, J, 3), on the CPU, for `kcs.rescale`.
+    """
+    joints, shared = len(skeleton), config.generator
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of(config.seed, "weights", 0))
+        networks: dict[str, nn.Module] = {
+            "generator": Generator(shared, joints),
+            "reprojection": ReprojectionNetwork(shared, joints, config.reprojection_network),
+        }
+        kcs = WeightedKcs(config.kcs, skeleton, reference)
+        networks["critic"] = Critic(config.critic, kcs, skeleton, shared)
+    if config.optim.ema:
+        networks["average"] = copy.deepcopy(networks["generator"])
+    return networks
 
 
 class Gan:
@@ -66,7 +98,9 @@ class Gan:
         device = inputs.poses.device
         self._streams = RandomStreams(config.seed, device)
         self._dropout_stream = RandomStreams(config.seed, device)
-        self.networks = build(config, self.skeleton, reals.evenly_spaced(REFERENCE).poses.cpu())
+        self.networks = build_networks(
+            config, self.skeleton, reals.evenly_spaced(REFERENCE).poses.cpu()
+        )
         for network in self.networks.values():
             network.to(device, inputs.poses.dtype)
         self.generator = cast("Generator", self.networks["generator"])

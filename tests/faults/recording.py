@@ -1,4 +1,4 @@
-"""Where results are kept: docs/reliability.json, and the table in docs/reliability.md."""
+"""Where results are kept: docs/reliability.json, and the table in docs/design/reliability.md."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Record:
     """The results so far, in a file that is whole at any time.
 
     Args:
-        path: of the JSON; the document with the table lies beside it, if there is one.
+        path: of the JSON; the document with the table lies in `design/` beside it, if there is one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -57,7 +57,7 @@ class Record:
         soak = f',\n"soak": {json.dumps(self._content["soak"])}' if "soak" in self._content else ""
         temporary.write_text(f'{{\n"cells": [\n{rows}\n]{soak}\n}}\n', encoding="utf-8")
         temporary.replace(self._path)
-        document = self._path.with_suffix(".md")
+        document = self._path.parent / "design" / f"{self._path.stem}.md"
         if document.exists():
             text = document.read_text(encoding="utf-8")
             before, _, rest = text.partition(BEGIN)

@@ -22,8 +22,8 @@ from synrep.config import GeneratorConfig, TrainConfig
 from synrep.datasets.mocap.joint_maps import JOINT_MAPS
 from synrep.datasets.store.store import write_store
 from synrep.datasets.synthetic.generate import description, generate
+from synrep.keypoint_sets import COCO_17
 from synrep.model.networks import Generator
-from synrep.skeleton import COCO_17
 
 ASF = b""":version 1.10
 :name body

@@ -25,7 +25,7 @@ from synrep.datasets.store.store import PoseStore
 from synrep.datasets.untrusted.hdf5 import read_datasets
 from synrep.datasets.untrusted.npz import read_npz
 from synrep.errors import SynrepError
-from synrep.inference.keypoints.joints import read_keypoints, skip_missing
+from synrep.inference.keypoints.keypoints import read_keypoints, skip_missing
 from synrep.inference.lifter import Lifter
 from synrep.training.checkpoint import read_checkpoint
 from tests.security import seeds

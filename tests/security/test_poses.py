@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from synrep.cli.main import main
-from synrep.inference.keypoints.joints import read_keypoints
+from synrep.inference.keypoints.keypoints import read_keypoints
 from synrep.skeleton import HUMAN36M_17
 from synrep.viz.animation import page
 from synrep.viz.plots import Scene, draw

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from pydantic import ConfigDict, ValidationError
 from sqlalchemy.dialects import postgresql, sqlite
 
-from synrep.config import Section
+from synrep.schema import Section
 from synrep.training.checkpoint import CheckpointRef
 from synrep_search.durability.database import events
 from synrep_search.errors import LedgerError

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from synrep.config import Section
+from synrep.schema import Section
 from synrep.training.checkpoint import CheckpointRef
 
 StateName = Literal["waiting", "running", "completed", "stopped_early", "diverged", "failed"]

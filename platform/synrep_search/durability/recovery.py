@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
-from synrep.config import Section
 from synrep.errors import DamagedError, faults
+from synrep.schema import Section
 from synrep.training.checkpoint import identify_checkpoint, newest_checkpoints
 from synrep_search.durability.outbox import now_ms
 from synrep_search.messages import REPORT_HISTORY, TrialReport

@@ -10,7 +10,7 @@ from synrep.config import SCALES
 from synrep.datasets.views import load_views
 from synrep.errors import InputError
 from synrep.evaluation.tables import predict, to_mm
-from synrep.inference.keypoints.joints import read_keypoints
+from synrep.inference.keypoints.keypoints import read_keypoints
 from synrep.inference.lift import lift
 from synrep.storage import Storage
 from synrep.viz.plots import ROWS, Scene, draw

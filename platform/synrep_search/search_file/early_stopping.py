@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import Field
 
-from synrep.config import Count, Section
+from synrep.schema import Count, Section
 
 
 class EarlyStoppingOptions(Section):

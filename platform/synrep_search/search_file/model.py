@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, PlainValidator
 
-from synrep.config import Count, Section
+from synrep.schema import Count, Section
 from synrep_search.search_file.early_stopping import EarlyStopping
 from synrep_search.search_file.samplers import Sampler, Seed, Tpe
 from synrep_search.search_file.space import Space
@@ -20,16 +20,16 @@ LEDGER_URL = re.compile(r"(sqlite|postgresql)(\+[a-z0-9]+)?://[^\r\n]*")
 
 
 class SearchSection(Section):
-    """The goal and how it is looked for; exactly one of `minimize` and `maximize` is set."""
+    """Objective and search algorithm; exactly one of `minimize` and `maximize` is set."""
 
     minimize: str | None = None
-    """Metric of the trainer's reports whose smallest value is best."""
+    """Metric to minimise; `validation/mpjpe_mm` if neither direction is given."""
     maximize: str | None = None
-    """Metric of the trainer's reports whose largest value is best."""
+    """Metric to maximise."""
     trials: Count = 32
-    """Trials to make in all."""
+    """Total number of trials."""
     seed: Seed = 0
-    """Seed from which the seed of each trial is drawn."""
+    """Seed from which the seed of each trial is derived."""
     sampler: Sampler = Tpe()
     """How points are proposed."""
     early_stopping: Annotated[EarlyStopping | None, Field(discriminator="kind")] = None
@@ -55,44 +55,44 @@ def _fuse(value: Any) -> str | int:
 
 
 class Resources(Section):
-    """What one slot takes, and how many trials share it."""
+    """Resources of one slot, and how many trials share it."""
 
     cpu: Annotated[float, Field(gt=0)] = 1.0
-    """CPU cores; the trials of a slot train with this many threads, at least one."""
+    """CPU cores of a slot; its trials train with this many threads, at least one."""
     gpu: Annotated[float, Field(ge=0)] = 0.0
-    """GPUs; a fraction lets several slots share one, without isolation of memory."""
+    """GPUs of a slot; with a fraction, several slots share one GPU without memory isolation."""
     fuse: Annotated[str | int, PlainValidator(_fuse)] = "auto"
-    """Trials that share a slot and train as one program: as many as prove fastest on the machine at
-    hand (auto), one (off), or so many."""
+    """Number of trials that a slot trains as one program (fused training): `auto` measures which
+    number is fastest on the machine, `off` is one, or a fixed number from 2 on."""
     slots: Count | None = None
-    """SlotTable; None is as many as the machines hold."""
+    """Number of slots; without one, as many as the resources of the cluster allow."""
 
 
 class Budget(Section):
-    """When to stop before the target is met; a stopped search can be resumed."""
+    """Limit after which a search stops before its target; it can be resumed."""
 
     hours: Annotated[float, Field(gt=0)] | None = None
-    """Wall-clock time of one launch or resume; None is without limit."""
+    """Wall-clock hours of one `launch` or `resume`; without a value there is no limit."""
 
 
 class Failures(Section):
-    """What happens when a trial's process dies or stands still."""
+    """How failed trials and hung processes are handled."""
 
     retries: Annotated[int, Field(ge=0)] = 3
-    """Further attempts of a trial after failures; preemption does not count."""
+    """Further attempts of a trial after failures; preemption does not count as a failure."""
     hang_minutes: Annotated[float, Field(gt=0)] = 15.0
-    """A process that trains not one iteration for so long is ended, and its trials are retried."""
+    """A process that completes no iteration for this long is ended, and its trials are retried."""
 
 
 class Tracking(Section):
-    """Where MLflow keeps the runs."""
+    """Where MLflow stores the runs of a search."""
 
     uri: str | None = None
-    """Tracking server or database; None is a SQLite store of the home, for all of its searches."""
+    """Tracking server or database; by default the SQLite store of the home, `mlflow.db`."""
     experiment: Annotated[str, Field(min_length=1)] = "synrep"
-    """MLflow experiment: one for each line of study."""
+    """Name of the MLflow experiment."""
     keep_best: Annotated[int, Field(ge=0)] = 3
-    """How many of the best generators are exported at the end and stored with the runs."""
+    """Number of best generators that are exported at the end and logged as artifacts."""
 
 
 class SearchSpec(Section):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import Field
 
-from synrep.config import Count, Section
+from synrep.schema import Count, Section
 from synrep.errors import InputError
 from synrep_search.search_file import grid
 from synrep_search.search_file.parameters import parameters, parameters_of

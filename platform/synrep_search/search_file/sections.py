@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
-from synrep.config import Section
+from synrep.schema import Section
 from synrep.storage import SCHEMES, carries_credentials
 from synrep_search.search_file.early_stopping import RULES
 from synrep_search.search_file.model import LEDGER_URL, NAME, SearchSection

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from synrep.config import Section
 from synrep.errors import InputError
+from synrep.schema import Section
 from synrep_search.search_file.problems import shown
 from synrep_search.search_file.suggest import Probe, Row
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from synrep.config import Section
 from synrep.errors import InputError
+from synrep.schema import Section
 from synrep_search.search_file.distributions import Distribution
 from synrep_search.search_file.suggest import Replay
 

@@ -22,7 +22,7 @@ CAUSES = 3
 
 
 def status(ledger: Ledger, paths: SearchPaths) -> dict[str, Any]:
-    """The contract: see "How a search stands" in docs/cluster.md. It holds no secrets."""
+    """The contract: see "How a search stands" in docs/guide/cluster.md. It holds no secrets."""
     best = ledger.index.first()
     if ledger.lease.held():
         state = "running"

@@ -1,6 +1,6 @@
-"""One attempt of a trial in a worker process: what it saves, and what it reports.
+"""One attempt of a trial in a worker process: its checkpoints and its reports.
 
-Knows nothing of Ray, nor of who listens.
+Independent of Ray.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from synrep_search.trainers import trainer_named
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from synrep.config import Section
+    from synrep.schema import Section
     from synrep.training.checkpoint import CheckpointRef, TrainingState
     from synrep.training.protocol import PauseCheck, ResumableTraining
     from synrep_search.messages import End, TrialJob
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LONGEST_HISTORY = 50
-"""Reports that a checkpoint carries; older ones are long in the ledger."""
+"""Reports that a checkpoint carries; the ledger has the older ones."""
 
 
 class Reporter:
-    """Saves the states of one attempt and words its reports.
+    """Saves checkpoints of one attempt and builds its reports.
 
     Args:
         job: of the attempt.
@@ -53,12 +53,14 @@ class Reporter:
         self._note = ""
 
     def config(self) -> Section:
-        """The configuration of the training."""
+        """Return the configuration of the training."""
         model = trainer_named(self.job.trainer).config_model()
         return model.model_validate_json(json.dumps(self.job.config))
 
     def saved(self) -> TrainingState | None:
-        """The state to go on from; a damaged checkpoint is passed over for the one before it.
+        """Return the state to resume from, or None to start anew.
+
+        A damaged checkpoint is skipped in favour of the one before it.
 
         Raises:
             StorageUnavailable: the storage can't be read.
@@ -73,15 +75,15 @@ class Reporter:
             if ref == job.paused:
                 self._drop_older_pauses(ref)
             self._history = state.meta.pop(REPORT_HISTORY, [])
-            self._tell(damaged, f"went on from {ref.iteration}")
+            self._note_damage(damaged, f"resumed from iteration {ref.iteration}")
             return state
-        self._tell(damaged, "began anew")
+        self._note_damage(damaged, "started anew")
         return None
 
     def reached(
         self, state: TrainingState, metrics: dict[str, float], *, finished: bool
     ) -> TrialReport:
-        """A report was reached: save the state.
+        """Save a checkpoint and return the report of it.
 
         Raises:
             Diverged: a metric is not finite.
@@ -92,8 +94,7 @@ class Reporter:
         row = {"iteration": iteration, "metrics": metrics}
         self._history = [*self._history[1 - LONGEST_HISTORY :], row]
         ref = self._save(state)
-        # Only files that this attempt knows are deleted: one that was given up may still be
-        # writing here.
+        # Delete only files that this attempt knows: an abandoned attempt may still write here.
         paused = [self.job.paused] if self.job.paused else []
         self._kept, gone = [ref, *self._kept][:KEPT], [*self._kept[KEPT - 1 :], *paused]
         for old in gone:
@@ -103,7 +104,7 @@ class Reporter:
         return self._report(iteration, metrics=metrics, checkpoint=ref, ended=ended)
 
     def paused(self, state: TrainingState) -> TrialReport:
-        """The training was asked to pause: save what it has done since its last report.
+        """Save the progress since the last report, and return the report of the pause.
 
         Raises:
             StorageUnavailable: the storage can't be written.
@@ -114,7 +115,12 @@ class Reporter:
         return self._report(iteration, checkpoint=ref, ended="paused", cause="paused")
 
     def failed(self, error: Exception, iteration: int = 0) -> TrialReport:
-        """The attempt ended by an exception, after so many iterations at its last report."""
+        """Return the report of an attempt that ended with an exception.
+
+        Args:
+            error: the exception.
+            iteration: of the last report.
+        """
         if isinstance(error, Diverged):
             return self._report(error.iteration, ended="diverged", cause=error.reason)
         if isinstance(error, StorageUnavailable):
@@ -127,10 +133,10 @@ class Reporter:
         return self._with_retries(save_checkpoint, state, state.meta["iteration"])
 
     def _drop_older_pauses(self, paused: CheckpointRef) -> None:
-        """Delete the files of pauses before the one that the ledger knows, and that is good.
+        """Delete checkpoints of pauses older than the verified one that the ledger knows.
 
-        There is nothing else between it and the newest report: only attempts that were given up
-        can have written there, and no ledger goes by their files.
+        Only abandoned attempts can have written checkpoints between the newest report and that
+        pause, and no ledger refers to them.
         """
         reported = max((ref.iteration for ref in self._kept), default=0)
         for name in self._with_retries(newest_checkpoints):
@@ -139,12 +145,12 @@ class Reporter:
                 self._with_retries(Storage.delete, name)
 
     def _with_retries(self, act: Callable[..., T], *rest: Any) -> T:
-        """What `act` gives for the storage, which is opened as late as this: that can fail, too."""
+        """Call `act` on the storage. The storage is opened here, since that can fail, too."""
         if self._storage is None:
             self._storage = with_retries(partial(Storage.at, self.job.checkpoints))
         return with_retries(partial(act, self._storage, *rest))
 
-    def _tell(self, damaged: list[str], what: str) -> None:
+    def _note_damage(self, damaged: list[str], what: str) -> None:
         if damaged:
             self._note = f"trial {self.job.number} {what}: {'; '.join(damaged)}"
 
@@ -162,13 +168,13 @@ class Reporter:
 
 
 class Attempt:
-    """One attempt of a trial, trained by itself. Nothing happens before the first `advance`.
+    """One attempt of a trial, trained alone. The training is built by the first `advance`.
 
     Args:
-        job: what to run.
+        job: the attempt to run.
         device: where to train.
         threads: CPU threads to train with.
-        should_pause: called before each iteration whether to pause.
+        should_pause: called before each iteration.
     """
 
     def __init__(
@@ -181,7 +187,7 @@ class Attempt:
         self._training: ResumableTraining | None = None
 
     def advance(self) -> TrialReport:
-        """Train to the next report and save a checkpoint; an exception becomes a report."""
+        """Train to the next report and save a checkpoint. Exceptions become reports."""
         reporter, before = self._reporter, 0
         try:
             self._training = training = self._training or self._begin()
@@ -190,7 +196,7 @@ class Attempt:
             if metrics is None:
                 return reporter.paused(training.state())
             return reporter.reached(training.state(), metrics, finished=training.finished)
-        except Exception as error:  # noqa: BLE001 - whatever a training does, the others go on
+        except Exception as error:  # noqa: BLE001 - one trial's failure must not stop the others
             return reporter.failed(error, before)
 
     def _begin(self) -> ResumableTraining:
@@ -204,7 +210,7 @@ class Attempt:
 
 
 def _check_finite(metrics: dict[str, float], iteration: int) -> None:
-    """Raise Diverged for a metric that no comparison could judge."""
+    """Raise Diverged if a metric is NaN or infinite, since no comparison would stop the trial."""
     for name, value in metrics.items():
         if not math.isfinite(value):
             raise Diverged(f"{name} is {value}", iteration)

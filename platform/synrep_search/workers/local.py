@@ -1,4 +1,4 @@
-"""The runner without Ray: one trial after another, in this process. For debugging and tests."""
+"""Run a search without Ray: one trial after another in this process. For debugging and tests."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 def run(search: Search) -> None:
-    """Run jobs until the search is finished; an exception of a trial loses only its attempt."""
+    """Run jobs until the search is finished. An exception ends only the attempt that raised it."""
     threads = max(1, int(search.spec.resources.cpu))
     device = "cuda" if search.spec.resources.gpu else "cpu"
     while not search.finished:
         job = search.next_job()
         if job is None:
-            time.sleep(0.1)  # what is open is deferred
+            time.sleep(0.1)  # all open trials are deferred
             continue
         attempt = Attempt(job, device, threads, lambda: bool(search.stopping))
         while search.on_reports([attempt.advance()]):

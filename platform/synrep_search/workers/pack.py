@@ -1,4 +1,4 @@
-"""A pack: trials of one shape that a slot trains as one program."""
+"""A pack: trials of one shape that a worker trains as one fused program."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Pack:
-    """Trials whose configurations can be fused; each reports as if it were alone.
+    """Trials whose configurations can be fused. Each reports as if it were alone.
 
     Args:
         fused: a `FusedTraining`, empty.
@@ -26,27 +26,27 @@ class Pack:
 
     @property
     def numbers(self) -> set[int]:
-        """Trials that are in it."""
+        """Numbers of the trials in the pack."""
         return set(self._members)
 
     def join(self, job: TrialJob) -> None:
-        """Take on an attempt; an exception is its own and leaves the others as they are."""
+        """Add an attempt. If that raises, the other trials are unaffected."""
         reporter = Reporter(job)
         self._members[job.number] = self._fused.join(reporter.config(), reporter.saved())
         self._reporters[job.number] = reporter
 
     def leave(self, number: int) -> None:
-        """Give up a trial."""
+        """Remove a trial."""
         member = self._members.pop(number)
         del self._reporters[number]
-        if member in self._fused.numbers():  # a training that diverged has left by itself
+        if member in self._fused.numbers():  # a diverged training has left already
             self._fused.leave(member)
 
     def advance(self, should_pause: PauseCheck) -> list[TrialReport]:
-        """Train until a trial reaches its next report; the reports of all that did.
+        """Train until a trial reaches its next report. Return the reports of all that did.
 
         Args:
-            should_pause: called before each iteration; after a yes, all trials report their pause.
+            should_pause: called before each iteration; if True, all trials pause.
         """
         reached = self._fused.advance(should_pause)
         return [
@@ -64,5 +64,5 @@ class Pack:
             if result is None:
                 return reporter.paused(state)
             return reporter.reached(state, result, finished=self._fused.finished(member))
-        except Exception as error:  # noqa: BLE001 - the others go on
+        except Exception as error:  # noqa: BLE001 - one trial's failure must not stop the others
             return reporter.failed(error)

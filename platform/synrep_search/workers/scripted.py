@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import Field
 
-from synrep.config import Count, NonNegative, Section
 from synrep.errors import Diverged
+from synrep.schema import Count, NonNegative, Section
 from synrep.training.checkpoint import TrainingState
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Watches the trainings of a slot from inside its process: whether they move, and are to pause."""
+"""Detects hung trainings from inside a worker process, and passes on requests to pause."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 class Watchdog:
-    """Called before each iteration; answers whether to pause.
+    """The pause check of the trainings in a process; calling it shows that they make progress.
 
-    SIGTERM, as a machine that is taken away sends it, asks for a pause. A training that does not
-    call for `limit_s` stands still: the process writes down where, and ends itself.
+    SIGTERM, which a node sends when it is shut down, requests a pause. If no training calls the
+    watchdog for `limit_s`, it dumps the stack traces of all threads and ends the process.
 
     Args:
-        limit_s: seconds.
-        on_hang: told before the process ends.
-        on_move: told again and again while all is well: where it is not told any more, the process
-            stands still as a whole, and others have to end it.
+        limit_s: longest time between two calls, in seconds.
+        on_hang: called before the process ends.
+        on_move: called every few seconds while the process runs. If the calls stop, the whole
+            process is frozen, and somebody else has to end it.
     """
 
     def __init__(
@@ -34,41 +34,41 @@ class Watchdog:
         self._limit = limit_s
         self._on_hang = on_hang
         self._on_move = on_move
-        self._seen = time.monotonic()
+        self._last_call = time.monotonic()
         self._training = False
-        self._asked = threading.Event()
+        self._pause_requested = threading.Event()
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, lambda *_: self.pause())
-        threading.Thread(target=self._look, name="watch", daemon=True).start()
+        threading.Thread(target=self._monitor, name="watchdog", daemon=True).start()
 
     def __call__(self) -> bool:
-        """A training is about to do an iteration; whether it should pause instead."""
-        self._seen = time.monotonic()
-        return self._asked.is_set()
+        """Return whether the training should pause before its next iteration."""
+        self._last_call = time.monotonic()
+        return self._pause_requested.is_set()
 
     @property
-    def asked(self) -> bool:
-        """Whether the trainings were asked to pause."""
-        return self._asked.is_set()
+    def pause_requested(self) -> bool:
+        """Whether the trainings have to pause."""
+        return self._pause_requested.is_set()
 
     def pause(self) -> None:
-        """Ask all trainings to pause; there is no way back."""
-        self._asked.set()
+        """Request a pause of all trainings; it can't be withdrawn."""
+        self._pause_requested.set()
 
     @contextmanager
     def training(self) -> Iterator[None]:
-        """While the trainings are expected to move."""
-        self._seen = time.monotonic()
+        """A context in which the trainings are expected to make progress."""
+        self._last_call = time.monotonic()
         self._training = True
         try:
             yield
         finally:
             self._training = False
 
-    def _look(self) -> None:
+    def _monitor(self) -> None:
         while True:
             time.sleep(min(5.0, self._limit / 10))
-            if self._training and time.monotonic() - self._seen > self._limit:
+            if self._training and time.monotonic() - self._last_call > self._limit:
                 faulthandler.dump_traceback(sys.__stderr__ or 2)
                 self._on_hang()
                 os._exit(1)

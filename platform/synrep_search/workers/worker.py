@@ -1,13 +1,10 @@
-"""A slot: a share of a machine that trains some trials at a time, one after another.
-
-Knows no Ray, and not who gives the orders.
-"""
+"""A worker: trains the trials of one slot, some at a time. Independent of Ray."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from synrep.config import Section
+from synrep.schema import Section
 from synrep.training.protocol import never_pause
 from synrep_search.messages import TrialJob
 from synrep_search.trainers import trainer_named
@@ -20,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class Orders(Section):
-    """What a slot is told after it has reported.
+    """The driver's answer to a worker's reports.
 
     Attributes:
-        go_on: trials that go on; the slot gives up all others that it has.
-        begin: attempts to begin.
+        go_on: trials that continue; the worker drops all its other trials.
+        begin: attempts to start.
     """
 
     go_on: tuple[int, ...] = ()
@@ -32,18 +29,18 @@ class Orders(Section):
 
 
 class Worker:
-    """Trains the trials that it is told to: each by itself, or those of one shape as a pack.
+    """Trains trials as the driver orders: each alone, or those of one shape as a pack.
 
     Args:
-        cpu: cores; the trials of a slot share them.
-        gpu: GPUs, or a fraction of one.
-        most: trials that it may have at a time.
-        measure: whether to find out how many of them are fastest; if not, it is `most`.
-        should_pause: called before each iteration whether all trials are to pause.
+        cpu: cores of the slot, which its trials share.
+        gpu: GPUs of the slot, or a fraction of one.
+        most: most trials at a time.
+        measure: whether to measure how many trials at a time are fastest; else it is `most`.
+        should_pause: called before each iteration.
 
     Attributes:
-        capacity: trials that it trains at a time.
-        measured: whether that was found out by trying; only after the first orders.
+        capacity: trials trained at a time.
+        measured: whether `capacity` was measured, which happens with the first orders.
     """
 
     def __init__(
@@ -55,7 +52,7 @@ class Worker:
         measure: bool = False,
         should_pause: PauseCheck = never_pause,
     ) -> None:
-        self._where: dict[str, Any] = {
+        self._placement: dict[str, Any] = {
             "device": "cuda" if gpu else "cpu",
             "threads": max(1, int(cpu)),
         }
@@ -69,7 +66,7 @@ class Worker:
         self._reports: list[TrialReport] = []
 
     def follow(self, orders: Orders) -> None:
-        """Give up trials and take on others."""
+        """Drop the trials that do not continue, and start new attempts."""
         kept = set(orders.go_on)
         self._attempts = {n: attempt for n, attempt in self._attempts.items() if n in kept}
         for pack in self._packs.values():
@@ -77,8 +74,8 @@ class Worker:
                 pack.leave(number)
         for job in orders.begin:
             try:
-                self._take_on(job)
-            except Exception as error:  # noqa: BLE001 - whatever a training does, the others go on
+                self._start(job)
+            except Exception as error:  # noqa: BLE001 - one trial's failure must not stop the others
                 self._reports.append(Reporter(job).failed(error))
 
     def advance(self) -> list[TrialReport]:
@@ -90,23 +87,23 @@ class Worker:
                 reports += pack.advance(self._should_pause)
         return reports
 
-    def _take_on(self, job: TrialJob) -> None:
+    def _start(self, job: TrialJob) -> None:
         fusing = trainer_named(job.trainer).fusing() if self._most > 1 else None
         if fusing is None:
             self._attempts[job.number] = Attempt(
-                job, **self._where, should_pause=self._should_pause
+                job, **self._placement, should_pause=self._should_pause
             )
             return
         config = Reporter(job).config()
         if self._measure and not self.measured:
-            self.capacity = fusing.fastest_capacity(config, most=self._most, **self._where)
+            self.capacity = fusing.fastest_capacity(config, most=self._most, **self._placement)
             self.measured = True
         if self.capacity == 1:
             self._attempts[job.number] = Attempt(
-                job, **self._where, should_pause=self._should_pause
+                job, **self._placement, should_pause=self._should_pause
             )
             return
         key = fusing.fusion_key(config)
         if key not in self._packs:
-            self._packs[key] = Pack(fusing.FusedTraining(self._most, **self._where))
+            self._packs[key] = Pack(fusing.FusedTraining(self._most, **self._placement))
         self._packs[key].join(job)

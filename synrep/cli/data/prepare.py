@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synrep.cli.data.common import listed, progress_bar, report, tell
+from synrep.cli.listing import ListingCommand, joint_maps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -60,7 +61,7 @@ MOCAP_OPTIONS = (
         "--joint-map",
         default="auto",
         show_default=True,
-        help="cmu, cmu-asf, lafan1, 100style, xsens, bandai-namco, a .json file of your "
+        help="Which joints make which of Human3.6M's: one of those below, a .json file of your "
         "own, or auto: by the joints' names.",
     ),
     click.option(
@@ -112,6 +113,9 @@ MOCAP_OPTIONS = (
 )
 """Options of every command that reads motion capture."""
 
+MOCAP_LISTS = {"Names for --joint-map": joint_maps}
+"""What the help of these commands lists."""
+
 
 def mocap_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of motion capture."""
@@ -120,16 +124,14 @@ def mocap_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.command()
+@click.command(cls=ListingCommand, lists=MOCAP_LISTS)
 @click.option("--root", required=True, help="Folder with .bvh files; subfolders count.")
 @mocap_options
 def bvh(*, root: str, **given: Any) -> None:
     """Motion capture in BVH files.
 
-    \b
-    Files of CMU (B. Hahne's conversions), LAFAN1, 100STYLE, Xsens and Bandai
-    Namco Research are known by their joints and paths. Where those name no
-    actor (100STYLE, Bandai Namco Research), a style takes the subject's place.
+    Files of the data sets below are known by their joints and paths. Where those name no actor, a
+    style takes the subject's place.
 
     \b
     Examples:
@@ -145,7 +147,7 @@ def bvh(*, root: str, **given: Any) -> None:
     _convert(lambda on_file: read_bvh_folder(root, options, on_file), **given)
 
 
-@click.command("asf-amc")
+@click.command("asf-amc", cls=ListingCommand, lists=MOCAP_LISTS)
 @click.option("--root", required=True, help="Folder with .asf and .amc files; subfolders count.")
 @click.option(
     "--recorded-fps",

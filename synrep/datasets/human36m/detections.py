@@ -12,7 +12,7 @@ from synrep.datasets.human36m.videopose3d import nested
 from synrep.datasets.untrusted.hdf5 import read_datasets
 from synrep.datasets.untrusted.npz import as_array, read_npz
 from synrep.errors import DamagedError, InputError
-from synrep.inference.keypoints.joints import conversion, joints_by_name
+from synrep.keypoint_sets import KEYPOINT_SETS
 from synrep.skeleton import HUMAN36M_17
 
 if TYPE_CHECKING:
@@ -35,13 +35,8 @@ H5_FOLDERS: dict[Detector, str] = {
     "sh-ft": "StackedHourglassFineTuned240",
 }
 """Folders of each subject in Martinez's layout, whose joints are MPII's."""
-SIDES: dict[str, tuple[set[int], set[int]]] = {
-    "human36m-17": ({4, 5, 6, 11, 12, 13}, {1, 2, 3, 14, 15, 16}),
-    "human36m-16": ({4, 5, 6, 10, 11, 12}, {1, 2, 3, 13, 14, 15}),
-    "mpii-16": ({3, 4, 5, 13, 14, 15}, {0, 1, 2, 10, 11, 12}),
-    "coco-17": (set(range(1, 17, 2)), set(range(2, 17, 2))),
-}
-"""Left and right joints of each set: what a file's `metadata` tells them apart by."""
+DETECTED_SETS = ("human36m-17", "human36m-16", "mpii-16", "coco-17")
+"""Sets that these files hold; a file's `metadata` tells them apart by left and right joints."""
 MPII_OF_16 = (6, 2, 1, 0, 3, 4, 5, 7, 8, 9, 13, 14, 15, 12, 11, 10)
 """MPII's number of each joint where SemGCN put stacked-hourglass joints in Human3.6M's order."""
 
@@ -152,15 +147,19 @@ def _joint_set(facts: Any, place: str) -> str:
         sides = [{int(joint) for joint in side} for side in facts["keypoints_symmetry"]]
     except (KeyError, TypeError, ValueError):
         _refuse(place, "nothing says which joints these are: no 'metadata' with their symmetry")
-    for name, known in SIDES.items():
-        if sides == list(known) and count == len(joints_by_name(name).joints):
+    for name in DETECTED_SETS:
+        joints = KEYPOINT_SETS[name].joints
+        known = [{row for row, joint in enumerate(joints) if joint[0] == side} for side in "LR"]
+        if sides == known and count == len(joints):
             return name
     return _refuse(place, f"{count} joints with left and right {sides} are no known set")
 
 
 def _refuse(place: str, rule: str) -> NoReturn:
     raise InputError(
-        place, rule, "known: " + ", ".join(SIDES) + "; make the file with VideoPose3D's scripts"
+        place,
+        rule,
+        "known: " + ", ".join(DETECTED_SETS) + "; make the file with VideoPose3D's scripts",
     )
 
 
@@ -201,7 +200,8 @@ def _as_17(
     points: NDArray[Any], joints: str, place: str, *, reorder: bool = False
 ) -> NDArray[np.float32]:
     """(T, 17, 2) pixels from a detector's joints (row 35: `geometric`)."""
-    count = len(joints_by_name(joints).joints)
+    known = KEYPOINT_SETS[joints]
+    count = len(known.joints)
     fits = points.ndim == 3 and points.shape[1] == count and points.shape[2] in {2, 3}
     if not fits or points.dtype.kind not in "iuf":
         raise DamagedError(
@@ -212,9 +212,9 @@ def _as_17(
         numbers = numbers[:, np.argsort(MPII_OF_16)]
     if joints == HUMAN36M_17.name:
         return numbers
-    rule = conversion(joints)
+    conversion = known.conversion()
     shares = np.zeros((len(HUMAN36M_17), count), np.float32)
     for row, name in enumerate(HUMAN36M_17.joints):
-        for joint, share in rule[name].items():
-            shares[row, joints_by_name(joints).index(joint)] = share
+        for joint, share in conversion[name].items():
+            shares[row, known.index(joint)] = share
     return np.matmul(shares, numbers)

@@ -1,6 +1,7 @@
 """Which joints of motion capture make which Human3.6M joints: a table entry a naming convention.
 
-A convention that is not here can be given as a JSON file with the fields of `JointMap`.
+To add a convention, write an entry in `JOINT_MAPS`: options, detection, messages and help then know
+it. One that is not here can be given as a JSON file with the fields of `JointMap`.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from synrep.config import Section
 from synrep.errors import InputError, faults
+from synrep.schema import Section
 from synrep.skeleton import HUMAN36M_17
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class JointMap(Section):
 
     name: str
     """Name in options."""
+    help: str = ""
+    """Whose files these are, for the help of commands."""
     joints: dict[str, tuple[str, ...]]
     """For each Human3.6M joint but nose and head, the file's joints whose mean it is."""
     skull: str
@@ -95,7 +98,8 @@ JOINT_MAPS = {
     entry.name: entry
     for entry in (
         JointMap(
-            name="cmu",  # B. Hahne's conversions of the CMU database, MotionBuilder names
+            name="cmu",
+            help="CMU in BVH: B. Hahne's conversions with MotionBuilder's names",
             joints=_MAYA_LIMBS | {"Spine": ("Spine", "Spine1"), "Thorax": ("Neck1",)},
             skull="Head",
             path=_CMU_PATH,
@@ -110,7 +114,8 @@ JOINT_MAPS = {
             ),
         ),
         JointMap(
-            name="cmu-asf",  # the CMU database's own files; a bone is named for where it starts
+            name="cmu-asf",
+            help="CMU in ASF/AMC: the database's own files",  # a bone is named for where it starts
             joints=_limbs(
                 ("r", "l"),
                 Hip="{}femur",
@@ -126,20 +131,24 @@ JOINT_MAPS = {
         ),
         JointMap(
             name="lafan1",
+            help="LAFAN1",
             joints=_MAYA_LIMBS | {"Spine": ("Spine1", "Spine2"), "Thorax": ("Neck",)},
             skull="Head",
             path=r"(?:.*/)?(?P<action>[^/]+?)\d*_(?P<subject>subject\d+)",
         ),
         JointMap(
-            name="100style",  # files <style>_<movement>: walk, run, sidestep, idle, transitions
+            name="100style",
+            help="100STYLE; its files name no actor, so styles are the subjects",
             joints=_XSENS,
             skull="Head",
+            # <style>_<movement>: walk, run, sidestep, idle, transitions
             path=r"(?:.*/)?(?P<subject>[^/_]+)_(?P<action>[FBS][WR]|ID|TR[123])",
             note=_STYLES,
         ),
-        JointMap(name="xsens", joints=_XSENS, skull="Head"),
+        JointMap(name="xsens", help="Xsens", joints=_XSENS, skull="Head"),
         JointMap(
-            name="bandai-namco",  # files dataset-<1|2>_<content>_<style>_<number>
+            name="bandai-namco",
+            help="Bandai Namco Research; its files name no actor, so styles are the subjects",
             joints=_limbs(
                 ("R", "L"),
                 Hip="UpperLeg_{}",
@@ -151,6 +160,7 @@ JOINT_MAPS = {
             )
             | {"Spine": ("Spine", "Chest"), "Thorax": ("Neck",)},
             skull="Head",
+            # dataset-<1|2>_<content>_<style>_<number>
             path=r"(?:.*/)?dataset-\d+_(?P<action>[^/_]+)_(?P<subject>[^/_]+)_\d+",
             note=_STYLES,
         ),

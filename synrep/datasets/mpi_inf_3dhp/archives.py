@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synrep.datasets.mpi_inf_3dhp.joints import FROM_17, RELEVANT_17
 from synrep.datasets.mpi_inf_3dhp.published import FPS, FRAMES, VALID_FRAMES
 from synrep.datasets.mpi_inf_3dhp.recording import (
     CameraSequence,
@@ -19,6 +18,7 @@ from synrep.datasets.mpi_inf_3dhp.recording import (
 )
 from synrep.datasets.untrusted.npz import as_array, read_npz
 from synrep.errors import InputError
+from synrep.keypoint_sets import HUMAN36M_IN_17, MPI_INF_3DHP_17
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -151,11 +151,11 @@ def _arrays(path: Path, what: str, view: Any) -> tuple[NDArray[np.float64], NDAr
     if not isinstance(view, dict) or not {"data_2d", "data_3d"} <= set(view):
         raise InputError(str(path), f"{what}: no data_2d and data_3d", _REMEDY)
     points, poses = (
-        frames(view[key], len(RELEVANT_17), axes, f"{path}: {key} of {what}")
+        frames(view[key], len(MPI_INF_3DHP_17), axes, f"{path}: {key} of {what}")
         for key, axes in (("data_2d", 2), ("data_3d", 3))
     )
     _check_order(path, what, poses)
-    return points[:, FROM_17], poses[:, FROM_17]
+    return points[:, HUMAN36M_IN_17], poses[:, HUMAN36M_IN_17]
 
 
 def _check_order(path: Path, what: str, poses: NDArray[np.float64]) -> None:
@@ -166,7 +166,7 @@ def _check_order(path: Path, what: str, poses: NDArray[np.float64]) -> None:
     some = known[:: max(1, len(known) // 100)]
 
     def apart(one: str, other: str) -> float:
-        joints = some[:, RELEVANT_17.index(one)] - some[:, RELEVANT_17.index(other)]
+        joints = some[:, MPI_INF_3DHP_17.index(one)] - some[:, MPI_INF_3DHP_17.index(other)]
         return float(np.median(np.linalg.norm(joints, axis=-1)))
 
     hips = apart("left_hip", "right_hip")
@@ -177,5 +177,5 @@ def _check_order(path: Path, what: str, poses: NDArray[np.float64]) -> None:
             str(path),
             f"{what}: the joints are not in the order of the 17 of the test set: hips "
             f"{hips:.3g} apart, {from_pelvis:.3g} from the pelvis, thighs {thighs:.3g} long",
-            "the order must be " + ", ".join(RELEVANT_17),
+            "the order must be " + ", ".join(MPI_INF_3DHP_17),
         )

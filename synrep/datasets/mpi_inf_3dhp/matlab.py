@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synrep.datasets.mpi_inf_3dhp.joints import FROM_17, FROM_28, JOINTS_28, RELEVANT_17
 from synrep.datasets.mpi_inf_3dhp.published import ACTIVITIES, FPS, FRAMES
 from synrep.datasets.mpi_inf_3dhp.recording import (
     CameraSequence,
@@ -20,6 +19,7 @@ from synrep.datasets.mpi_inf_3dhp.recording import (
 from synrep.datasets.untrusted.hdf5 import read_datasets
 from synrep.datasets.untrusted.matlab import load_mat
 from synrep.errors import InputError
+from synrep.keypoint_sets import HUMAN36M_IN_17, HUMAN36M_IN_28, MPI_INF_3DHP_17, MPI_INF_3DHP_28
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,7 +62,7 @@ def training_sequence(
         points = {
             variable: frames(
                 _cell(path, content, variable, camera),
-                len(JOINTS_28),
+                len(MPI_INF_3DHP_28),
                 2 if variable == "annot2" else 3,
                 f"{path}: {variable} of camera {camera}",
             )
@@ -72,7 +72,8 @@ def training_sequence(
         count, found = common_length(lengths | {"published": limit}, name, str(path))
         notes += found
         kept = {
-            variable: values[: count : fps // FPS, FROM_28] for variable, values in points.items()
+            variable: values[: count : fps // FPS, HUMAN36M_IN_28]
+            for variable, values in points.items()
         }
         steps = len(kept["annot2"])
         subject, sequence = name.split("/")
@@ -136,7 +137,7 @@ def test_sequence(path: Path, name: str, kind: str) -> SequenceRead:
     points = {
         variable: frames(
             content[variable],
-            len(RELEVANT_17),
+            len(MPI_INF_3DHP_17),
             2 if variable == "annot2" else 3,
             f"{path}: {variable}",
         )
@@ -150,7 +151,7 @@ def test_sequence(path: Path, name: str, kind: str) -> SequenceRead:
         raise InputError(str(path), "no frame is valid", _AGAIN)
     if "activity_annotation" not in content:
         notes.append(f"{name}: no activity_annotation, so the activity is 'unknown'")
-    kept = {variable: values[rows][:, FROM_17] for variable, values in points.items()}
+    kept = {variable: values[rows][:, HUMAN36M_IN_17] for variable, values in points.items()}
     recording = CameraSequence(
         source=str(path),
         name=name,

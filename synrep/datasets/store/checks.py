@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from synrep.config import Section
+from synrep.schema import Section
 from synrep.skeleton import skeleton_by_name
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, StringConstraints, ValidationError
 
-from synrep.config import Section
 from synrep.datasets.untrusted.json_text import parse_json
 from synrep.errors import DamagedError, InputError, faults
+from synrep.schema import Section
 from synrep.skeleton import SKELETONS
 
 if TYPE_CHECKING:

@@ -20,6 +20,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from synrep.training.fused.products import multiply
+
 if TYPE_CHECKING:
     from synrep.config import CriticConfig
     from synrep.training.fused.features import Features
@@ -83,7 +85,7 @@ class StackedCritic:
             joined = self._layer(layer, joined)
         self._inputs["output"] = joined
         # Weights first: faster, and the other way round one member rounds otherwise than several.
-        scores = torch.bmm(self._weights["output"], joined.mT)
+        scores = multiply(self._weights["output"], joined.mT)
         return scores[:, 0] + self.stack.weights["output.bias"]
 
     def backward(self, slope: Tensor) -> None:
@@ -92,13 +94,13 @@ class StackedCritic:
         slopes["output"] = slope[..., None]
         joined = torch.mul(slopes["output"], weights["output"])
         for layer in self._head:
-            joined = torch.bmm(self._through(layer, joined), weights[layer])
+            joined = multiply(self._through(layer, joined), weights[layer])
         for layer, part in zip(BRANCHES, joined.chunk(3, 2), strict=True):
             self._through(layer, part)
-        both = torch.bmm(slopes["pose_out"], weights["pose_out"])
+        both = multiply(slopes["pose_out"], weights["pose_out"])
         second = self._through("pose_block.1", both, torch.empty_like(both))
-        inner = torch.bmm(second, weights["pose_block.1"])
-        first = torch.bmm(self._through("pose_block.0", inner), weights["pose_block.0"])
+        inner = multiply(second, weights["pose_block.1"])
+        first = multiply(self._through("pose_block.0", inner), weights["pose_block.0"])
         self._through("pose_in", first.add_(both))
 
     def inputs(self, rows: slice) -> CriticInputs:
@@ -106,10 +108,10 @@ class StackedCritic:
         slopes = {layer: self._slopes[layer][:, rows] for layer in ("pose_in", *BRANCHES)}
         weights = self._weights
         return CriticInputs(
-            torch.bmm(slopes["pose_in"], weights["pose_in"]),
-            torch.bmm(slopes["keypoints_in"], weights["keypoints_in"]),
+            multiply(slopes["pose_in"], weights["pose_in"]),
+            multiply(slopes["keypoints_in"], weights["keypoints_in"]),
             # Samples innermost, as the features want them.
-            torch.bmm(weights["kcs_in"].mT, slopes["kcs_in"].mT).mT,
+            multiply(weights["kcs_in"].mT, slopes["kcs_in"].mT).mT,
         )
 
     def jvp(self, direction: CriticInputs, rows: slice) -> None:
@@ -140,7 +142,7 @@ class StackedCritic:
             target = out[self._name(layer)]
             if layer == "kcs_in":
                 # Outputs innermost, as the features want them.
-                self._features.gradient(torch.bmm(self._inputs[layer].mT, slope).mT, target)
+                self._features.gradient(multiply(self._inputs[layer].mT, slope).mT, target)
             elif layer == "output":
                 # A product of matrices would round otherwise for one member than for several.
                 torch.sum(slope * self._inputs[layer], 1, keepdim=True, out=target)
@@ -155,7 +157,7 @@ class StackedCritic:
 
     def _linear(self, layer: str, x: Tensor, out: Tensor | None = None) -> Tensor:
         self._inputs[layer] = x
-        product = torch.bmm(x, self._weights[layer].mT)
+        product = multiply(x, self._weights[layer].mT)
         bias = self.stack.weights[f"{layer}.bias"][:, None]
         return torch.add(product, bias, out=product if out is None else out)
 
@@ -167,7 +169,7 @@ class StackedCritic:
         # The input of this layer is the result of one before it, whose sides of its kinks are no
         # longer asked for.
         self._inputs[layer][:, rows] = direction
-        moved = torch.bmm(direction, self._weights[layer].mT)
+        moved = multiply(direction, self._weights[layer].mT)
         return self._activation.back(moved, self._results[layer][:, rows])
 
     def _name(self, layer: str) -> str:
@@ -180,8 +182,8 @@ class StackedCritic:
             return weight
         running = self.stack.statistics
         u, v = (running[f"{layer}.parametrizations.weight.0.{name}"] for name in ("_u", "_v"))
-        u.copy_(functional.normalize(torch.bmm(v[:, None], weight.mT)[:, 0], dim=1, eps=1e-12))
-        v.copy_(functional.normalize(torch.bmm(u[:, None], weight)[:, 0], dim=1, eps=1e-12))
+        u.copy_(functional.normalize(multiply(v[:, None], weight.mT)[:, 0], dim=1, eps=1e-12))
+        v.copy_(functional.normalize(multiply(u[:, None], weight)[:, 0], dim=1, eps=1e-12))
         outer = u[:, :, None] * v[:, None]
         scale = (outer * weight).sum((1, 2), keepdim=True)
         scaled = weight / scale

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from synrep.model.kcs import incidence
+from synrep.training.fused.products import multiply
 
 if TYPE_CHECKING:
     from synrep.model.kcs import WeightedKcs
@@ -121,7 +122,7 @@ class GramFeatures:
             found[:, :, :count].addcmul_(bones[:, :, ahead], by_shift[:, shift])
             found[:, :, ahead].addcmul_(bones[:, :, :count], by_shift[:, shift])
         matrix = self._matrix.expand(len(poses), -1, -1)
-        return torch.bmm(found.flatten(1, 2).mT, matrix)
+        return multiply(found.flatten(1, 2).mT, matrix)
 
     def jvp(self, poses: Tensor, direction: Tensor) -> Tensor:
         """Change of the inner products."""
@@ -131,7 +132,7 @@ class GramFeatures:
     def _vectors(self, poses: Tensor) -> Tensor:
         """Bones (K, 3, around, N) of poses (K, N, 3J)."""
         matrix = self._matrix.expand(len(poses), -1, -1)
-        return torch.bmm(matrix, poses.mT).view(len(poses), 3, -1, poses.shape[1])
+        return multiply(matrix, poses.mT).view(len(poses), 3, -1, poses.shape[1])
 
     def _products(self, factors: list[tuple[Tensor, Tensor]]) -> Tensor:
         """Sum of products of each bone of one with the bones ahead of it of the other."""

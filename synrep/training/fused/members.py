@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor
 
-from synrep.model.networks import build
 from synrep.training.fused.settings import Member, MemberSettings
 from synrep.training.fused.stack import Stack
 from synrep.training.state import optimiser_moments, restore
-from synrep.training.step import REFERENCE
+from synrep.training.step import REFERENCE, build_networks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,7 +47,7 @@ class Members:
         self.sums: dict[str, Tensor] = {}
         self.like = training_data.inputs.poses.new_empty(0)
         self._reference = training_data.reals.evenly_spaced(REFERENCE).poses.cpu()
-        networks = build(config, self.skeleton, self._reference)
+        networks = build_networks(config, self.skeleton, self._reference)
         betas = (config.optim.beta1, config.optim.beta2)
         device, dtype = self.like.device, self.like.dtype
         self.stacks = {name: Stack(networks[name], betas, device, dtype) for name in NETWORKS}
@@ -60,7 +59,7 @@ class Members:
         Raises:
             InputError: the state belongs to a different configuration.
         """
-        networks = build(config, self.skeleton, self._reference)
+        networks = build_networks(config, self.skeleton, self._reference)
         critic = cast("Critic", networks["critic"])
         member = Member(
             config=config,

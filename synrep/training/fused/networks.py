@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from synrep.training.fused.products import multiply
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -135,7 +137,7 @@ class StackedNetwork:
         self._hidden = hidden
         weights = self.stack.weights
         bias = weights[f"{self._last}.bias"][:, None]
-        return torch.bmm(hidden, weights[f"{self._last}.weight"].mT).add_(bias)
+        return multiply(hidden, weights[f"{self._last}.weight"].mT).add_(bias)
 
     def backward(self, slope: Tensor, *, weights: bool = True, inputs: bool = True) -> Tensor:
         """The gradient (K, B, in) of the inputs, from that of the outputs (K, B, out).
@@ -150,7 +152,7 @@ class StackedNetwork:
         if weights:
             torch.bmm(slope.mT, self._hidden, out=gradients[f"{self._last}.weight"])
             torch.sum(slope, 1, out=gradients[f"{self._last}.bias"])
-        slope = torch.bmm(slope, own[f"{self._last}.weight"])
+        slope = multiply(slope, own[f"{self._last}.weight"])
         for first, second in reversed(self._pairs):
             inner = self._layer_back(second, slope.clone(), weights=weights)
             slope = self._layer_back(first, inner, weights=weights).add_(slope)
@@ -164,7 +166,7 @@ class StackedNetwork:
     def _layer(self, layer: str, x: Tensor, masks: DropoutMasks | None) -> Tensor:
         weights = self.stack.weights
         linear, norm = self._names(layer)
-        y = torch.bmm(x, weights[f"{linear}.weight"].mT)
+        y = multiply(x, weights[f"{linear}.weight"].mT)
         if self.normed:
             inverse = self._normalise(norm, y, weights[f"{linear}.bias"])
             scale = inverse * weights[f"{norm}.weight"][:, None]
@@ -215,4 +217,4 @@ class StackedNetwork:
             gradients[f"{linear}.bias"].copy_(total[:, 0])
         if weights:
             torch.bmm(slope.mT, passed.inputs, out=gradients[f"{linear}.weight"])
-        return torch.bmm(slope, own[f"{linear}.weight"]) if inputs else slope
+        return multiply(slope, own[f"{linear}.weight"]) if inputs else slope

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from synrep.random_streams import RandomStreams
 from synrep.training.fused.features import Features, GeneralFeatures, GramFeatures
 from synrep.training.fused.networks import DropoutMasks, LeakyRelu
 from synrep.training.fused.stack import unbounded
 from synrep.training.protocol import Best
+from synrep.training.random_streams import RandomStreams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

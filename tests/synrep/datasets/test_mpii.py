@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from synrep.cli.data import data
 from synrep.datasets.mpii import read_mpii
 from synrep.errors import DamagedError, InputError
-from synrep.inference.keypoints.joints import read_keypoints, to_skeleton
+from synrep.inference.keypoints.keypoints import read_keypoints, to_skeleton
 
 if TYPE_CHECKING:
     from collections.abc import Callable

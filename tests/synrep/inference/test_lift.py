@@ -12,20 +12,12 @@ import torch
 from synrep.config import DataConfig, GeneratorConfig, TrainConfig
 from synrep.errors import InputError
 from synrep.evaluation.tables import BodyScale
-from synrep.inference.keypoints.joints import Keypoints, conversion, read_keypoints, to_skeleton
+from synrep.inference.keypoints.keypoints import Keypoints, read_keypoints, to_skeleton
 from synrep.inference.lift import ANKLE_HEIGHT, Lifted, lift, lift_file
 from synrep.inference.lifter import Lifter
+from synrep.keypoint_sets import COCO_17, KEYPOINT_SETS, MPII_16, OPENPOSE_25, KeypointSet
 from synrep.model.networks import Generator
-from synrep.skeleton import (
-    COCO_17,
-    HUMAN36M_16,
-    HUMAN36M_17,
-    KEYPOINT_SETS,
-    MPII_16,
-    OPENPOSE_25,
-    KeypointSet,
-    Skeleton,
-)
+from synrep.skeleton import HUMAN36M_16, HUMAN36M_17
 from synrep.storage import Storage
 from synrep.training.checkpoint import TrainingState, save_checkpoint
 
@@ -34,7 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-SETS = [HUMAN36M_17, HUMAN36M_16, *KEYPOINT_SETS.values()]
+SETS = list(KEYPOINT_SETS.values())
+HUMAN36M = KEYPOINT_SETS[HUMAN36M_17.name]
 
 
 def trained(**data: Any) -> Lifter:
@@ -50,7 +43,7 @@ def trained(**data: Any) -> Lifter:
     )
 
 
-def keypoints(joints: Skeleton | KeypointSet, frames: int = 2) -> Keypoints:
+def keypoints(joints: KeypointSet, frames: int = 2) -> Keypoints:
     """Random points of a 1000-pixel image."""
     points = np.random.default_rng(5).uniform(0, 1000, (frames, len(joints.joints), 2))
     return Keypoints(joints=joints, points_px=points, source="test")
@@ -126,9 +119,9 @@ def test_martinez_map_has_no_nose() -> None:
 
 
 @pytest.mark.parametrize("joints", SETS, ids=lambda joints: joints.name)
-def test_conversions_move_with_the_picture(joints: Skeleton | KeypointSet) -> None:
+def test_conversions_move_with_the_picture(joints: KeypointSet) -> None:
     """The shares of every joint add up to 1, so moving and scaling a picture commute with them."""
-    rule = conversion(joints.name)
+    rule = joints.conversion()
     assert set(rule) == set(HUMAN36M_17.joints)
     for shares in rule.values():
         assert sum(shares.values()) == pytest.approx(1)
@@ -137,7 +130,7 @@ def test_conversions_move_with_the_picture(joints: Skeleton | KeypointSet) -> No
 
 @pytest.mark.parametrize("joints", SETS, ids=lambda joints: joints.name)
 @pytest.mark.parametrize("count", [17, 16])
-def test_every_set_can_be_lifted(joints: Skeleton | KeypointSet, count: int) -> None:
+def test_every_set_can_be_lifted(joints: KeypointSet, count: int) -> None:
     """Into either skeleton, root at the origin, every pose finite."""
     found = lift(trained(joints=count), keypoints(joints))
     assert found.poses.shape == (2, count, 3)
@@ -145,9 +138,34 @@ def test_every_set_can_be_lifted(joints: Skeleton | KeypointSet, count: int) -> 
     np.testing.assert_allclose(found.poses[:, 0], 0, atol=1e-3)
 
 
+def test_a_new_set_is_lifted_by_its_entry_alone(
+    monkeypatch: pytest.MonkeyPatch, checkpoint: Path, tmp_path: Path
+) -> None:
+    """Known by its short name, mapped by its own conversion, from any file to poses."""
+    identity = {joint: {joint: 1.0} for joint in HUMAN36M_17.joints}
+    made = KeypointSet(
+        name="made-up-17",
+        help="made up",
+        short_names=("made-up",),
+        joints=(*HUMAN36M_17.joints[::-1][:-1], "Middle"),
+        to_human36m=identity | {"Hip": {"Middle": 1.0}, "Nose": {"Head": 2.0, "Thorax": -1.0}},
+    )
+    monkeypatch.setitem(KEYPOINT_SETS, made.name, made)
+    points = keypoints(HUMAN36M).points_px
+    source = write(tmp_path / "in.json", points[:, ::-1].tolist())
+    found = lift_file(checkpoint, source, tmp_path / "poses.npz", skeleton="made-up")
+    head, thorax = points[:, HUMAN36M.index("Head")], points[:, HUMAN36M.index("Thorax")]
+    points[:, HUMAN36M.index("Nose")] = 2 * head - thorax
+    np.testing.assert_allclose(found.keypoints_px, points)
+    header = [f"{joint}_{axis}" for joint in made.joints for axis in "xy"]
+    row = [str(number) for number in range(2 * len(made.joints))]
+    (tmp_path / "in.csv").write_text(",".join(header) + "\n" + ",".join(row) + "\n")
+    assert read_keypoints(tmp_path / "in.csv").joints is made
+
+
 def test_resolution_does_not_matter() -> None:
     """The same person in a picture twice as large, elsewhere, is the same pose."""
-    given = keypoints(HUMAN36M_17)
+    given = keypoints(HUMAN36M)
     larger = Keypoints(joints=given.joints, points_px=given.points_px * 2 + 300, source="larger")
     small, large = lift(trained(), given), lift(trained(), larger)
     np.testing.assert_allclose(small.poses, large.poses, atol=0.05)
@@ -161,7 +179,7 @@ def bones_mm(found: Lifted, *bones: tuple[str, str]) -> NDArray[np.float64]:
 
 def test_scale_by_bone_length() -> None:
     """The bones of every pose add up to the training poses' mean."""
-    found = lift(trained(), keypoints(HUMAN36M_17))
+    found = lift(trained(), keypoints(HUMAN36M))
     every = list(zip(HUMAN36M_17.parents[1:], HUMAN36M_17.joints[1:], strict=True))
     assert found.units == "mm"
     np.testing.assert_allclose(bones_mm(found, *every), 4000, rtol=1e-5)
@@ -169,7 +187,7 @@ def test_scale_by_bone_length() -> None:
 
 def test_scale_by_height() -> None:
     """From ankle to crown, with the mean of both legs, a person is as tall as was said."""
-    found = lift(trained(), keypoints(HUMAN36M_17), height_mm=1800)
+    found = lift(trained(), keypoints(HUMAN36M), height_mm=1800)
     trunk = bones_mm(found, ("Hip", "Spine"), ("Spine", "Thorax"), ("Thorax", "Head"))
     legs = bones_mm(
         found, ("LHip", "LKnee"), ("LKnee", "LFoot"), ("RHip", "RKnee"), ("RKnee", "RFoot")
@@ -179,7 +197,7 @@ def test_scale_by_height() -> None:
 
 def test_other_scales() -> None:
     """A constant makes millimetres of radii; radii stay what the network says."""
-    given = keypoints(HUMAN36M_17)
+    given = keypoints(HUMAN36M)
     radii = lift(trained(), given, scale="radii")
     constant = lift(trained(), given, scale="constant")
     assert radii.units == "radii"
@@ -192,7 +210,7 @@ def test_other_scales() -> None:
 def test_impossible_heights_are_refused(scale: Any, height: float) -> None:
     """A height scales bones, and is positive."""
     with pytest.raises(InputError, match="--height-mm"):
-        lift(trained(), keypoints(HUMAN36M_17), scale=scale, height_mm=height)
+        lift(trained(), keypoints(HUMAN36M), scale=scale, height_mm=height)
 
 
 def write(path: Path, content: Any) -> Path:
@@ -285,7 +303,7 @@ def test_frames_with_missing_joints_can_be_left_out() -> None:
         ([[[1, 2]] * 16], "coco-17", r"its shape is \(1, 16, 2\)"),
         ([[[1, 2]] * 17, [[1, 2]] * 16], "coco-17", "not numbers in the shape"),
         ([["a", "b"]], "coco-17", "not numbers in the shape"),
-        ({"skeleton": "mpii-16", "keypoints": []}, "coco-17", "it holds mpii-16"),
+        ({"skeleton": "mpii", "keypoints": []}, "coco", "it holds mpii-16 keypoints, not coco-17"),
         ({"points": []}, "coco-17", "no key 'keypoints'"),
         ({"skeleton": ["coco-17"], "keypoints": []}, None, r"its 'skeleton' is \['coco-17'\]"),
         ({"people": []}, None, "nobody was detected"),
@@ -323,7 +341,7 @@ def test_unusable_files_are_refused(tmp_path: Path) -> None:
         ("absent.json", "can't be read"),
         ("absent.npz", "can't be read"),
         ("poses.txt", "unknown kind of file"),
-        ("empty", "holds no .json"),
+        ("empty", "the folder is empty"),
     ):
         with pytest.raises(InputError, match=message):
             read_keypoints(tmp_path / name, "coco-17")

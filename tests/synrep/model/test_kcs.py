@@ -1,49 +1,16 @@
-"""Weighting families and the weighted kinematic chain space."""
+"""The weight matrix and the weighted kinematic chain space."""
 
 from __future__ import annotations
-
-import math
 
 import pytest
 import torch
 
-from synrep.config import (
-    Band,
-    Exponential,
-    Free,
-    Gaussian,
-    KcsConfig,
-    Linear,
-    Power,
-    Tanh,
-    Uniform,
-    Weighting,
-)
-from synrep.model.kcs import WeightedKcs, bone_lengths, weight, weight_matrix
+from synrep.config import KcsConfig
+from synrep.model.kcs import WeightedKcs, bone_lengths, weight_matrix
 from synrep.skeleton import HUMAN36M_17
+from synrep.weighting import Band, Exponential, Tanh, Uniform
 
 POSES = torch.randn(5, 17, 3, generator=torch.Generator().manual_seed(0))
-
-
-@pytest.mark.parametrize(
-    ("weighting", "expected"),
-    [
-        (Tanh(), [0.7616, 0.4621, 0.3215, 0.2449, 0.1974, 0.1651]),
-        (Tanh(scale=2.0, power=0.5), [math.tanh(2 / t**0.5) for t in range(1, 7)]),
-        (Uniform(), [1.0] * 6),
-        (Exponential(rate=0.5), [math.exp(-0.5 * t) for t in range(1, 7)]),
-        (Power(exponent=1.0), [1 / d for d in range(2, 8)]),
-        (Gaussian(sigma=2.0), [math.exp(-(t**2) / 8) for t in range(1, 7)]),
-        (Linear(reach=4.0), [0.75, 0.5, 0.25, 0.0, 0.0, 0.0]),
-        (Band(reach=3), [1.0, 1.0, 0.0, 0.0, 0.0, 0.0]),
-        (Free(weights=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6)), [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]),
-    ],
-    ids=lambda value: value.family if hasattr(value, "family") else "",
-)
-def test_weights_by_distance(weighting: Weighting, expected: list[float]) -> None:
-    """Distances 2 to 7 weigh as the family says; 0 and 1 always weigh 1 (equation 5)."""
-    assert [weight(weighting, d) for d in range(2, 8)] == pytest.approx(expected, abs=1e-4)
-    assert weight(weighting, 0) == weight(weighting, 1) == 1.0
 
 
 def test_floor_and_diagonal() -> None:
@@ -62,7 +29,7 @@ def test_entries_are_weighted_inner_products_of_bones() -> None:
     features = WeightedKcs(KcsConfig(), HUMAN36M_17)(POSES).view(5, 16, 16)
     bones = [POSES[:, child] - POSES[:, parent] for parent, child in HUMAN36M_17.bones]
     for i, j in ((0, 0), (0, 1), (3, 15)):
-        expected = weight(Tanh(), HUMAN36M_17.bone_distances[i][j]) * (bones[i] * bones[j]).sum(-1)
+        expected = Tanh().weight(HUMAN36M_17.bone_distances[i][j]) * (bones[i] * bones[j]).sum(-1)
         torch.testing.assert_close(features[:, i, j], expected)
 
 

@@ -1,6 +1,6 @@
 """A sample of the fault matrix, and the trainings that it disturbs.
 
-`python -m tests.faults` runs all of it; docs/reliability.md says what is promised.
+`python -m tests.faults` runs all of it; docs/design/reliability.md says what is promised.
 """
 
 from __future__ import annotations

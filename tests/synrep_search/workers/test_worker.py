@@ -130,7 +130,7 @@ def test_a_damaged_checkpoint_is_passed_over(make_job, damage) -> None:
     rest = run(make_job(1, attempt=2, resume_from=refs, seed=0))
     assert [report.iteration for report in rest] == [6, 8, 10]
     assert [report.metrics for report in rest] == [report.metrics for report in expected[2:]]
-    assert rest[0].note.startswith("trial 1 went on from 4: ")
+    assert rest[0].note.startswith("trial 1 resumed from iteration 4: ")
     assert refs[0].file in rest[0].note
     assert not rest[1].note
 

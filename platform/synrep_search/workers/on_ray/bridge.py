@@ -1,4 +1,4 @@
-"""Tune's two interfaces to a search: which slot to start, and what a slot's report leads to."""
+"""The search as Ray Tune sees it: a searcher opens slots, a scheduler takes their reports."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 class SlotSearcher(Searcher):
-    """Tells Tune which trials to start: a Tune trial is a slot, which serves many of ours.
+    """Gives Tune its trials. A Tune trial is a slot, which serves many trials of the search.
 
     Args:
-        slots: who runs where.
-        config: what every slot needs to know.
+        slots: which trials run in which slot.
+        config: configuration of every worker.
     """
 
     def __init__(self, slots: SlotTable, config: dict[str, Any]) -> None:
@@ -36,11 +36,11 @@ class SlotSearcher(Searcher):
         self._config = config
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """A slot with its first orders; None for now, FINISHED if there will be none."""
+        """Return the configuration of a new slot; None if none is needed now, else FINISHED."""
         orders = self._slots.open(trial_id)
         if orders is not None:
             own: dict[str, Any] = {SLOT: trial_id, ORDERS: orders.model_dump_json()}
-            if self._config[MEASURE]:  # no more than it can get are tried out
+            if self._config[MEASURE]:  # no need to measure more than it can get
                 own[MOST] = min(self._config[MOST], self._slots.share)
             return {**self._config, **own}
         # Tune compares with this word, whatever its annotation says.
@@ -52,33 +52,33 @@ class SlotSearcher(Searcher):
         result: dict[str, Any] | None = None,
         error: bool = False,  # noqa: FBT001, FBT002 - Tune's interface
     ) -> None:
-        """Nothing to learn here: the scheduler has told the search."""
+        """Do nothing: the scheduler has notified the search."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Tune pickles what it is given, for a restore that is not used: it gets nothing."""
+        """Return nothing: Tune pickles the searcher for its own restore, which is not used."""
         return {}
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing to save: the ledger is the state."""
+        """Do nothing: the ledger is the state."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing to restore."""
+        """Do nothing; see `save`."""
 
 
 class SlotScheduler(FIFOScheduler):
-    """Passes reports and deaths to the search, and leaves its answers at the desk.
+    """Passes reports and crashes to the search, and leaves its orders in the mailbox.
 
     Args:
-        slots: who runs where.
-        desk: handle of the actor that passes on what Tune does not.
+        slots: which trials run in which slot.
+        mailbox: handle of the `Mailbox` actor.
     """
 
-    def __init__(self, slots: SlotTable, desk: Any) -> None:
+    def __init__(self, slots: SlotTable, mailbox: Any) -> None:
         super().__init__()
         self._slots = slots
-        self._desk = desk
+        self._mailbox = mailbox
         self._turns: Counter[str] = Counter()
-        self._closed = False
+        self._pause_sent = False
 
     def __getstate__(self) -> dict[str, Any]:
         """See `SlotSearcher.__getstate__`."""
@@ -87,41 +87,41 @@ class SlotScheduler(FIFOScheduler):
     def on_trial_result(
         self, tune_controller: TuneController, trial: TuneTrial, result: dict[str, Any]
     ) -> str:
-        """The reports of a slot: its next orders, or its end."""
+        """Record the reports of a slot, and send its next orders or end it."""
         del tune_controller
         slot = trial.trial_id
-        capacity, told = json.loads(result[REPORTS])
-        reports = [TrialReport.model_validate(report) for report in told]
+        capacity, sent = json.loads(result[REPORTS])
+        reports = [TrialReport.model_validate(report) for report in sent]
         orders = self._slots.report(slot, reports, capacity)
         if orders is None:
             return TrialScheduler.STOP
         self._turns[slot] += 1
-        self._desk.put.remote(slot, self._turns[slot], orders.model_dump_json())
+        self._mailbox.put.remote(slot, self._turns[slot], orders.model_dump_json())
         return TrialScheduler.CONTINUE
 
     def on_trial_error(self, tune_controller: TuneController, trial: TuneTrial) -> None:
-        """The slot's process died, or its node was lost."""
+        """Record that the worker process of a slot crashed, or that its node was lost."""
         del tune_controller
         slot = trial.trial_id
         cause, preempted = _cause(trial)
-        told = "" if preempted else ray.get(self._desk.why.remote(slot))
-        if told == HUNG:
+        reason = "" if preempted else ray.get(self._mailbox.end_reason.remote(slot))
+        if reason == HUNG:
             minutes = self._slots.search.spec.failures.hang_minutes
             cause = f"no iteration in {minutes:g} minutes"
-        elif told == ENDING:
-            cause, preempted = told, True
+        elif reason == ENDING:
+            cause, preempted = reason, True
         self._slots.lost(slot, cause, preempted=preempted)
 
     def choose_trial_to_run(self, tune_controller: TuneController) -> TuneTrial | None:
-        """PauseCheck again and again while the search runs: also the time to pass on its end."""
-        if self._slots.search.stopping and not self._closed:
-            self._closed = True
-            self._desk.close.remote()
+        """Choose as FIFO does. Tune calls this all the time, so a request to pause is sent here."""
+        if self._slots.search.stopping and not self._pause_sent:
+            self._pause_sent = True
+            self._mailbox.request_pause.remote()
         return super().choose_trial_to_run(tune_controller)
 
 
 def _cause(trial: TuneTrial) -> tuple[str, bool]:
-    """Why a slot died, in a line, and whether its node was taken away."""
+    """Return why a worker died, in one line, and whether its node was lost."""
     try:
         text = Path(trial.error_file or "").read_text(encoding="utf-8")
     except OSError:

@@ -1,4 +1,4 @@
-"""The Ray cluster that a search runs on: one that is there, or one on this machine."""
+"""The Ray cluster that a search runs on: an existing one, or one started on this machine."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ OBJECT_STORE_BYTES = 100 * 2**20
 
 
 class Cluster:
-    """A connection to Ray. It starts at once, while others prepare the search.
+    """A connection to Ray, made in the background while the search is prepared.
 
     Args:
         address: of a running cluster; None starts Ray on this machine, and `close` ends it.
@@ -56,19 +56,19 @@ class Cluster:
         self._ended = threading.Event()
         threading.Thread(target=self._start, args=(address,), name="ray", daemon=True).start()
         if address is not None:
-            self.wait()  # nothing is begun on a cluster that is not there
+            self.wait()  # fail before anything of the search is created
 
     def wait(self) -> None:
-        """Return when Ray is there; raise what kept it from starting. For the main thread."""
+        """Wait until Ray is connected; raise what prevented it. Call it in the main thread."""
         self._started.result()
-        # Ray has put its own handler first: it prints a stack trace, and aborts seconds later.
+        # Ray has installed a handler of its own that prints a stack trace and aborts seconds later.
         signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
 
     def close(self) -> None:
-        """Let go of the cluster; end it if it was started here. Can be repeated.
+        """Disconnect, and stop the cluster if it was started here. Can be called again.
 
-        In the thread that used it, and while nothing else collects garbage: Ray ends a process in
-        which a handle is collected by another thread than the one that shuts it down.
+        Call it in the thread that used Ray. Garbage collection is off meanwhile: Ray ends a process
+        in which another thread collects a handle during the shutdown.
         """
         self._started.exception()
         gc.collect()
@@ -91,10 +91,10 @@ class Cluster:
 
 
 def is_draining(node: str) -> bool:
-    """Whether a node was told to end: it still works for a while, and gets nothing new to do."""
+    """Whether a node is draining: it runs for a while, but Ray places nothing new on it."""
     try:
         return node in state.get_draining_nodes()
-    except Exception:  # noqa: BLE001 - Ray has no public way to ask; without an answer it goes on
+    except Exception:  # noqa: BLE001 - private API: without an answer the node counts as healthy
         return False
 
 
@@ -118,16 +118,16 @@ def _connect(address: str | None) -> None:
 
 
 def _close_token() -> None:
-    """Ray writes the token of its cluster for all users of the machine to read."""
+    """Protect the token of the cluster, which Ray writes readable for all users."""
     with suppress(OSError):
         (Path.home() / ".ray" / "auth_token").chmod(0o600)
 
 
 def _reach(address: str) -> None:
-    """Raise at once where Ray would try for minutes."""
+    """Fail at once if nothing listens at an address; Ray would retry for minutes."""
     host, _, port = address.rpartition(":")
     if not port.isdigit():
-        return  # a word such as auto
+        return  # such as "auto"
     try:
         socket.create_connection((host, int(port)), timeout=5).close()
     except OSError as error:

@@ -1,9 +1,10 @@
-"""What driver and slots tell each other beside their reports.
+"""The mailbox: an actor that carries messages between the driver and its workers.
 
-Tune carries reports from a slot to the driver, and nothing back but stop and continue. What goes
-back here is more: which trials go on, and which begin. Answers go through this actor, which
-lives beside the driver and takes no CPU; and so does what can't wait for a report: that all are to
-pause, and that a slot stands still.
+Tune carries reports from a worker to the driver, but only "stop" or "continue" back. A search has
+more to say: which trials continue and which start. The driver leaves these orders in the mailbox,
+and the worker fetches them. Messages that can't wait for a report use the mailbox, too: a request
+to pause, heartbeats, and the reason for which a worker ends. The actor runs on the driver's node
+and reserves no CPU.
 """
 
 from __future__ import annotations
@@ -15,70 +16,70 @@ from typing import Any
 
 import ray
 
-HUNG, ENDING = "it stands still", "its machine is about to end"
-"""Why a slot ends."""
+HUNG, ENDING = "hung", "its node is shutting down"
+"""Reasons for which a worker ends that Tune can't see."""
 
 
 class Mailbox:
-    """Hands over each note once; whoever comes first, giver or taker, waits for nobody."""
+    """Delivers each message once, whether the sender or the receiver comes first."""
 
     def __init__(self) -> None:
-        self._notes: defaultdict[tuple[str, int], asyncio.Future[str]] = defaultdict(
+        self._orders: defaultdict[tuple[str, int], asyncio.Future[str]] = defaultdict(
             lambda: asyncio.get_running_loop().create_future()
         )
-        self._closed = asyncio.Event()
+        self._pause = asyncio.Event()
         self._ends: dict[str, str] = {}
         self._heard: dict[str, tuple[str, float]] = {}
-        self._watches: set[asyncio.Task[None]] = set()
+        self._monitors: set[asyncio.Task[None]] = set()
 
-    async def close(self) -> None:
-        """All slots are to pause."""
-        self._closed.set()
+    async def request_pause(self) -> None:
+        """Ask all workers to pause their trials."""
+        self._pause.set()
 
-    async def closing(self) -> None:
-        """Return when all slots are to pause."""
-        await self._closed.wait()
+    async def wait_for_pause(self) -> None:
+        """Return when all workers have to pause."""
+        await self._pause.wait()
 
-    async def alive(self, process: str, slot: str, actor: Any, limit_s: float) -> None:
-        """The process of a slot says that it moves; it is ended if it does not say so in time.
+    async def heartbeat(self, process: str, slot: str, actor: Any, limit_s: float) -> None:
+        """Record that a worker process is alive. It is killed if the next heartbeat is late.
 
         Args:
             process: id of the actor.
-            slot: that it is now.
+            slot: that it occupies.
             actor: its handle.
-            limit_s: seconds.
+            limit_s: longest time between two heartbeats, in seconds.
         """
         if process not in self._heard:
-            self._watches.add(asyncio.create_task(self._watch(process, actor, limit_s)))
+            self._monitors.add(asyncio.create_task(self._kill_when_silent(process, actor, limit_s)))
         self._heard[process] = (slot, time.monotonic())
 
-    async def leave(self, process: str) -> None:
-        """A process ends as it should."""
+    async def process_ended(self, process: str) -> None:
+        """Expect no more heartbeats of a process that ended as planned."""
         self._heard.pop(process, None)
 
-    async def _watch(self, process: str, actor: Any, limit_s: float) -> None:
+    async def _kill_when_silent(self, process: str, actor: Any, limit_s: float) -> None:
         while process in self._heard:
             slot, heard = self._heard[process]
             if time.monotonic() - heard > limit_s:
-                await self.tell(slot, HUNG)
+                await self.note_end(slot, HUNG)
                 ray.kill(actor)
                 return
             await asyncio.sleep(limit_s / 10)
 
-    async def tell(self, slot: str, why: str) -> None:
-        """A slot ends, and Tune will not know why: `HUNG` or `ENDING`."""
-        self._ends[slot] = why
+    async def note_end(self, slot: str, reason: str) -> None:
+        """Record why the worker of a slot ends, `HUNG` or `ENDING`, which Tune can't see."""
+        self._ends[slot] = reason
 
-    async def why(self, slot: str) -> str:
-        """Why a slot has ended, if that was told."""
+    async def end_reason(self, slot: str) -> str:
+        """Return why the worker of a slot ended; empty if no reason was recorded."""
         return self._ends.get(slot, "")
 
-    async def put(self, slot: str, turn: int, note: str) -> None:
-        """Leave a note for a slot's turn."""
-        self._notes[slot, turn].set_result(note)
+    async def put(self, slot: str, turn: int, orders: str) -> None:
+        """Leave the orders for a turn of a slot."""
+        self._orders[slot, turn].set_result(orders)
 
     async def take(self, slot: str, turn: int) -> str:
-        """The note for a slot's turn, as soon as it is there."""
-        note = await self._notes[slot, turn]
-        del self._notes[slot, turn]
-        return note
+        """Return the orders for a turn of a slot as soon as they are there."""
+        orders = await self._orders[slot, turn]
+        del self._orders[slot, turn]
+        return orders

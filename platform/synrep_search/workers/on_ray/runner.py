@@ -1,4 +1,4 @@
-"""The runner on Ray: a search as a run of Tune, whose trials are slots."""
+"""Run a search on Ray: as a run of Ray Tune in which each Tune trial is a slot."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from synrep_search.workers.on_ray.mailbox import Mailbox
 from synrep_search.workers.on_ray.slots import SlotTable
 from synrep_search.workers.on_ray.trainable import (
     CPU,
-    DESK,
     GPU,
     HANG,
+    MAILBOX,
     MEASURE,
     MOST,
     WorkerTrainable,
@@ -33,24 +33,24 @@ if TYPE_CHECKING:
     from synrep_search.workers.on_ray.cluster import Cluster
 
 MOST_FUSED = 32
-"""Trials that `fuse: auto` considers for a slot: more gain little, and more are lost with it."""
+"""Most trials that `fuse: auto` gives to a slot: more gain little, and a crash would lose more."""
 
-# Tune would put these on the command line of each process that it starts, for all to read; nodes
-# have their own.
+# Tune would put these on the command line of each process that it starts, where every user of the
+# node can read them; nodes have credentials of their own.
 class_cache.ENV_VARS_TO_PROPAGATE.difference_update(
     {name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
 )
 
-# Tune calls a search with failed trials an error; ours are in the ledger, and retried.
+# Tune logs failed trials as errors; the ledger has them, and the search retries them.
 logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 
 class RayRunner:
-    """Runs the jobs of a search as Tune trials.
+    """Runs the jobs of a search in workers on a Ray cluster.
 
     Args:
-        cluster: where to; it is closed when the search has ended, but not if it is to go on when
-            its ledger is back.
+        cluster: the cluster. It is closed when the search has ended, and stays open when the
+            search only waits for its ledger to come back.
     """
 
     def __init__(self, cluster: Cluster) -> None:
@@ -68,19 +68,25 @@ def _run(search: Search, scratch: Path) -> None:
     resources = search.spec.resources
     count = resources.slots or _slots(resources)
     search.display.say(f"{count} slots on {_described(ray.cluster_resources())}")
-    name, desk = _desk(search.ledger.name)
+    name, mailbox = _mailbox(search.ledger.name)
     measure = resources.fuse == "auto"
     most = {"auto": MOST_FUSED, "off": 1}.get(str(resources.fuse)) or int(resources.fuse)
-    told = {DESK: name, CPU: resources.cpu, GPU: resources.gpu, MOST: most, MEASURE: measure}
-    told[HANG] = 60 * search.spec.failures.hang_minutes
+    worker_config = {
+        MAILBOX: name,
+        CPU: resources.cpu,
+        GPU: resources.gpu,
+        MOST: most,
+        MEASURE: measure,
+    }
+    worker_config[HANG] = 60 * search.spec.failures.hang_minutes
     slots = SlotTable(search, count, capacity=1 if measure else most)
     tuner = tune.Tuner(
         tune.with_resources(WorkerTrainable, {"cpu": resources.cpu, "gpu": resources.gpu}),
         tune_config=tune.TuneConfig(
-            search_alg=SlotSearcher(slots, told),
-            scheduler=SlotScheduler(slots, desk),
+            search_alg=SlotSearcher(slots, worker_config),
+            scheduler=SlotScheduler(slots, mailbox),
             num_samples=-1,
-            # A searcher of one's own gets one pending trial at a time otherwise.
+            # Otherwise a custom searcher gets one pending trial at a time.
             max_concurrent_trials=count,
             reuse_actors=True,
             trial_name_creator=lambda trial: trial.trial_id,
@@ -90,7 +96,7 @@ def _run(search: Search, scratch: Path) -> None:
             name="search",
             storage_path=str(scratch),
             verbose=0,
-            # A retry is a new attempt of ours, from our own checkpoint.
+            # Retries are attempts of the search, from its own checkpoints.
             failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
@@ -98,19 +104,19 @@ def _run(search: Search, scratch: Path) -> None:
     try:
         tuner.fit()
     except TuneError as error:
-        raise (error.__context__ or error) from None  # what our own part of the driver raised
+        raise (error.__context__ or error) from None  # raised by our part of the driver
 
 
-def _desk(search: str) -> tuple[str, Any]:
-    """The desk of a search beside its driver: the name that slots find it by, and the actor."""
+def _mailbox(search: str) -> tuple[str, Any]:
+    """Start the mailbox of a search on the driver's node; return its name and its handle."""
     name = f"synrep-{search}-{uuid.uuid4().hex[:8]}"
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    desk: Any = ray.remote(num_cpus=0)(Mailbox)
-    return name, desk.options(name=name, scheduling_strategy=here).remote()
+    actor: Any = ray.remote(num_cpus=0)(Mailbox)
+    return name, actor.options(name=name, scheduling_strategy=here).remote()
 
 
 def _slots(resources: Resources) -> int:
-    """SlotTable that the cluster holds at once."""
+    """Number of slots that the cluster holds."""
     have = ray.cluster_resources()
     by_cpu = have.get("CPU", 0) / resources.cpu
     by_gpu = have.get("GPU", 0) / resources.gpu if resources.gpu else by_cpu

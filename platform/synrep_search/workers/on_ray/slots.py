@@ -1,4 +1,4 @@
-"""Which trials run in which slot, as the driver keeps it."""
+"""The driver's table of slots: which trials run in which of them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class SlotTable:
-    """Gives the jobs of a search to slots, evenly_spaced.
+    """Assigns the jobs of a search to slots, evenly.
 
     Args:
-        search: the one that is run.
-        count: slots that there are when all machines are there.
-        capacity: trials that a slot trains at a time, until it tells its own number.
+        search: whose jobs they are.
+        count: number of slots of the cluster.
+        capacity: trials that a slot trains at a time, until its worker reports a number.
     """
 
     def __init__(self, search: Search, count: int, capacity: int) -> None:
@@ -30,7 +30,7 @@ class SlotTable:
         self._running: dict[str, dict[int, TrialJob]] = {}
 
     def open(self, slot: str) -> Orders | None:
-        """First orders of a slot; None if there is nothing to begin now."""
+        """Return the first orders of a new slot; None if there is no job for it now."""
         self._running[slot] = {}
         orders = Orders(begin=self._fill(slot))
         if not orders.begin:
@@ -40,10 +40,10 @@ class SlotTable:
 
     @property
     def share(self) -> int:
-        """Trials that a slot may have, so that all slots have some.
+        """Most trials of one slot, so that no slot is left without.
 
-        With `fuse: auto` never more than half of the search's trials are open, so that the sampler
-        proposes the rest when it has seen how some of them did.
+        With `fuse: auto` at most half of the search's trials are open at a time, so that the
+        sampler has seen some results before it proposes the rest.
         """
         at_once = self.search.open_trials
         if self.search.spec.resources.fuse == "auto":
@@ -53,12 +53,12 @@ class SlotTable:
     def report(
         self, slot: str, reports: Sequence[TrialReport], capacity: int | None = None
     ) -> Orders | None:
-        """Pass on the reports of a slot; its next orders, or None if it is to end.
+        """Record the reports of a slot. Return its next orders, or None if the slot ends.
 
         Args:
             slot: its name.
             reports: of some of its trials.
-            capacity: trials that it trains at a time; None if it is as before.
+            capacity: trials that it trains at a time; None if unchanged.
         """
         self._capacity[slot] = capacity or self._capacity[slot]
         silent = set(self._running[slot]) - {report.number for report in reports}
@@ -66,7 +66,7 @@ class SlotTable:
         jobs = self._running[slot]
         for number in set(jobs) - going_on:
             del jobs[number]
-        # A slot that pauses was told to end, by us or by its machine.
+        # A slot pauses because the search ends or its node shuts down.
         ending = any(report.ended == "paused" for report in reports)
         begin = () if ending else self._fill(slot)
         if not jobs:
@@ -75,13 +75,13 @@ class SlotTable:
         return Orders(go_on=tuple(sorted(going_on)), begin=begin)
 
     def lost(self, slot: str, cause: str, *, preempted: bool) -> None:
-        """A slot has died with all its trials."""
+        """Record that a slot was lost with all its trials."""
         jobs = self._running.pop(slot, {})
         for number in jobs:
             self.search.on_lost(number, cause, alone=len(jobs) == 1, preempted=preempted)
 
     def _fill(self, slot: str) -> tuple[TrialJob, ...]:
-        """Begin attempts while the slot has room, but leave the other slots their share."""
+        """Start attempts until the slot has its share."""
         jobs, begun = self._running[slot], []
         while len(jobs) < self._room(slot):
             job = self.search.next_job(alone=not jobs)

@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 from synrep.datasets.mocap.bvh import BvhOptions, read_bvh, read_bvh_folder
-from synrep.datasets.mocap.joint_maps import JOINT_MAPS, NEEDED, detect_joint_map, load_joint_map
+from synrep.datasets.mocap.joint_maps import (
+    JOINT_MAPS,
+    NEEDED,
+    JointMap,
+    detect_joint_map,
+    load_joint_map,
+)
 from synrep.errors import InputError
 from synrep.skeleton import HUMAN36M_17
 
@@ -206,6 +212,29 @@ def test_cmu_conversion_gets_its_missing_bone_back(tmp_path: Path) -> None:
     expected = {"Spine": 28, "LShoulder": 34 + 13 + lost, "Thorax": 34 + 15 + 8 + lost}
     for joint, cm in expected.items():
         assert above_hip[at(joint)] == pytest.approx(10 * cm, abs=0.01)
+
+
+def test_a_new_map_is_known_by_its_entry_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by its joints, and by name."""
+    names = {"LeftForeArm": "LeftLowArm"}
+    joints = [(names.get(n, n), names.get(p, p), offset) for n, p, offset in LAFAN1]
+    write_bvh(tmp_path / "anna" / "walk_1.bvh", joints)
+    with pytest.raises(InputError, match="no known joint names; nearest is"):
+        read(tmp_path)
+    made = JointMap(
+        name="made-up",
+        help="made up",
+        joints=JOINT_MAPS["lafan1"].joints | {"LElbow": ("LeftLowArm",)},
+        skull="Head",
+    )
+    monkeypatch.setitem(JOINT_MAPS, made.name, made)
+    for chosen in ("auto", "made-up"):
+        poses, notes = read(tmp_path, joint_map=chosen)
+        assert notes[0] == "1 files, joint map made-up"
+        assert (poses.subject[0], poses.action[0]) == ("anna", "walk")
+        assert poses.joints_mm[0, at("LElbow"), 1] == pytest.approx(450, abs=0.01)
 
 
 def test_own_joint_map(tmp_path: Path) -> None:

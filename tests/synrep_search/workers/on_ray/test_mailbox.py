@@ -1,4 +1,4 @@
-"""The desk where orders are left, without Ray."""
+"""The mailbox where orders are left, without Ray."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ def test_a_note_waits_for_its_taker() -> None:
     """What was put first is taken later."""
 
     async def talk() -> str:
-        desk = Mailbox()
-        await desk.put("a", 1, "orders")
-        return await asyncio.wait_for(desk.take("a", 1), 5)
+        mailbox = Mailbox()
+        await mailbox.put("a", 1, "orders")
+        return await asyncio.wait_for(mailbox.take("a", 1), 5)
 
     assert asyncio.run(talk()) == "orders"
 
@@ -22,27 +22,27 @@ def test_a_taker_waits_for_its_note() -> None:
     """Who comes first waits, and only for the note of its own slot and turn."""
 
     async def talk() -> tuple[bool, str]:
-        desk = Mailbox()
-        taker = asyncio.create_task(desk.take("a", 2))
-        await desk.put("b", 2, "for b")
-        await desk.put("a", 1, "earlier")
+        mailbox = Mailbox()
+        taker = asyncio.create_task(mailbox.take("a", 2))
+        await mailbox.put("b", 2, "for b")
+        await mailbox.put("a", 1, "earlier")
         await asyncio.sleep(0.01)
         waited = not taker.done()
-        await desk.put("a", 2, "orders")
+        await mailbox.put("a", 2, "orders")
         return waited, await asyncio.wait_for(taker, 5)
 
     assert asyncio.run(talk()) == (True, "orders")
 
 
-def test_notes_are_handed_over_once() -> None:
-    """A note that was taken is gone, so a desk does not grow with a search."""
+def test_orders_are_handed_over_once() -> None:
+    """A note that was taken is gone, so a mailbox does not grow with a search."""
 
     async def talk() -> int:
-        desk = Mailbox()
+        mailbox = Mailbox()
         for turn in range(50):
-            await desk.put("a", turn, str(turn))
-            assert await desk.take("a", turn) == str(turn)
-        return len(desk._notes)
+            await mailbox.put("a", turn, str(turn))
+            assert await mailbox.take("a", turn) == str(turn)
+        return len(mailbox._orders)
 
     assert asyncio.run(talk()) == 0
 
@@ -51,13 +51,13 @@ def test_the_desk_says_when_to_pause_and_who_stands_still() -> None:
     """Who waits for the end learns of it; a slot that stands still is remembered."""
 
     async def talk() -> list[object]:
-        desk = Mailbox()
-        waiting = asyncio.create_task(desk.closing())
+        mailbox = Mailbox()
+        waiting = asyncio.create_task(mailbox.wait_for_pause())
         await asyncio.sleep(0.01)
         before = waiting.done()
-        await desk.close()
+        await mailbox.request_pause()
         await asyncio.wait_for(waiting, 5)
-        await desk.tell("a", HUNG)
-        return [before, await desk.why("a"), await desk.why("b")]
+        await mailbox.note_end("a", HUNG)
+        return [before, await mailbox.end_reason("a"), await mailbox.end_reason("b")]
 
     assert asyncio.run(talk()) == [False, HUNG, ""]

@@ -13,21 +13,23 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from synrep.errors import InputError
-from synrep.inference.keypoints.joints import joints_by_name, read_keypoints, skip_missing
-from synrep.inference.keypoints.tables import plain
-from synrep.skeleton import COCO_17, HUMAN36M_16, HUMAN36M_17, KEYPOINT_SETS, MPII_16, OPENPOSE_25
+from synrep.inference.keypoints import formats
+from synrep.inference.keypoints.csv_table import plain
+from synrep.inference.keypoints.keypoints import read_keypoints, skip_missing
+from synrep.inference.keypoints.source import Content, Format, Source, stack_frames
+from synrep.keypoint_sets import COCO_17, KEYPOINT_SETS, MPII_16
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from synrep.skeleton import KeypointSet, Skeleton
+    from synrep.keypoint_sets import KeypointSet
 
-SETS = [HUMAN36M_17, HUMAN36M_16, *KEYPOINT_SETS.values()]
+SETS = list(KEYPOINT_SETS.values())
 
 
-def points(joints: Skeleton | KeypointSet, frames: int = 3) -> NDArray[np.float64]:
+def points(joints: KeypointSet, frames: int = 3) -> NDArray[np.float64]:
     """Random x, y and confidence (F, J, 3) in a 1000-pixel image."""
     random = np.random.default_rng(7)
     found = random.uniform(0, 1000, (frames, len(joints.joints), 3))
@@ -49,7 +51,7 @@ def write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> Path:
     return path
 
 
-def columns(joints: Skeleton | KeypointSet) -> list[str]:
+def columns(joints: KeypointSet) -> list[str]:
     """Headers for x, y and confidence of all joints, in the project's own spelling."""
     return [f"{joint}_{part}" for joint in joints.joints for part in ("x", "y", "confidence")]
 
@@ -63,23 +65,61 @@ def test_every_format_holds_the_same_keypoints(tmp_path: Path) -> None:
         for n in (2, 0, 1)
     ]
     np.savez(tmp_path / "a.npz", keypoints=values, frames=np.arange(3))
-    sources = [
-        write_json(tmp_path / "frames.json", values.tolist()),
-        write_json(tmp_path / "results.json", results),
-        write_csv(tmp_path / "a.csv", columns(COCO_17), flat.tolist()),
-        tmp_path / "a.npz",
-    ]
-    for source in sources:
+    sources = {
+        "json": write_json(tmp_path / "frames.json", values.tolist()),
+        "coco": write_json(tmp_path / "results.json", results),
+        "csv": write_csv(tmp_path / "a.csv", columns(COCO_17), flat.tolist()),
+        "npz": tmp_path / "a.npz",
+    }
+    for name, source in sources.items():
+        assert formats.format_of(Source(source)).name == name
         found = read_keypoints(source, "coco")
         np.testing.assert_allclose(found.points_px, values[..., :2], err_msg=source.name)
         assert (found.joints, found.frames) == (COCO_17, (0, 1, 2))
 
 
-def test_short_names() -> None:
-    """What a detector is called is enough where there is one set of it."""
-    assert joints_by_name("openpose") is OPENPOSE_25
-    assert joints_by_name("mpii") is MPII_16
-    assert joints_by_name("h36m") is joints_by_name("human36m") is HUMAN36M_17
+def yolo(source: Source, skeleton: str | None) -> Content:
+    """A made-up format: a text file a frame, numbered by its name."""
+    files = source.files(".txt")
+    frames = [np.loadtxt(file, ndmin=2) if file.read_text() else None for file in files]
+    numbers = [int(file.stem) for file in files]
+    points = stack_frames(frames, files, source)
+    return Content(points=points, skeleton=skeleton or "coco-17", frames=numbers)
+
+
+YOLO = Format(name="text", help="", recognises=lambda source: bool(source.files(".txt")), read=yolo)
+
+
+def test_a_new_format_is_read_by_its_entry_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder with a file a frame, or one file; other formats are still told apart from it."""
+    values = points(COCO_17)
+    for number, frame in zip(("03", "05", "08"), values, strict=True):
+        np.savetxt(tmp_path / f"{number}.txt", frame)
+    (tmp_path / "04.txt").write_text("")
+    with pytest.raises(
+        InputError, match=r"no known format; its first file is '03\.txt' \(known: o"
+    ):
+        read_keypoints(tmp_path)
+    monkeypatch.setattr(formats, "FORMATS", (*formats.FORMATS, YOLO))
+    found = read_keypoints(tmp_path)
+    assert (found.joints, found.frames) == (COCO_17, (3, 4, 5, 8))
+    np.testing.assert_allclose(found.points_px[[0, 2, 3]], values[..., :2])
+    assert np.isnan(found.points_px[1]).all()
+    assert read_keypoints(tmp_path / "05.txt").points_px.shape == (1, 17, 2)
+    with pytest.raises(InputError, match=r"04\.txt: nobody was detected in this frame"):
+        read_keypoints(tmp_path / "04.txt")
+    assert (
+        read_keypoints(write_json(tmp_path / "a.json", values.tolist()), "coco").joints is COCO_17
+    )
+
+
+def test_names_of_formats_are_distinct() -> None:
+    """And the one that takes any JSON file is asked after all that know theirs."""
+    names = [entry.name for entry in formats.FORMATS]
+    assert len(names) == len(set(names))
+    assert names.index("json") > max(names.index("coco"), names.index("openpose"))
 
 
 def test_coco_results_are_sorted_and_the_best_is_taken(tmp_path: Path) -> None:
@@ -131,7 +171,7 @@ def test_other_results_are_refused(tmp_path: Path, entry: Any, message: str) -> 
 @settings(max_examples=10)
 @given(data=st.data())
 def test_tables_of_every_set(
-    tmp_path_factory: pytest.TempPathFactory, joints: Skeleton | KeypointSet, data: st.DataObject
+    tmp_path_factory: pytest.TempPathFactory, joints: KeypointSet, data: st.DataObject
 ) -> None:
     """The header tells the set, whatever the order of its columns; rows are the frames."""
     count = len(joints.joints)
@@ -146,7 +186,7 @@ def test_tables_of_every_set(
 
 
 @pytest.mark.parametrize("joints", SETS, ids=lambda joints: joints.name)
-def test_spellings_do_not_collide(joints: Skeleton | KeypointSet) -> None:
+def test_spellings_do_not_collide(joints: KeypointSet) -> None:
     """No two joints of a set are the same in the spelling by which they are compared."""
     assert len({plain(joint) for joint in joints.joints}) == len(joints.joints)
     assert plain("left_ankle") == plain("LFoot") == plain("L-Foot") == "lfoot"

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synrep.errors import InputError
-from synrep.skeleton import KEYPOINT_SETS, SKELETONS
+from synrep.inference.keypoints.source import Content, Format, Source
+from synrep.keypoint_sets import KEYPOINT_SETS
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
 FRAME = "frame"
 PARTS = {"x": 0, "y": 1, "confidence": 2, "conf": 2, "score": 2, "likelihood": 2}
@@ -28,26 +27,26 @@ Column = tuple[str, int]
 """Joint in plain spelling, and what is in the column: x, y or confidence."""
 
 
-def read_table(
-    path: Path, skeleton: str | None
-) -> tuple[str, NDArray[np.float64], list[int] | None]:
+def recognises(source: Source) -> bool:
+    """A file that ends in .csv."""
+    return not source.is_folder and bool(source.files(".csv"))
+
+
+def read(source: Source, skeleton: str | None) -> Content:
     """Keypoints in a CSV file with a header such as `frame,nose_x,nose_y,nose_confidence,...`.
 
     Joints may be spelt `left_wrist`, `LWrist` or `l-wrist`, and 'ankle' means the same as 'foot'.
     The column `frame`, the confidences, and joints that no model needs can be left out. An empty
-    cell is a missing joint.
+    cell is a missing joint; where there is no column of confidences, they are 1.
 
     Args:
-        path: the file.
+        source: the file.
         skeleton: name of a known set of joints; omitted, the one with just the header's joints.
-
-    Returns:
-        The name of the set, (F, J, 3) x, y and confidence (1 where there is no such column), NaN
-        where missing, and the frames' numbers, if there are any.
 
     Raises:
         InputError: the header or a row can't be understood.
     """
+    path = source.path
     rows = _rows(path)
     header = [cell.strip() for cell in rows[0]]
     columns = {
@@ -71,7 +70,7 @@ def read_table(
                 raise _fault(path, row, f"{cell!r} is no frame number")
             else:
                 frames.append(int(value))
-    return name, points, frames or None
+    return Content(points=points, skeleton=name, frames=frames or None)
 
 
 def plain(joint: str) -> str:
@@ -109,18 +108,17 @@ def _column(cell: str, path: Path) -> Column:
 
 def _known(name: str) -> dict[str, int]:
     """Number of each joint of a set, by its plain spelling."""
-    joints = SKELETONS[name].joints if name in SKELETONS else KEYPOINT_SETS[name].joints
-    return {plain(joint): index for index, joint in enumerate(joints)}
+    return {plain(joint): index for index, joint in enumerate(KEYPOINT_SETS[name].joints)}
 
 
 def _set_of(joints: set[str], path: Path) -> str:
-    for name in (*SKELETONS, *KEYPOINT_SETS):
+    for name in KEYPOINT_SETS:
         if set(_known(name)) == joints:
             return name
     raise InputError(
         str(path),
         "its joints are those of no known set",
-        "say which they are: --skeleton with one of " + ", ".join([*SKELETONS, *KEYPOINT_SETS]),
+        "say which they are: --skeleton with one of " + ", ".join(KEYPOINT_SETS),
     )
 
 
@@ -147,3 +145,12 @@ def _number(cell: str, path: Path, row: int, column: str) -> float:
 
 def _fault(path: Path, row: int, rule: str) -> InputError:
     return InputError(str(path), f"row {row + 1} below the header: {rule}")
+
+
+FORMAT = Format(
+    name="csv",
+    help="Table with a header: frame,nose_x,nose_y,nose_confidence,left_eye_x,... Confidences "
+    "and the frame can be left out; an empty cell is a missing joint.",
+    recognises=recognises,
+    read=read,
+)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from synrep.errors import InputError
-from synrep.random_streams import RandomStreams
+from synrep.training.random_streams import RandomStreams
 
 CPU = torch.device("cpu")
 

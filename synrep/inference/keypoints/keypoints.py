@@ -7,31 +7,23 @@ Axes: F frames, J joints.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from synrep.errors import InputError
-from synrep.inference.keypoints.files import read_content
-from synrep.skeleton import HUMAN36M_17, KEYPOINT_SETS, SKELETONS, KeypointSet, Skeleton
+from synrep.inference.keypoints.formats import format_of
+from synrep.inference.keypoints.source import Source
+from synrep.keypoint_sets import KEYPOINT_SETS, KeypointSet, MpiiMap, keypoint_set_by_name
+from synrep.skeleton import HUMAN36M_17, Skeleton
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-MpiiMap = Literal["geometric", "martinez", "kudo"]
-Rule = dict[str, dict[str, float]]
+    from synrep.keypoint_sets import Conversion
 
-SHORT_NAMES = {
-    "coco": "coco-17",
-    "h36m": "human36m-17",
-    "human36m": "human36m-17",
-    "mpii": "mpii-16",
-    "openpose": "openpose-25",
-}
-"""Sets as users name them when there is only one of a kind."""
 COORDINATES = 3
 """Most numbers of a joint: x, y and confidence."""
 SHOWN = 5
@@ -43,13 +35,13 @@ class Keypoints:
     """2D keypoints of one person over frames.
 
     Attributes:
-        joints: the skeleton or keypoint set whose joints they are.
+        joints: the set that they are of.
         points_px: (F, J, 2) pixels, y down; NaN where a joint is missing.
         source: where they come from, for messages.
         frames: (F) numbers of the frames; omitted, they count from 0.
     """
 
-    joints: Skeleton | KeypointSet
+    joints: KeypointSet
     points_px: NDArray[np.float64]
     source: str
     frames: tuple[int, ...] = ()
@@ -59,29 +51,11 @@ class Keypoints:
             object.__setattr__(self, "frames", tuple(range(len(self.points_px))))
 
 
-def joints_by_name(name: str) -> Skeleton | KeypointSet:
-    """A skeleton or keypoint set.
-
-    Raises:
-        InputError: neither has that name.
-    """
-    known: dict[str, Skeleton | KeypointSet] = {**SKELETONS, **KEYPOINT_SETS}
-    name = SHORT_NAMES.get(name, name)
-    if name not in known:
-        raise InputError("skeleton", f"unknown name {name!r}", "known: " + ", ".join(known))
-    return known[name]
-
-
 def read_keypoints(source: Path, skeleton: str | None = None) -> Keypoints:
     """Read 2D keypoints of one person.
 
-    JSON: a list of frames `[[x, y], ...]`, one such frame, `{"skeleton": ..., "keypoints": ...}`,
-    what OpenPose writes for one frame, or the list of COCO's results, one entry a person. A folder:
-    OpenPose's files of a video, by name. npz: the array `keypoints`, or the only one. CSV: see
-    `synrep.inference.keypoints.tables.read_table`. A third number beside x and y is a confidence;
-    where it is 0, and where a coordinate is null or NaN, the joint is missing. Of several people in
-    a frame, the surest is taken: by the sum of confidences in OpenPose's files, by the score in
-    COCO's.
+    Formats are those of `synrep.inference.keypoints.formats`. A third number beside x and y is a
+    confidence; where it is 0, and where a coordinate is null or NaN, the joint is missing.
 
     Args:
         source: file or folder.
@@ -91,28 +65,28 @@ def read_keypoints(source: Path, skeleton: str | None = None) -> Keypoints:
         InputError: the source can't be understood, or nothing says which joints it holds.
     """
     place = str(source)
-    given = None if skeleton is None else joints_by_name(skeleton).name
-    content = read_content(source, given)
-    if content.skeleton and given and content.skeleton != given:
+    given = None if skeleton is None else keypoint_set_by_name(skeleton).name
+    found = Source(source)
+    content = format_of(found).read(found, given)
+    named = content.skeleton and keypoint_set_by_name(content.skeleton).name
+    if named and given and named != given:
         raise InputError(
-            place,
-            f"it holds {content.skeleton} keypoints, not {given}",
-            f"use --skeleton {content.skeleton}",
+            place, f"it holds {named} keypoints, not {given}", f"use --skeleton {named}"
         )
-    name = content.skeleton or given
+    name = named or given
     if name is None:
         raise InputError(
             place,
             "nothing says which joints these are",
-            "use --skeleton with one of " + ", ".join([*SKELETONS, *KEYPOINT_SETS]),
+            "use --skeleton with one of " + ", ".join(KEYPOINT_SETS),
         )
-    joints = joints_by_name(name)
+    joints = KEYPOINT_SETS[name]
     points = _points(content.points, len(joints.joints), name, place)
     return Keypoints(
         joints=joints,
         points_px=points,
         source=place,
-        frames=_numbers(content.numbers, len(points), place),
+        frames=_numbers(content.frames, len(points), place),
     )
 
 
@@ -129,7 +103,7 @@ def to_skeleton(
     Raises:
         InputError: a joint that the target needs is missing in a frame, or has no counterpart.
     """
-    rule = conversion(keypoints.joints.name, mpii_map)
+    rule = keypoints.joints.conversion(mpii_map)
     faults = _missing(keypoints, target, rule)
     if faults:
         found = [f"frame {frame}: {joint}" for frame, joints in faults.items() for joint in joints]
@@ -160,7 +134,7 @@ def skip_missing(
     Raises:
         InputError: no frame has them all.
     """
-    faults = _missing(keypoints, target, conversion(keypoints.joints.name, mpii_map))
+    faults = _missing(keypoints, target, keypoints.joints.conversion(mpii_map))
     kept = [row for row, frame in enumerate(keypoints.frames) if frame not in faults]
     if not kept:
         frame, joints = next(iter(faults.items()))
@@ -177,7 +151,7 @@ def skip_missing(
     return some, faults
 
 
-def _missing(keypoints: Keypoints, target: Skeleton, rule: Rule) -> dict[int, list[str]]:
+def _missing(keypoints: Keypoints, target: Skeleton, rule: Conversion) -> dict[int, list[str]]:
     """The joints that a target needs and a frame lacks, by the frame's number."""
     used = list(dict.fromkeys(joint for name in target.joints for joint in rule.get(name, {})))
     numbers = [keypoints.joints.index(joint) for joint in used]
@@ -186,50 +160,6 @@ def _missing(keypoints: Keypoints, target: Skeleton, rule: Rule) -> dict[int, li
     for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
         faults.setdefault(keypoints.frames[row], []).append(used[column])
     return faults
-
-
-def conversion(source: str, mpii_map: MpiiMap = "geometric") -> Rule:
-    """How each Human3.6M joint is made from a set's joints: the share of each in a weighted sum."""
-    rule: Rule = {joint: {joint: 1.0} for joint in HUMAN36M_17.joints}
-    match source:
-        case "human36m-16":
-            rule["Nose"] = _middle("Thorax", "Head")
-        case "mpii-16":
-            rule |= {
-                "Hip": {"Pelvis": 1.0},
-                "Thorax": {"UpperNeck": 1.0},
-                "Nose": _middle("UpperNeck", "HeadTop"),
-                "Head": {"HeadTop": 1.0},
-            }
-            # MPII's chest lies on the shoulder line, where Human3.6M has no joint.
-            geometric = mpii_map == "geometric"
-            rule["Spine"] = _middle("Pelvis", "UpperNeck") if geometric else {"Chest": 1.0}
-            if mpii_map == "martinez":
-                del rule["Nose"]
-        case "coco-17":
-            rule |= {
-                "Hip": _middle("LHip", "RHip"),
-                "Spine": _middle("LShoulder", "RShoulder", "LHip", "RHip"),
-                "Thorax": _middle("LShoulder", "RShoulder"),
-                "Head": _beyond("Nose", _middle("LShoulder", "RShoulder")),
-            }
-        case "openpose-25":
-            rule |= {
-                "Hip": {"MidHip": 1.0},
-                "Spine": _middle("MidHip", "Neck"),
-                "Thorax": {"Neck": 1.0},
-                "Head": _beyond("Nose", {"Neck": 1.0}),
-            }
-    return rule
-
-
-def _middle(*joints: str) -> dict[str, float]:
-    return dict.fromkeys(joints, 1 / len(joints))
-
-
-def _beyond(joint: str, base: Mapping[str, float]) -> dict[str, float]:
-    """As far beyond a joint as that is from the base."""
-    return {joint: 2.0} | {name: -share for name, share in base.items()}
 
 
 def _points(frames: Any, joints: int, name: str, place: str) -> NDArray[np.float64]:

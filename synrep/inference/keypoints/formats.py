@@ -1,0 +1,43 @@
+"""The file formats of 2D keypoints, and which one a source has.
+
+To add a format, write a module with a `Format` and name it in `FORMATS`: reading, messages and the
+help of `synrep lift` then know it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from synrep.errors import InputError
+from synrep.inference.keypoints import coco, csv_table, json_frames, npz, openpose
+
+if TYPE_CHECKING:
+    from synrep.inference.keypoints.source import Format, Source
+
+FORMATS: tuple[Format, ...] = (
+    openpose.FORMAT,
+    coco.FORMAT,
+    json_frames.FORMAT,
+    npz.FORMAT,
+    csv_table.FORMAT,
+)
+"""In the order in which they are asked: more specific ones first."""
+
+
+def format_of(source: Source) -> Format:
+    """The format of a source.
+
+    Raises:
+        InputError: it is of none, or can't be read.
+    """
+    for entry in FORMATS:
+        if entry.recognises(source):
+            return entry
+    if not source.is_folder:
+        rule = f"unknown kind of file {source.path.suffix!r}"
+    elif files := source.files(""):
+        rule = f"the folder is of no known format; its first file is {files[0].name!r}"
+    else:
+        rule = "the folder is empty"
+    known = ", ".join(entry.name for entry in FORMATS)
+    raise InputError(str(source.path), rule, f"known: {known}; `synrep lift --help` describes them")
