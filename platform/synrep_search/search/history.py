@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -56,3 +57,19 @@ class History:
                 loss=None if trial.value is None else self._sign * trial.value,
                 iteration=trial.iteration,
             )
+
+    def best_and_newest(self, count: int) -> list[Tried]:
+        """Trials in the order of their numbers: those that run, of the others at most `count`."""
+        ended = [number for number in sorted(self.trials) if self.trials[number].state != "running"]
+        older, newest = ended[: -count // 2], ended[-count // 2 :]
+        older.sort(key=self._loss_of)
+        kept = {*older[: count // 2], *newest}
+        return [
+            self.trials[number]
+            for number in sorted(self.trials)
+            if number in kept or self.trials[number].state == "running"
+        ]
+
+    def _loss_of(self, number: int) -> float:
+        loss = self.trials[number].loss
+        return math.inf if loss is None else loss

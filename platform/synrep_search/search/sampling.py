@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from synrep.errors import InputError
 from synrep_search.search.history import History
-from synrep_search.search.samplers import MemoryStudy, for_trials
+from synrep_search.search.samplers.factories import for_trials
+from synrep_search.search.samplers.study import MemoryStudy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -1,8 +1,8 @@
 """The samplers that a search file can name: their options, and the spaces that each can search.
 
 A new sampler takes an options class here, listed in `Sampler`, and the function that builds it, in
-`FACTORIES` of synrep_search/search/samplers.py. What users read of it (messages, `plan`, the
-documentation) comes from the class: its docstring, and those of its fields.
+`FACTORIES` of synrep_search/search/samplers/factories.py. What users read of it (messages, `plan`,
+the documentation) comes from the class: its docstring, and those of its fields.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import Field
 
-from synrep.schema import Count, Section
 from synrep.errors import InputError
+from synrep.schema import Count, Section
 from synrep_search.search_file import grid
 from synrep_search.search_file.parameters import parameters, parameters_of
 
@@ -85,15 +85,16 @@ class RandomSampler(SamplerOptions):
 
 
 class GaussianProcess(SamplerOptions):
-    """Gaussian process with expected improvement: for some hundred trials of costly trainings.
+    """Gaussian process with expected improvement: for some hundred trials of costly training runs.
 
-    It learns from completed trials alone, not from those that were stopped early or diverged.
-    Parameters of a family (`one_of`) are drawn at random. The driver loads PyTorch for it.
+    A trial that was stopped early counts with its best value so far, one that diverged as the worst
+    of all. Parameters of a family (`one_of`) are drawn at random. The driver loads PyTorch for it,
+    and a proposal takes a second or so; of many trials it looks at the 500 best and newest.
     """
 
     kind: Literal["gp"] = "gp"
     startup: Count = 16
-    """Completed trials, drawn at random, before the process takes over."""
+    """Trials drawn at random before the process takes over."""
 
     def summary(self, task: Task) -> str:
         """With the parameters that it leaves to chance."""
@@ -104,7 +105,8 @@ class GaussianProcess(SamplerOptions):
 class CmaEs(SamplerOptions):
     """CMA-ES: adapts a normal distribution to the best trials, one population after another.
 
-    For numbers alone: choices and families are refused. Needs the extra `cmaes`.
+    For numbers alone: choices and families are refused. Whole numbers and steps are rounded. Trials
+    that run at once learn less from each other. Needs the extra `cmaes`.
     """
 
     kind: Literal["cmaes"] = "cmaes"

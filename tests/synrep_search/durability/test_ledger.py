@@ -10,9 +10,9 @@ import optuna
 import pytest
 import sqlalchemy as sa
 from optuna.trial import TrialState
-from synrep_search.durability.study.storage import open_storage
 from synrep_search.durability.ledger import Ledger
 from synrep_search.durability.outbox import Event
+from synrep_search.durability.study.storage import open_storage
 from synrep_search.errors import LedgerError, NoSearch
 
 from synrep.training.checkpoint import CheckpointRef
