@@ -13,6 +13,7 @@ import click
 
 from synrep_search.cli.common import (
     FILE,
+    KINDS,
     home_option,
     make_console,
     name_argument,
@@ -42,7 +43,7 @@ local_option = click.option(
 )
 
 
-@click.command()
+@click.command(epilog=KINDS)
 @click.argument("file", type=FILE)
 @search_name_option
 @set_option
