@@ -19,7 +19,7 @@ class EarlyStoppingOptions(Section):
 
     kind: str
     grace: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """Until when no trial is stopped, as a fraction of the full length of a training."""
+    """No trial is stopped before this fraction of the full length of a training run."""
 
     def rungs(self, length: int) -> list[int]:
         """Iterations at which a training of that length is judged, if they are known before."""
@@ -63,15 +63,15 @@ class Asha(EarlyStoppingOptions):
 
 
 class Median(EarlyStoppingOptions):
-    """Median stopping: a trial that is worse than the median of the others ends.
+    """Median stopping: ends a trial that is worse than the median of the others.
 
-    Each report is judged: its trial's best value so far against the best values that the other
-    trials had at the same iteration.
+    At each report, its best value so far is compared with the best values that the other trials had
+    at the same iteration.
     """
 
     kind: Literal["median"] = "median"
     minimum: Count = 5
-    """Other trials that must have come as far before a trial is judged."""
+    """Number of other trials that must have reached the iteration."""
 
     def summary(self, length: int) -> tuple[str, str]:
         """From when on it judges, and by how many."""

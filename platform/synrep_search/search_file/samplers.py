@@ -85,16 +85,17 @@ class RandomSampler(SamplerOptions):
 
 
 class GaussianProcess(SamplerOptions):
-    """Gaussian process with expected improvement: for some hundred trials of costly training runs.
+    """Gaussian process with expected improvement, for a few hundred expensive trials.
 
-    A trial that was stopped early counts with its best value so far, one that diverged as the worst
-    of all. Parameters of a family (`one_of`) are drawn at random. The driver loads PyTorch for it,
-    and a proposal takes a second or so; of many trials it looks at the 500 best and newest.
+    A trial that was stopped early counts with its best value so far, a diverged one as the worst of
+    all. Parameters inside a family (`one_of`) are sampled at random. The process is fitted to at
+    most 500 trials, the best and the newest. The driver loads PyTorch, and a proposal takes about a
+    second.
     """
 
     kind: Literal["gp"] = "gp"
     startup: Count = 16
-    """Trials drawn at random before the process takes over."""
+    """Trials sampled at random before the process takes over."""
 
     def summary(self, task: Task) -> str:
         """With the parameters that it leaves to chance."""
@@ -105,13 +106,14 @@ class GaussianProcess(SamplerOptions):
 class CmaEs(SamplerOptions):
     """CMA-ES: adapts a normal distribution to the best trials, one population after another.
 
-    For numbers alone: choices and families are refused. Whole numbers and steps are rounded. Trials
-    that run at once learn less from each other. Needs the extra `cmaes`.
+    For ranges only: choices and families are refused; integers and steps are rounded. Trials that
+    run at the same time learn less from each other. Requires the extra `cmaes`.
     """
 
     kind: Literal["cmaes"] = "cmaes"
     population: Annotated[int, Field(ge=4)] | None = None
-    """Trials of a population, best no fewer than run at once; 4 + 3 ln(parameters) if omitted."""
+    """Trials of a population, preferably no fewer than run at the same time; by default
+    4 + 3 ln(number of parameters)."""
 
     def refusals(self, task: Task) -> list[Refusal]:
         """Choices, families, and a missing package."""
@@ -132,15 +134,15 @@ class CmaEs(SamplerOptions):
 
 
 class QuasiMonteCarlo(SamplerOptions):
-    """Quasi-Monte Carlo: a sequence of points that fills the space more evenly than random ones.
+    """Quasi-Monte Carlo: a sequence of points that covers the space more evenly than random ones.
 
-    It learns nothing. Choices, families and their parameters are coordinates like all others.
+    It does not learn. Choices, families and their parameters are coordinates of the sequence.
     """
 
     kind: Literal["qmc"] = "qmc"
     sequence: Literal["sobol", "halton"] = "sobol"
-    """Sobol's sequence, most even if the number of trials is a power of two, or Halton's; both
-    scrambled by the seed."""
+    """Sobol's sequence, most even if the number of trials is a power of two, or Halton's; the seed
+    scrambles either."""
 
     def summary(self, task: Task) -> str:
         """With the sequence."""
@@ -149,9 +151,9 @@ class QuasiMonteCarlo(SamplerOptions):
 
 
 class Grid(SamplerOptions):
-    """Grid: every point once, in an order drawn by the seed.
+    """Grid: evaluates every point once, in an order determined by the seed.
 
-    For choices, families, and ranges with steps. `plan` tells how many points there are.
+    For choices, families, and ranges with steps. `plan` shows the number of points.
     """
 
     kind: Literal["grid"] = "grid"
