@@ -158,17 +158,20 @@ def _search_file() -> str:
 
 
 def _trainers() -> str:
+    columns = ("trainer", "meaning", "configuration", "metrics", "fused training")
+    columns += ("fields that cannot be searched",)
     lines = [
         TRAINER_NOTES,
-        "| trainer | configuration | metrics | fused training | fields that cannot be searched |",
-        "|---|---|---|---|---|",
+        f"| {' | '.join(columns)} |",
+        "|---|---|---|---|---|---|",
     ]
     for trainer in TRAINERS.values():
         config = trainer.config.replace(":", ".")
         metrics = ", ".join(f"`{goal}`" for goal in trainer.goals)
         barred = ", ".join(f"`{name}`" for name in trainer.unsearchable)
         fused = "yes" if trainer.fused else "no"
-        lines.append(f"| `{trainer.name}` | `{config}` | {metrics} | {fused} | {barred} |")
+        row = f"| `{trainer.name}` | {trainer.help} | `{config}` | {metrics} | {fused} | {barred} |"
+        lines.append(row)
     return "\n".join([*lines, ""])
 
 

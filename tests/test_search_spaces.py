@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 from synrep_search.search_file import load_spec
+from synrep_search.search_file.early_stopping import RULES as EARLY_STOPPING
+from synrep_search.search_file.samplers import SAMPLERS
+from synrep_search.trainers import TRAINERS
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "search_spaces").glob("*.yaml"))
@@ -89,6 +92,25 @@ def test_a_distribution_of_the_table_is_valid(folder, cell) -> None:
     if "int_log:" in cell:
         name = "generator.width"
     load_spec(folder / "base.yaml", [f"space.{name}={cell}"])
+
+
+@pytest.mark.parametrize(
+    ("key", "kinds"), [("sampler", SAMPLERS), ("early_stopping", EARLY_STOPPING)]
+)
+def test_a_table_of_the_docs_names_all_there_is(folder, key, kinds) -> None:
+    """A row for each, in the registry's order, with options that a file can hold."""
+    table = DOCS.partition(f"| `{key}` |")[2].partition("\n\n")[0]
+    cells = re.findall(r"^\| `(\{(\w+): .*?\}\})` \|", table, re.MULTILINE)
+    assert [name for _, name in cells] == list(kinds)
+    options = ["space.critic.steps=null", "space.loss.lambda_angle={float: [0, 4], step: 0.125}"]
+    for cell, name in cells:
+        spec = load_spec(folder / "base.yaml", [*options, f"search.{key}={cell}"])
+        assert getattr(spec.search, key).kind == name
+
+
+def test_the_docs_name_all_trainers() -> None:
+    """The guide says what each is for."""
+    assert all(f"`{name}`" in DOCS for name in TRAINERS)
 
 
 @pytest.mark.parametrize("option", OPTIONS)

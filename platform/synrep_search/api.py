@@ -148,7 +148,7 @@ class SearchHandle:
     @contextmanager
     def _ledger(self) -> Iterator[Ledger]:
         ledger = open_ledger(self.paths)
-        from synrep_search.durability.database import lost_as_error
+        from synrep_search.durability.study.storage import lost_as_error
 
         with lost_as_error(self.paths.typed), closing(ledger):
             yield ledger

@@ -102,9 +102,10 @@ def change_search(
         LedgerError: the changes were not accepted, or can't be made.
         SpecError: the changed search breaks rules.
     """
-    from synrep_search.durability.database import lost_as_error
     from synrep_search.durability.restore import changed_spec
+    from synrep_search.durability.study.storage import lost_as_error
     from synrep_search.provenance import data_fingerprint
+    from synrep_search.search_file.samplers import Task, require
 
     with lost_as_error(paths.typed), closing(open_ledger(paths)) as ledger, ledger.lease:
         if search is not None:
@@ -113,6 +114,8 @@ def change_search(
                 raise LedgerError("the file names other poses: results on them can't be compared")
             ledger.replace_spec(after)
         if trials is not None:
+            spec = ledger.spec
+            require(spec.search.sampler, Task(spec.space, trials, spec.start_from))
             ledger.set_target(trials)
         return ledger.target_met
 
@@ -140,8 +143,8 @@ def run_to_end(paths: SearchPaths, cluster: Cluster | None, display: Display) ->
             to stop, or whoever waited has had enough.
         LeaseHeld: another driver runs it.
     """
-    from synrep_search.durability.database import UNREACHABLE
     from synrep_search.durability.restore import when_back
+    from synrep_search.durability.study.storage import UNREACHABLE
     from synrep_search.search.driver import run_search
 
     ledger = open_ledger(paths)  # by nobody else: it is big, and comes anew if its database fails

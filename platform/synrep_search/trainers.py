@@ -24,6 +24,7 @@ class Trainer:
 
     Attributes:
         name: as written under `trainer` in the search file.
+        help: what it trains, in one sentence.
         config: import string of the configuration model, `package.module:Class`.
         training: import string of the training class, called with a configuration.
         goals: the metrics of its reports that a search can aim at; empty where any will do.
@@ -34,6 +35,7 @@ class Trainer:
     """
 
     name: str
+    help: str
     config: str
     training: str
     unsearchable: dict[str, str]
@@ -91,6 +93,7 @@ TRAINERS = {
     for trainer in (
         Trainer(
             name="synrep",
+            help="The GAN with a synchronized reprojection network.",
             config="synrep.config:TrainConfig",
             training="synrep.training.loop:Training",
             unsearchable={
@@ -106,6 +109,7 @@ TRAINERS = {
         ),
         Trainer(
             name="repnet",
+            help="A baseline like RepNet (Wandt and Rosenhahn).",
             config="synrep.baselines.config:RepNetConfig",
             training="synrep.baselines.repnet:RepNetTraining",
             unsearchable=_BASELINE,
@@ -113,6 +117,7 @@ TRAINERS = {
         ),
         Trainer(
             name="kudo",
+            help="A baseline like that of Kudo et al.",
             config="synrep.baselines.config:KudoConfig",
             training="synrep.baselines.kudo:KudoTraining",
             unsearchable=_BASELINE,
@@ -120,6 +125,7 @@ TRAINERS = {
         ),
         Trainer(
             name="supervised",
+            help="The same generator trained on pairs of 2D and 3D poses, as a reference.",
             config="synrep.baselines.config:SupervisedConfig",
             training="synrep.baselines.supervised:SupervisedTraining",
             unsearchable=_BASELINE,
@@ -127,6 +133,7 @@ TRAINERS = {
         ),
         Trainer(
             name="scripted",
+            help="No model: reports what a script says, to try the platform.",
             config="synrep_search.workers.scripted:ScriptConfig",
             training="synrep_search.workers.scripted:ScriptedTraining",
             unsearchable={"seed": _SEED, "iterations": _LENGTH, "reports": _LENGTH},

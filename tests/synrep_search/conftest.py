@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
-from synrep_search.durability.database import open_storage
 from synrep_search.durability.ledger import Ledger
+from synrep_search.durability.study.storage import open_storage
 from synrep_search.messages import TrialReport
 from synrep_search.paths import SearchPaths
 from synrep_search.search.loop import Search

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(path_type=Path)
 
+
+KINDS = (
+    "Samplers: tpe, random, gp, cmaes, qmc, grid. Early stopping: asha, median. "
+    "Trainers: synrep, repnet, kudo, supervised, scripted."
+)
+"""What a search file can name. As text: the registries load more than a help page should."""
 home_option = click.option(
     "--home", type=FOLDER, help="Folder of all searches; $SYNREP_HOME or ./searches if omitted."
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synrep_search.cli.common import FILE, home_option, name_argument, search_paths
+from synrep_search.cli.common import FILE, KINDS, home_option, name_argument, search_paths
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ local_option = click.option(
 )
 
 
-@click.command()
+@click.command(epilog=KINDS)
 @click.argument("file", type=FILE)
 @search_name_option
 @set_option

@@ -64,7 +64,7 @@ def list_searches(home: Path | None, as_json: bool) -> None:
       synrep-search list
       synrep-search list --home /data/searches --json
     """
-    from synrep_search.durability.database import lost_as_error
+    from synrep_search.durability.study.storage import lost_as_error
     from synrep_search.errors import LedgerError
     from synrep_search.launching import open_ledger
     from synrep_search.paths import home_dir, names

@@ -16,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from synrep_search.durability.database import UNREACHABLE
+from synrep_search.durability.study.storage import UNREACHABLE
 from synrep_search.errors import LedgerError
 from synrep_search.paths import LEDGER_FILE
 

@@ -1,24 +1,17 @@
-"""The database of a ledger: Optuna's own tables, and two of ours beside them."""
+"""The database of a ledger: how it is connected to, and our tables beside Optuna's."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
-from optuna.exceptions import StorageInternalError
-from optuna.storages import RDBStorage
 from pydantic import ValidationError
-from sqlalchemy.exc import SQLAlchemyError
 
 from synrep.storage import masked
-from synrep_search.errors import LedgerError, LedgerLost, NoSearch
+from synrep_search.errors import LedgerError, NoSearch
 from synrep_search.search_file import SearchSpec
 from synrep_search.search_file.fields import valid_keys
 from synrep_search.search_file.problems import explain
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 metadata = sa.MetaData()
 
@@ -59,55 +52,11 @@ NOTICE_LOSS = {
 """So that a PostgreSQL whose machine vanishes without a word fails within half a minute or so."""
 LIBPQ = {"psycopg", "psycopg2"}
 """Drivers of PostgreSQL that know these arguments; others would refuse them."""
-UNREACHABLE = (SQLAlchemyError, StorageInternalError)
-"""What a database that fails raises, ours and Optuna's."""
 SEARCH_ITSELF = -1
 """The `trial` of events about the search as a whole."""
 
 
-class _Storage(RDBStorage):
-    """Optuna's storage, for studies whose space may be changed."""
-
-    def _set_trial_param_without_commit(self, *arguments: Any, **named: Any) -> None:
-        # It would look up an earlier trial's distribution for each parameter, and refuse another
-        # kind, scale or set of options. The sampler learns from a study in memory instead.
-        named["previous_distribution"] = arguments[4]
-        super()._set_trial_param_without_commit(*arguments, **named)
-
-
-def open_storage(url: str, *, make: bool = True) -> RDBStorage:
-    """Optuna's storage on a database, with our tables.
-
-    Args:
-        url: of the database.
-        make: make the tables where they are missing. A reader doesn't: it would get in the way of
-            a launch that is making them just now.
-
-    Raises:
-        NoSearch: the tables are missing.
-        LedgerError: the database can't be reached or is not a ledger.
-    """
-    try:
-        sa.make_url(url)
-    except (SQLAlchemyError, ValueError):  # the message could quote a part of a password
-        rule = "must be a URL as postgresql://user@host/database or sqlite:////folder/file"
-        raise LedgerError(f"the ledger's address {rule}") from None
-    sqlite = url.startswith("sqlite")
-    arguments = {"connect_args": _connection(sa.make_url(url))}
-    try:
-        if not make:
-            _require_tables(url, arguments)
-        storage = _Storage(url, engine_kwargs=arguments | {"pool_pre_ping": not sqlite})
-        if sqlite:
-            sa.event.listen(storage.engine, "connect", _tune_sqlite)
-            storage.engine.dispose()
-        metadata.create_all(storage.engine)
-    except (SQLAlchemyError, RuntimeError, ImportError) as error:
-        raise LedgerError(f"the ledger {masked(url)} can't be opened: {_cause(error)}") from None
-    return storage
-
-
-def _connection(url: sa.URL) -> dict[str, Any]:
+def connection_arguments(url: sa.URL) -> dict[str, Any]:
     """Arguments of a connection; what the URL says itself stays."""
     if url.get_backend_name() == "sqlite":
         return {"timeout": 30}
@@ -116,7 +65,16 @@ def _connection(url: sa.URL) -> dict[str, Any]:
     return {name: value for name, value in wanted.items() if name not in url.query}
 
 
-def _require_tables(url: str, arguments: dict[str, Any]) -> None:
+def require_tables(url: str, arguments: dict[str, Any]) -> None:
+    """Look for the tables of a ledger.
+
+    Args:
+        url: of the database.
+        arguments: of SQLAlchemy's engine.
+
+    Raises:
+        NoSearch: they are missing.
+    """
     engine = sa.create_engine(url, **arguments)
     try:
         # Made last, when all of Optuna's are there.
@@ -124,17 +82,6 @@ def _require_tables(url: str, arguments: dict[str, Any]) -> None:
             raise NoSearch(f"{masked(url)} holds no search, or a launch has only just begun")
     finally:
         engine.dispose()
-
-
-@contextmanager
-def opened(url: str, *, make: bool) -> Iterator[RDBStorage]:
-    """A storage that is closed again if no ledger comes of it; see `open_storage`."""
-    storage = open_storage(url, make=make)
-    try:
-        yield storage
-    except BaseException:
-        close(storage)
-        raise
 
 
 def read_spec(name: str, text: str, code: str) -> SearchSpec:
@@ -160,53 +107,15 @@ def read_spec(name: str, text: str, code: str) -> SearchSpec:
         ) from None
 
 
-def remove_stub(storage: RDBStorage, name: str, early: set[str]) -> bool:
-    """Remove what a launch that was cut off has left of a study; false if it is more than that.
-
-    Args:
-        storage: of the ledger.
-        name: of the study.
-        early: attributes that a launch writes before the study is a search.
-    """
-    for known in storage.get_all_studies():
-        if known.study_name == name:
-            key = known._study_id  # noqa: SLF001 - Optuna has no public way
-            if set(known.user_attrs) - early or storage.get_n_trials(key):
-                return False
-            storage.delete_study(key)
-    return True
-
-
-@contextmanager
-def lost_as_error(search: str) -> Iterator[None]:
-    """Turns what a failing database raises into one error.
-
-    Raises:
-        LedgerLost: the database failed.
-    """
-    try:
-        yield
-    except UNREACHABLE as error:
-        cause = _cause(getattr(error, "__cause__", None) or error)
-        raise LedgerLost(
-            f"the ledger failed ({cause}); when it is back: synrep-search resume {search}"
-        ) from None
-
-
-def close(storage: RDBStorage) -> None:
-    """Let go of a database."""
-    storage.remove_session()
-    storage.engine.dispose()
-
-
-def _tune_sqlite(connection: Any, _record: object) -> None:
+def tune_sqlite(connection: Any, _record: object) -> None:
+    """Settings of a new connection to a SQLite file."""
     # Readers never wait for the driver, and a commit costs no disk flush. A power cut can lose
     # the last moments, never the file; a killed process loses nothing.
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
 
 
-def _cause(error: BaseException) -> str:
+def cause_of(error: BaseException) -> str:
     """The database's own words, without the statement and its parameters."""
     original = getattr(error, "orig", None) or error
     return str(original).strip().splitlines()[0]

@@ -10,24 +10,22 @@ import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import optuna
-
 from synrep.storage import masked
 from synrep.training.checkpoint import CheckpointRef
 from synrep_search.durability.backup import copy_sqlite
-from synrep_search.durability.database import close, opened, read_spec, remove_stub
+from synrep_search.durability.database import read_spec
 from synrep_search.durability.index import TrialIndex
 from synrep_search.durability.lease import Lease
 from synrep_search.durability.outbox import Event, Outbox
 from synrep_search.durability.records import (
-    TO_OPTUNA,
     AttemptRecord,
     Record,
     Trial,
     derived_seed,
     key_of,
 )
-from synrep_search.durability.rows import TrialRows
+from synrep_search.durability.study.storage import opened
+from synrep_search.durability.study.trials import Study, load, remove_stub
 from synrep_search.errors import LedgerError, NoSearch
 from synrep_search.messages import KEPT
 
@@ -35,10 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
-    from optuna.storages import RDBStorage
-    from optuna.trial import FrozenTrial
-
     from synrep_search.durability.records import Point, StateName
+    from synrep_search.durability.study.trials import StoredTrial
     from synrep_search.messages import TrialReport
     from synrep_search.search_file import SearchSpec
 
@@ -49,17 +45,14 @@ EXISTS = (
     "under another name with --name"
 )
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)
-
 
 class Ledger:
     """One search. Made by `create` and `open`."""
 
-    def __init__(self, storage: RDBStorage, name: str) -> None:
-        self._storage = storage
-        self._study = optuna.load_study(study_name=name, storage=storage)
-        self.name, self.url = name, str(storage.url)
-        attributes = self._study.user_attrs
+    def __init__(self, study: Study, name: str) -> None:
+        self._study = study
+        self.name, self.url = name, study.url
+        attributes = study.attributes
         if SPEC not in attributes:
             rule = "is not a search of ours, or its launch was cut off: launch it again"
             raise NoSearch(f"{name!r} in {masked(self.url)} {rule}")
@@ -70,12 +63,9 @@ class Ledger:
         """Number of trials to make in all."""
         self.mlflow: dict[str, str] = attributes.get(MLFLOW, {})
         """Ids of experiment and parent run, once MLflow has given them."""
-        self.lease = Lease(storage.engine, name)
-        self.outbox = Outbox(storage.engine, name)
+        self.lease = Lease(study.engine, name)
+        self.outbox = Outbox(study.engine, name)
         self._sign = 1 if self.spec.search.direction == "minimize" else -1
-        halving = self.spec.search.early_stopping
-        rungs = halving.rungs(int(self.spec.train["iterations"])) if halving else []
-        self._rows = TrialRows(storage, self._study, rungs)
 
     @classmethod
     def create(cls, url: str, spec: SearchSpec, provenance: dict[str, str]) -> Ledger:
@@ -87,13 +77,11 @@ class Ledger:
         with opened(url, make=True) as storage:
             if not remove_stub(storage, spec.name, {PROVENANCE, TARGET}):
                 raise LedgerError(EXISTS.format(name=spec.name))
-            study = optuna.create_study(
-                study_name=spec.name, storage=storage, direction=spec.search.direction
-            )
-            study.set_user_attr(PROVENANCE, provenance)
-            study.set_user_attr(TARGET, spec.search.trials)
-            study.set_user_attr(SPEC, spec.model_dump_json())  # last: it makes the study a search
-            return cls(storage, spec.name)
+            study = Study.create(storage, spec.name, spec.search.direction)
+            study.note(PROVENANCE, provenance)
+            study.note(TARGET, spec.search.trials)
+            study.note(SPEC, spec.model_dump_json())  # last: it makes the study a search
+            return cls(study, spec.name)
 
     @classmethod
     def open(cls, url: str, name: str) -> Ledger:
@@ -103,41 +91,43 @@ class Ledger:
             LedgerError: there is none of that name or version, or the database can't be used.
         """
         with opened(url, make=False) as storage:
-            try:
-                return cls(storage, name)
-            except KeyError:
-                names = ", ".join(study.study_name for study in storage.get_all_studies())
-                raise NoSearch(
-                    f"no search {name!r} in {masked(url)} (there are: {names or 'none'})"
-                ) from None
+            return cls(load(storage, name), name)
 
     def replace_spec(self, spec: SearchSpec) -> None:
         """Put a changed specification in the place of the old one; its goal is the same."""
         if spec.search.trials != self.spec.search.trials:
             self.set_target(spec.search.trials)
-        self._study.set_user_attr(SPEC, spec.model_dump_json())
+        self._study.note(SPEC, spec.model_dump_json())
         self.spec = spec
 
     def set_target(self, trials: int) -> None:
         """Change the number of trials to make in all."""
-        self._study.set_user_attr(TARGET, trials)
+        self._study.note(TARGET, trials)
         self.target = trials
 
     def note_runs(self, experiment: str, parent: str) -> None:
         """Remember where MLflow has the search; called from the delivery's thread."""
         self.mlflow = {"experiment": experiment, "parent": parent}
-        self._study.set_user_attr(MLFLOW, self.mlflow)
+        self._study.note(MLFLOW, self.mlflow)
 
     @cached_property
-    def _found(self) -> list[FrozenTrial]:
+    def _found(self) -> list[StoredTrial]:
         """The study's trials as they were when this ledger was opened."""
-        return self._rows.read()
+        return self._study.read()
 
     @cached_property
     def index(self) -> TrialIndex:
         """All trials, read once: the driver is the only writer, and a reader opens anew."""
         values = self.outbox.values()
-        trials = (Trial.of(trial, values.get(trial.number, {})) for trial in self._found)
+        trials = (
+            Trial(
+                number=stored.number,
+                params=stored.params,
+                record=stored.record,
+                best_by_iteration=values.get(stored.number, {}),
+            )
+            for stored in self._found
+        )
         return TrialIndex(trials, self._sign)
 
     @property
@@ -164,16 +154,16 @@ class Ledger:
     def reconcile(self) -> list[int]:
         """Mend what a dead driver left, with its lease held; numbers of the trials that ran."""
         lost = []
-        for frozen in self._found:
-            trial = self.index[frozen.number]
+        for stored in self._found:
+            trial = self.index[stored.number]
             newest = [] if trial.ended else self.outbox.reports(trial.number, last=1)
             if newest and newest[0].payload["ended"]:  # it died after it had judged the report
                 self.end(trial.number, newest[0].payload["ended"], newest[0].payload["cause"])
             elif trial.state == "running":
                 self.end(trial.number, "waiting", "interrupted: the driver died")
                 lost.append(trial.number)
-            elif TO_OPTUNA[trial.state] != frozen.state:  # it died between two writes
-                self._rows.settle(trial)
+            elif not stored.settled:  # it died between two writes
+                self._settle(trial)
         del self._found  # it is out of date now
         return lost
 
@@ -188,7 +178,7 @@ class Ledger:
             return None
         attempt = AttemptRecord(number=waiting.attempt + 1, started=time.time())
         begun = self._store(waiting, state="running", attempts=(*waiting.record.attempts, attempt))
-        self._rows.settle(begun)
+        self._settle(begun)
         return begun
 
     def begin_new(self, point: Point) -> Trial:
@@ -202,7 +192,7 @@ class Ledger:
             key=key_of(point.params, seed),
             attempts=(AttemptRecord(number=1, started=time.time()),),
         )
-        self._rows.add(number, point, record)
+        self._study.add(number, point, record, self.spec.space)
         trial = Trial(number=number, params=point.params, record=record)
         self.index.put(trial)
         return trial
@@ -275,25 +265,30 @@ class Ledger:
             attempts=(*earlier, last),
             paused=paused or trial.record.paused,
         )
-        self._rows.settle(stored)
+        self._settle(stored)
         return stored
 
     @property
     def is_file(self) -> bool:
         """Whether it is a SQLite file, which can vanish with its machine."""
-        return self._storage.engine.dialect.name == "sqlite"
+        return self._study.engine.dialect.name == "sqlite"
 
     def backup(self, path: Path) -> None:
         """Copy a SQLite ledger to a file; see `backup.copy_sqlite`."""
-        copy_sqlite(self._storage.engine, path)
+        copy_sqlite(self._study.engine, path)
 
     def close(self) -> None:
         """Let go of the database."""
-        close(self._storage)
+        self._study.close()
+
+    def _settle(self, trial: Trial) -> None:
+        stopping = self.spec.search.early_stopping
+        rungs = stopping.rungs(int(self.spec.train["iterations"])) if stopping else []
+        self._study.settle(trial, rungs)
 
     def _store(self, trial: Trial, **changes: Any) -> Trial:
         record = trial.record.model_copy(update=changes)
-        self._rows.store(trial.number, record)
+        self._study.store(trial.number, record)
         stored = trial.model_copy(update={"record": record})
         self.index.put(stored)
         return stored

@@ -1,31 +1,16 @@
-"""Trials as the platform sees them, and how they lie in an Optuna study.
-
-| here          | in Optuna                                                   |
-|---------------|-------------------------------------------------------------|
-| waiting       | WAITING                                                     |
-| running       | RUNNING                                                     |
-| completed     | COMPLETE, with the best value                               |
-| stopped_early | PRUNED, with the values at its rungs                        |
-| diverged      | PRUNED and infeasible: the sampler keeps away from it       |
-| failed        | FAIL: the sampler passes it over                            |
-"""
+"""Trials as the platform sees them; `study` says how they lie in Optuna's."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
-from optuna.trial import FrozenTrial, TrialState
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from synrep.schema import Section
 from synrep.training.checkpoint import CheckpointRef
-from synrep_search.errors import LedgerError
-
-if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
 
 StateName = Literal["waiting", "running", "completed", "stopped_early", "diverged", "failed"]
 
@@ -37,18 +22,6 @@ STATES: tuple[StateName, ...] = (
     "diverged",
     "failed",
 )
-TO_OPTUNA: dict[StateName, TrialState] = {
-    "waiting": TrialState.WAITING,
-    "running": TrialState.RUNNING,
-    "completed": TrialState.COMPLETE,
-    "stopped_early": TrialState.PRUNED,
-    "diverged": TrialState.PRUNED,
-    "failed": TrialState.FAIL,
-}
-RECORD = "synrep"
-"""Name of the trial's user attribute that holds its `Record`."""
-DIVERGED = "constraints:diverged"
-"""System attribute that Optuna's `Trial.set_constraint` writes: above 0 is infeasible."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +31,10 @@ class Point:
     Attributes:
         values: by searched name, as the configuration takes them.
         params: the same, flat, as samplers and MLflow see them.
-        distributions: Optuna's, of each flat parameter.
     """
 
     values: dict[str, Any]
     params: dict[str, Any]
-    distributions: dict[str, BaseDistribution]
 
 
 class AttemptRecord(Section):
@@ -155,24 +126,6 @@ class Trial(Section):
         """Iterations at the report that gave the best value; 0 before the first report."""
         return next(
             (step for step, value in self.best_by_iteration.items() if value == self.value), 0
-        )
-
-    @classmethod
-    def of(cls, frozen: FrozenTrial, best_by_iteration: dict[int, float]) -> Trial:
-        """From Optuna's trial and the values of our reports.
-
-        Raises:
-            LedgerError: what the study says of it was not written by us.
-        """
-        try:
-            record = Record.model_validate_json(frozen.user_attrs[RECORD])
-        except (ValidationError, KeyError):
-            raise LedgerError(f"the ledger's record of trial {frozen.number} is damaged") from None
-        return cls(
-            number=frozen.number,
-            params=frozen.params,
-            record=record,
-            best_by_iteration=best_by_iteration,
         )
 
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from synrep.storage import Storage
 from synrep_search.durability.backup import COPY_S
-from synrep_search.durability.database import UNREACHABLE
 from synrep_search.durability.ledger import Ledger
 from synrep_search.durability.recovery import recover
+from synrep_search.durability.study.storage import UNREACHABLE
 from synrep_search.errors import LeaseHeld, LedgerError, NoSearch
 from synrep_search.paths import LEDGER_FILE, NOTE_FILE, SearchPaths, names, unusable
 from synrep_search.search_file import diff, load_spec

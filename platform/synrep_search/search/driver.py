@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from synrep_search.durability.backup import LedgerBackup
-from synrep_search.durability.database import UNREACHABLE, lost_as_error
+from synrep_search.durability.study.storage import UNREACHABLE, lost_as_error
 from synrep_search.errors import LedgerLost
 from synrep_search.paths import LEDGER_FILE
 from synrep_search.search.heartbeat import LeaseHeartbeat

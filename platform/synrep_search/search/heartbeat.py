@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
-from synrep_search.durability.database import UNREACHABLE
+from synrep_search.durability.study.storage import UNREACHABLE
 from synrep_search.errors import LedgerError
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from synrep_search.durability.recovery import recover
 from synrep_search.durability.retry import StorageBackoff
 from synrep_search.messages import TrialJob
 from synrep_search.paths import trial_folder
-from synrep_search.search.early_stopping import SuccessiveHalving
+from synrep_search.search.early_stopping import RULES
 from synrep_search.search.sampling import Proposer
 from synrep_search.search_file import trial_config
 from synrep_search.tracking.lifecycle import LifecycleEvents
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from synrep_search.durability.records import StateName, Trial
     from synrep_search.messages import TrialReport
     from synrep_search.paths import SearchPaths
+    from synrep_search.search.early_stopping import EarlyStopping
 
 SUSPECT_AFTER = 2
 """A trial whose process died this often while it shared it runs by itself from then on."""
@@ -93,7 +94,7 @@ class Search:
         self._backoff = StorageBackoff()
         self._begun = {trial.number: trial.iteration for trial in ledger.index.trials()}
         self._sign = 1 if self.spec.search.direction == "minimize" else -1
-        self._halving = self._successive_halving()
+        self._stopping_rule = self._early_stopping()
         self._proposer: Proposer | None = None
 
     @property
@@ -253,13 +254,13 @@ class Search:
 
     def _verdict(self, report: TrialReport) -> Verdict:
         goes_on = True
-        if self._halving is not None:  # also asked about the last report: its value counts
+        if self._stopping_rule is not None:  # also asked about the last report: its value counts
             loss = self._sign * self.ledger.value_after(report)
-            goes_on = self._halving.goes_on(report.number, report.iteration, loss)
+            goes_on = self._stopping_rule.goes_on(report.number, report.iteration, loss)
         if report.ended == "completed":
             return Verdict("completed")
-        if not goes_on:
-            return Verdict("stopped_early", f"not among the best at {report.iteration}")
+        if not goes_on and self._stopping_rule is not None:
+            return Verdict("stopped_early", self._stopping_rule.reason(report.iteration))
         return Verdict("waiting", self.stopping) if self.stopping else Verdict(None)
 
     def _end(self, number: int, state: StateName, cause: str, **rest: Any) -> None:
@@ -276,15 +277,16 @@ class Search:
         self.display.ended(ended)
         self._events.best()
 
-    def _successive_halving(self) -> SuccessiveHalving | None:
+    def _early_stopping(self) -> EarlyStopping | None:
+        """The rule of the file, with what the trials have reported."""
         wanted = self.spec.search.early_stopping
         if wanted is None:
             return None
-        halving = SuccessiveHalving(wanted.rungs(self.length), wanted.reduction)
+        rule = RULES[type(wanted)](wanted, self.length)
         for trial in self.ledger.index.trials():
             losses = {step: self._sign * value for step, value in trial.best_by_iteration.items()}
-            halving.restore(trial.number, losses)
-        return halving
+            rule.restore(trial.number, losses)
+        return rule
 
 
 def _paused(trial: Trial) -> CheckpointRef | None:

@@ -17,8 +17,16 @@ from synrep_search.search_file.layers import (
     read_mapping,
     read_override,
 )
-from synrep_search.search_file.model import Budget, Failures, Resources, SearchSpec, Tracking
+from synrep_search.search_file.model import (
+    Budget,
+    Failures,
+    Resources,
+    SearchSection,
+    SearchSpec,
+    Tracking,
+)
 from synrep_search.search_file.problems import Problems, shown, unknown
+from synrep_search.search_file.samplers import Task
 from synrep_search.search_file.sections import address, name_of, search_section, section
 from synrep_search.search_file.source import Node
 from synrep_search.trainers import TRAINERS, Trainer
@@ -90,6 +98,8 @@ def _resolve(root: Node, path: Path, trainer: Trainer, problems: Problems) -> Se
     storage = address(sections.get("storage"), "storage", problems)
     ledger = address(sections.get("ledger"), "ledger", problems)
     name = name_of(sections.get("name"), path.stem, problems)
+    if space is not None and not problems.found:
+        _sampler_can(root, search, Task(space, search.trials, start_from), problems)
     problems.check()
     assert space is not None
     return SearchSpec(
@@ -106,6 +116,12 @@ def _resolve(root: Node, path: Path, trainer: Trainer, problems: Problems) -> Se
         ledger=ledger,
         tracking=tracking,
     )
+
+
+def _sampler_can(root: Node, search: SearchSection, task: Task, problems: Problems) -> None:
+    """Note why the sampler can't do what the file asks of it."""
+    for keys, rule in search.sampler.refusals(task):
+        problems.add(root.at(keys).where, ".".join(keys), rule)
 
 
 def _trainer(layers: list[Node], problems: Problems) -> Trainer:

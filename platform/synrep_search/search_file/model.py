@@ -3,57 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, PlainValidator
 
 from synrep.schema import Count, Section
+from synrep_search.search_file.early_stopping import EarlyStopping
+from synrep_search.search_file.samplers import Sampler, Seed, Tpe
 from synrep_search.search_file.space import Space
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 """What a search can be called."""
 LEDGER_URL = re.compile(r"(sqlite|postgresql)(\+[a-z0-9]+)?://[^\r\n]*")
 """Where its ledger can be."""
-
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-
-
-class Tpe(Section):
-    """Tree-structured Parzen estimator: learns from finished trials where good values lie."""
-
-    kind: Literal["tpe"] = "tpe"
-    seed: Seed = 0
-    """Seed of the sampler."""
-    startup: Count = 16
-    """Trials drawn at random before the estimator takes over."""
-
-
-class RandomSampler(Section):
-    """Every trial is drawn independently: the honest baseline, and the one for ablations."""
-
-    kind: Literal["random"] = "random"
-    seed: Seed = 0
-    """Seed of the sampler."""
-
-
-class Asha(Section):
-    """Asynchronous successive halving: at each rung only the best 1/reduction go on."""
-
-    kind: Literal["asha"] = "asha"
-    grace: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """First rung, as a fraction of the full length of a training."""
-    reduction: Annotated[int, Field(ge=2)] = 3
-    """Each rung is this many times as far as the one before, and one in so many passes it."""
-
-    def rungs(self, length: int) -> list[int]:
-        """Iterations at which a training of that length is judged."""
-        found, rung = [], max(1.0, self.grace * length)
-        while rung < length:
-            found.append(math.ceil(rung))
-            rung *= self.reduction
-        return found
 
 
 class SearchSection(Section):
@@ -67,9 +30,9 @@ class SearchSection(Section):
     """Total number of trials."""
     seed: Seed = 0
     """Seed from which the seed of each trial is derived."""
-    sampler: Annotated[Tpe | RandomSampler, Field(discriminator="kind")] = Tpe()
+    sampler: Sampler = Tpe()
     """How points are proposed."""
-    early_stopping: Asha | None = None
+    early_stopping: Annotated[EarlyStopping | None, Field(discriminator="kind")] = None
     """How poor trials are ended early; None lets every trial run its full length."""
 
     @property

@@ -11,24 +11,20 @@ from pydantic import ValidationError
 
 from synrep.schema import Section
 from synrep.storage import SCHEMES, carries_credentials
-from synrep_search.search_file.model import (
-    LEDGER_URL,
-    NAME,
-    Asha,
-    RandomSampler,
-    SearchSection,
-    Tpe,
-)
+from synrep_search.search_file.early_stopping import RULES
+from synrep_search.search_file.model import LEDGER_URL, NAME, SearchSection
 from synrep_search.search_file.problems import explain, shown, unknown
+from synrep_search.search_file.samplers import SAMPLERS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from synrep_search.search_file.problems import Problems
     from synrep_search.search_file.source import Node
 
 Part = TypeVar("Part", bound=Section)
 
 _METRIC = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")  # as far as MLflow's keys go
-_SAMPLERS: dict[str, type[Section]] = {"tpe": Tpe, "random": RandomSampler}
 _SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!:memory:|file:)([^?]+)(.*)")
 DEFAULT_METRIC = "validation/mpjpe_mm"
 
@@ -78,9 +74,14 @@ def search_section(node: Node | None, goals: tuple[str, ...], problems: Problems
     if found.minimize is None and found.maximize is None:
         update["minimize"] = DEFAULT_METRIC
     if "sampler" in node.mapping:
-        update["sampler"] = _sampler(node.mapping["sampler"], problems)
-    if "early_stopping" in node.mapping:
-        update["early_stopping"] = _early_stopping(node.mapping["early_stopping"], problems)
+        inner = node.mapping["sampler"]
+        sampler = _one_kind(inner, "search.sampler", SAMPLERS, "sampler", problems)
+        update["sampler"] = sampler or found.sampler
+    if "early_stopping" in node.mapping and node.mapping["early_stopping"].value != "none":
+        inner, path = node.mapping["early_stopping"], "search.early_stopping"
+        update["early_stopping"] = _one_kind(
+            inner, path, RULES, "rule of early stopping", problems, also="none"
+        )
     return found.model_copy(update=update)
 
 
@@ -101,34 +102,40 @@ def _goal(node: Node, goals: tuple[str, ...], problems: Problems) -> None:
             problems.add(node.mapping[key].where, f"search.{key}", rule)
 
 
-def _sampler(node: Node, problems: Problems) -> Section:
-    path = "search.sampler"
-    kinds = list(node.mapping)
-    if len(kinds) != 1:
-        rule = f"needs one of tpe, random, e.g. {{tpe: {{seed: 0}}}}, got {shown(node.plain())}"
-        problems.add(node.where, path, rule)
-        return Tpe()
-    kind, inner = kinds[0], node.mapping[kinds[0]]
-    if kind not in _SAMPLERS:
-        problems.add(inner.where, f"{path}.{kind}", unknown(kind, _SAMPLERS, "sampler"))
-        return Tpe()
-    return section(_SAMPLERS[kind], inner, f"{path}.{kind}", problems)
+def _one_kind(
+    node: Node,
+    path: str,
+    kinds: Mapping[str, type[Part]],
+    word: str,
+    problems: Problems,
+    *,
+    also: str = "",
+) -> Part | None:
+    """The options under the one key that names a kind; None after a mistake in that key.
 
-
-def _early_stopping(node: Node, problems: Problems) -> Asha | None:
-    path = "search.early_stopping"
-    if node.value == "none":
+    Args:
+        node: a mapping such as `{tpe: {seed: 0}}`.
+        path: of the node.
+        kinds: the options of each kind.
+        word: what they are kinds of.
+        problems: takes every mistake.
+        also: what could stand there in place of a kind.
+    """
+    odd = [key for key in node.mapping if key not in kinds]
+    for key in odd:
+        problems.add(node.mapping[key].where, f"{path}.{key}", unknown(key, kinds, word))
+    if odd:
         return None
-    if list(node.mapping) == ["asha"]:
-        return section(Asha, node.mapping["asha"], f"{path}.asha", problems)
-    for key in node.mapping:
-        if key != "asha":
-            rule = unknown(key, ["asha"], "kind of early stopping")
-            problems.add(node.mapping[key].where, f"{path}.{key}", rule)
-    if not node.mapping:
-        rule = f"must be none or e.g. {{asha: {{grace: 0.1}}}}, got {shown(node.plain())}"
-        problems.add(node.where, path, rule)
-    return None
+    if len(node.mapping) != 1:
+        example = next(iter(kinds))
+        field = next(key for key in kinds[example].model_fields if key != "kind")
+        default = kinds[example].model_fields[field].default
+        valid = [*kinds, *([also] if also else [])]
+        rule = f"needs one of {', '.join(valid)}, e.g. {{{example}: {{{field}: {default}}}}}"
+        problems.add(node.where, path, f"{rule}, got {shown(node.plain())}")
+        return None
+    ((kind, inner),) = node.mapping.items()
+    return section(kinds[kind], inner, f"{path}.{kind}", problems)
 
 
 def name_of(node: Node | None, fallback: str, problems: Problems) -> str:

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from synrep.errors import printable
 from synrep.storage import masked
+from synrep_search.search_file.samplers import Task
 
 if TYPE_CHECKING:
     from synrep_search.search_file import SearchSpec
@@ -24,11 +25,10 @@ def plan_table(spec: SearchSpec) -> Group:
     facts.add_row("trials", f"{search.trials}, {len(spec.start_from)} of them given")
     length = int(spec.train["iterations"])
     facts.add_row("length", f"{length} iterations, {spec.train['reports']} reports")
-    halving = search.early_stopping
-    if halving is not None:
-        rungs = halving.rungs(length)
-        facts.add_row("rungs", ", ".join(map(str, rungs)) + f"; 1 in {halving.reduction} goes on")
-    facts.add_row("sampler", search.sampler.kind)
+    if search.early_stopping is not None:
+        facts.add_row(*search.early_stopping.summary(length))
+    task = Task(spec.space, search.trials, spec.start_from)
+    facts.add_row("sampler", search.sampler.summary(task))
     if "data" in spec.train:
         facts.add_row("poses", printable(spec.train["data"]["poses"]))
     resources = spec.resources

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from mlflow.exceptions import MlflowException
 
 from synrep.storage import masked
-from synrep_search.durability.database import SEARCH_ITSELF, UNREACHABLE
+from synrep_search.durability.database import SEARCH_ITSELF
+from synrep_search.durability.study.storage import UNREACHABLE
 from synrep_search.tracking.client import UNAVAILABLE, experiment_id, open_client, reason
 from synrep_search.tracking.runs import RunGone, Runs, named
 

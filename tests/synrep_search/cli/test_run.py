@@ -14,6 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from synrep_search.durability.ledger import Ledger
+from synrep_search.search_file.early_stopping import RULES
+from synrep_search.search_file.samplers import SAMPLERS
+from synrep_search.trainers import TRAINERS
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -266,6 +269,31 @@ def test_a_plan_shows_what_would_run(run) -> None:
     assert "0.0 .. 1.0" in output
     assert "another" in run("plan", "file.yaml", "--name", "another").output
     assert [path.name for path in Path().iterdir()] == ["file.yaml"]
+
+
+def test_help_names_what_a_file_can_say(run) -> None:
+    """All samplers, rules of early stopping and trainers."""
+    words = " ".join(run("plan", "--help").output.split())
+    for title, kinds in (
+        ("Samplers", SAMPLERS),
+        ("Early stopping", RULES),
+        ("Trainers", TRAINERS),
+    ):
+        assert f"{title}: {', '.join(kinds)}." in words
+
+
+def test_a_grid_has_so_many_points(run) -> None:
+    """`plan` counts them; neither a file nor `resume` gets more trials than there are."""
+    text = SCRIPTED.replace("[0, 1]", "[0, 1], step: 0.5").replace("loss,", "loss, sampler: GRID,")
+    Path("file.yaml").write_text(text.replace("GRID", "{grid: {}}"))
+    assert "grid of 3 points, all of them tried" in run("plan", "file.yaml").output
+    few = run("plan", "file.yaml", "-o", "search.trials=4")
+    assert few.exit_code == 2
+    assert "search.trials: the grid has 3 points, too few for 4 trials" in few.output
+    assert run("launch", "file.yaml", "--local", "--yes").exit_code == 0
+    more = run("resume", "small", "--trials", "4", "--local")
+    assert more.exit_code == 2
+    assert "search.trials: the grid has 3 points, too few for 4 trials" in more.output
 
 
 def test_the_best_generator_is_exported(run) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
-from synrep_search.durability.database import NOTICE_LOSS, _connection
+from synrep_search.durability.database import NOTICE_LOSS, connection_arguments
 
 
 @pytest.mark.parametrize(
@@ -20,4 +20,4 @@ from synrep_search.durability.database import NOTICE_LOSS, _connection
 )
 def test_a_driver_gets_the_arguments_that_it_knows(url: str, expected: dict[str, int]) -> None:
     """Those about a lost machine are libpq's; what the address says itself stays."""
-    assert set(_connection(sa.make_url(url))) == set(expected)
+    assert set(connection_arguments(sa.make_url(url))) == set(expected)

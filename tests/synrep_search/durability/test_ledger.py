@@ -10,9 +10,9 @@ import optuna
 import pytest
 import sqlalchemy as sa
 from optuna.trial import TrialState
-from synrep_search.durability.database import open_storage
 from synrep_search.durability.ledger import Ledger
 from synrep_search.durability.outbox import Event
+from synrep_search.durability.study.storage import open_storage
 from synrep_search.errors import LedgerError, NoSearch
 
 from synrep.training.checkpoint import CheckpointRef
@@ -26,7 +26,7 @@ HALVING = {"early_stopping": {"asha": {"grace": 0.3, "reduction": 2}}}  # rungs 
 
 def optuna_trials(ledger: Ledger) -> list[optuna.trial.FrozenTrial]:
     """The trials of the study as Optuna reads them from the database."""
-    return ledger._study.get_trials()
+    return ledger._study.optuna.get_trials()
 
 
 def contents(path: Path) -> list[str]:
@@ -328,7 +328,7 @@ def test_a_copy_made_in_use(sqlite_ledgers, make_spec, make_report, tmp_path: Pa
     running = begin_trial(ledger)
     assert running is not None
     copy = tmp_path / "elsewhere" / "copy.sqlite"
-    with ledger._storage.engine.begin() as connection:
+    with ledger._study._storage.engine.begin() as connection:
         connection.execute(sa.text("UPDATE synrep_event SET value = 0"))  # not committed yet
         ledger.backup(copy)
         connection.rollback()

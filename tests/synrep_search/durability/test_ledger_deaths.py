@@ -34,11 +34,11 @@ def test_death_while_a_trial_runs(ledgers, make_spec, make_report, reported) -> 
     assert after.trial(0).best_by_iteration == ({1: 5.0} if reported else {})
     assert [a.cause for a in after.trial(0).record.attempts] == ["interrupted: the driver died"]
     assert after.trial(0).record.failures == 0
-    assert [frozen.state for frozen in after._study.get_trials()] == [TrialState.WAITING]
+    assert [frozen.state for frozen in after._study.optuna.get_trials()] == [TrialState.WAITING]
     again = begin_trial(after)
     assert again is not None
     assert (again.number, again.attempt) == (0, 2)
-    assert [frozen.state for frozen in after._study.get_trials()] == [TrialState.RUNNING]
+    assert [frozen.state for frozen in after._study.optuna.get_trials()] == [TrialState.RUNNING]
 
 
 @pytest.mark.parametrize("ended", ["completed", "stopped_early"])
@@ -51,7 +51,7 @@ def test_death_after_a_verdict(ledgers, make_spec, make_report, ended) -> None:
     after = ledgers.open(ledger.name)
     assert after.reconcile() == []
     assert (after.trial(0).state, after.trial(0).record.cause) == (ended, "because")
-    (frozen,) = after._study.get_trials()
+    (frozen,) = after._study.optuna.get_trials()
     assert frozen.intermediate_values == {3: 5.0}
     assert frozen.state is (TrialState.COMPLETE if ended == "completed" else TrialState.PRUNED)
     assert len(after.trial(0).record.attempts) == 1
@@ -68,7 +68,7 @@ def test_death_between_two_writes(
     assert trial is not None
     ledger.report(make_report(trial, 3, 5.0), None, "")
     with monkeypatch.context() as patched:
-        patched.setattr(ledger._storage, call, die)
+        patched.setattr(ledger._study._storage, call, die)
         if ended == "waiting" and call == "set_trial_intermediate_value":
             ledger.end(0, ended, "because")  # there is no such call on this way
         else:
@@ -78,7 +78,7 @@ def test_death_between_two_writes(
     assert after.reconcile() == []
     assert after.trial(0).state == ended
     assert [attempt.cause for attempt in after.trial(0).record.attempts] == ["because"]
-    (frozen,) = after._study.get_trials()
+    (frozen,) = after._study.optuna.get_trials()
     states = {
         "completed": TrialState.COMPLETE,
         "stopped_early": TrialState.PRUNED,
@@ -98,12 +98,12 @@ def test_death_while_an_attempt_begins(ledgers, make_spec, monkeypatch) -> None:
     begin_trial(ledger)
     ledger.end(0, "waiting", "first")
     with monkeypatch.context() as patched:
-        patched.setattr(ledger._storage, "set_trial_state_values", die)
+        patched.setattr(ledger._study._storage, "set_trial_state_values", die)
         with pytest.raises(Died):
             begin_trial(ledger)
     after = ledgers.open(ledger.name)
     assert after.reconcile() == [0]
-    assert [frozen.state for frozen in after._study.get_trials()] == [TrialState.WAITING]
+    assert [frozen.state for frozen in after._study.optuna.get_trials()] == [TrialState.WAITING]
     begun = begin_trial(after)
     assert begun is not None
     assert (begun.number, begun.attempt) == (0, 3)
@@ -114,7 +114,7 @@ def test_death_while_a_trial_is_made(ledgers, make_spec, monkeypatch) -> None:
     ledger = ledgers.create(make_spec())
     first = begin_trial(ledger)
     with monkeypatch.context() as patched:
-        patched.setattr(ledger._storage, "create_new_trial", die)
+        patched.setattr(ledger._study._storage, "create_new_trial", die)
         with pytest.raises(Died):
             begin_trial(ledger)
     after = ledgers.open(ledger.name)

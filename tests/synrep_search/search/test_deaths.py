@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from optuna.trial import TrialState
-from synrep_search.durability.records import TO_OPTUNA
+from synrep_search.durability.study.trials import TO_OPTUNA
 from synrep_search.workers import local
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Deaths:
     def __init__(self, ledger: Ledger, at: int) -> None:
         self.left = at
         self._wrote = False
-        engine = ledger._storage.engine
+        engine = ledger._study._storage.engine
         sa.event.listen(engine, "before_cursor_execute", self._statement)
         sa.event.listen(engine, "commit", self._commit)
 
@@ -78,7 +78,7 @@ def outcome(ledger: Ledger) -> list[tuple[Any, ...]]:
 
 def consistent(ledger: Ledger) -> bool:
     """Whether Optuna and the last words to MLflow agree with the ledger's trials."""
-    frozen = ledger._study.get_trials()
+    frozen = ledger._study.optuna.get_trials()
     last = {event.trial: event for event in ledger.outbox.pending() if event.kind == "state"}
     trials = ledger.index.trials()
     return [one.state for one in frozen] == [TO_OPTUNA[one.state] for one in trials] and all(
@@ -109,7 +109,7 @@ def test_death_at_every_write(make_search, make_spec, sqlite_ledgers) -> None:
         ledger.reconcile()
         open_states = {"waiting", "completed", "stopped_early", "diverged", "failed"}
         assert {trial.state for trial in ledger.index.trials()} <= open_states
-        assert TrialState.RUNNING not in {one.state for one in ledger._study.get_trials()}
+        assert TrialState.RUNNING not in {one.state for one in ledger._study.optuna.get_trials()}
         local.run(make_search(ledger))
         assert outcome(ledger) == expected, f"died at write {at}"
         assert consistent(ledger), f"died at write {at}"

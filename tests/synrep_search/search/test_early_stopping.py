@@ -1,10 +1,12 @@
-"""Asynchronous successive halving against its rule."""
+"""Asynchronous successive halving and median stopping against their rules."""
 
 from __future__ import annotations
 
+import statistics
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synrep_search.search.early_stopping import SuccessiveHalving
+from synrep_search.search.early_stopping import MedianStopping, SuccessiveHalving
 from synrep_search.search_file import Asha
 
 RUNGS = [2, 4, 8]
@@ -93,3 +95,57 @@ def test_rungs_of_a_length() -> None:
     assert Asha(grace=0.04, reduction=3).rungs(20000) == [800, 2400, 7200]
     assert Asha(grace=0.1, reduction=2).rungs(5) == [1, 2, 4]
     assert Asha(grace=0.999, reduction=2).rungs(1) == []
+
+
+class MedianRule:
+    """The rule in its plainest form.
+
+    A report goes on unless enough other trials had a value at its iteration, and it is worse than
+    their median. A trial has there the best value of its last report up to it.
+    """
+
+    def __init__(self, first: int, minimum: int) -> None:
+        self.first, self.minimum = first, minimum
+        self.seen: dict[int, dict[int, float]] = {}
+
+    def goes_on(self, trial: int, iteration: int, loss: float) -> bool:
+        """Whether a report goes on; one at an iteration that was passed already does."""
+        own = self.seen.setdefault(trial, {})
+        if iteration <= max(own, default=0):
+            return True
+        own[iteration] = loss
+        others = []
+        for number, losses in self.seen.items():
+            before = [at for at in losses if at <= iteration]
+            if number != trial and before and max(losses) >= iteration:
+                others.append(losses[max(before)])
+        if iteration < self.first or len(others) < self.minimum:
+            return True
+        return loss <= statistics.median(others)
+
+
+@settings(deadline=None, database=None, max_examples=100)
+@given(reports=reports, minimum=st.integers(1, 3), first=st.integers(1, 5))
+def test_the_worse_half_ends(reports, minimum, first) -> None:
+    """In whatever order trials report, and at whatever iterations."""
+    stopping, rule = MedianStopping(first, minimum), MedianRule(first, minimum)
+    for trial, iteration, loss in reports:
+        expected = rule.goes_on(trial, iteration, loss)
+        assert stopping.goes_on(trial, iteration, loss) == expected
+
+
+@settings(deadline=None, database=None, max_examples=100)
+@given(reports=reports, minimum=st.integers(1, 3), at=st.integers(0, 40))
+def test_restored_medians_decide_alike(reports, minimum, at) -> None:
+    """Filled from recorded values, in any order of trials, it decides as what saw the reports."""
+    original, restored = MedianStopping(2, minimum), MedianStopping(2, minimum)
+    recorded: dict[int, dict[int, float]] = {}
+    for trial, iteration, loss in reports[:at]:
+        if iteration > max(recorded.get(trial, {0: 0.0})):
+            recorded.setdefault(trial, {})[iteration] = loss
+            original.goes_on(trial, iteration, loss)
+    for trial in sorted(recorded, reverse=True):
+        restored.restore(trial, recorded[trial])
+    for trial, iteration, loss in reports[at:]:
+        expected = original.goes_on(trial, iteration, loss)
+        assert restored.goes_on(trial, iteration, loss) == expected

@@ -296,7 +296,7 @@ def test_rungs_come_back(make_search, make_spec, make_report, sqlite_ledgers) ->
     assert states(search) == ["completed", "diverged", "running", "running", "completed"]
     copy = make_search(sqlite_ledgers.open(spec.name))
     for loss in (0.5, 1.5, 2.5, 3.5, 4.5):
-        one, two = search._halving, copy._halving
+        one, two = search._stopping_rule, copy._stopping_rule
         assert one.goes_on(100 + int(loss), 3, loss) == two.goes_on(100 + int(loss), 3, loss)
 
 

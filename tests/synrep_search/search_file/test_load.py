@@ -181,7 +181,7 @@ def test_reading_is_light() -> None:
     """Reading a file loads none of the heavy packages and takes well under half a second."""
     program = textwrap.dedent("""
         import sys, time
-        from synrep_search.spec import load_spec
+        from synrep_search.search_file import load_spec
         load_spec(sys.argv[1])
         start = time.process_time()
         load_spec(sys.argv[1])

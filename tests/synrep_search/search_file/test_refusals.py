@@ -101,18 +101,18 @@ FILES = [
         'unknown goal "validation/mpjpe": did you mean validation/mpjpe_mm?; valid: validation/m',
     ),
     ("search: {minimize: 3}", 2, "search.minimize", "must be text, got 3"),
-    ("search: {sampler: tpe}", 2, "search.sampler", "needs one of tpe, random, e.g. {tpe: {seed"),
+    ("search: {sampler: tpe}", 2, "search.sampler", "needs one of tpe, random, gp, "),
     (
         "search: {sampler: {tpe: {}, random: {}}}",
         2,
         "search.sampler",
-        "needs one of tpe, random",
+        "needs one of tpe, random, gp, cmaes, qmc, grid, e.g. {tpe: {seed: 0}}, got",
     ),
     (
         "search: {sampler: {tpee: {}}}",
         2,
         "search.sampler.tpee",
-        'unknown sampler "tpee": did you mean tpe?; valid: tpe, random',
+        'unknown sampler "tpee": did you mean tpe?; valid: tpe, random, gp, cmaes, qmc, grid',
     ),
     (
         "search:\n  sampler:\n    tpe: {kind: tpe}",
@@ -130,13 +130,13 @@ FILES = [
         "search: {early_stopping: {asah: {}}}",
         2,
         "search.early_stopping.asah",
-        'unknown kind of early stopping "asah": did you mean asha?',
+        'unknown rule of early stopping "asah": did you mean asha?; valid: asha, median',
     ),
     (
         "search: {early_stopping: asha}",
         2,
         "search.early_stopping",
-        'must be none or e.g. {asha: {grace: 0.1}}, got "asha"',
+        'needs one of asha, median, none, e.g. {asha: {grace: 0.1}}, got "asha"',
     ),
     (
         "search: {early_stopping: {asha: {grace: 4}}}",

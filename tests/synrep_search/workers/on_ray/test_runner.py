@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from synrep_search.durability.ledger import Ledger
-from synrep_search.durability.records import TO_OPTUNA
+from synrep_search.durability.study.trials import TO_OPTUNA
 from synrep_search.paths import SearchPaths, trial_folder
 from synrep_search.search.loop import Search
 from synrep_search.terminal.status import status
@@ -121,7 +121,7 @@ def test_no_trial_is_lost_or_doubled(on_ray) -> None:
     assert [trial.state for trial in trials] == STATES
     assert [trial.attempt for trial in trials] == ATTEMPTS
     assert ledger.target_met
-    frozen = ledger._study.get_trials()
+    frozen = ledger._study.optuna.get_trials()
     assert [one.state for one in frozen] == [TO_OPTUNA[trial.state] for trial in trials]
 
 

@@ -1,0 +1,1 @@
+"""Optuna's storage. Nothing else in durability imports Optuna."""

@@ -1,0 +1,1 @@
+"""Samplers. Nothing else in `search` imports Optuna."""

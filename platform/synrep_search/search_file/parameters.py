@@ -1,0 +1,149 @@
+"""The flat parameters of a space, each as one axis of the unit cube.
+
+Samplers that know nothing of spaces (sequences, evolution strategies) move in the unit cube; a
+parameter turns its coordinate into a value and back.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from synrep_search.search_file.distributions import Fixed, OneOf, Vector
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from synrep_search.search_file.distributions import Distribution
+    from synrep_search.search_file.space import Space
+    from synrep_search.search_file.suggest import Scalar
+
+_Float = float  # inside the class, `float` and `int` are methods
+_Int = int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """A flat parameter: a range of numbers, or a choice.
+
+    Attributes:
+        name: flat name, e.g. `kcs.weighting.tanh.scale`.
+        options: of a choice; empty for a range.
+        low: lower end of a range.
+        high: upper end.
+        log: whether it is even in its logarithm.
+        step: between neighbours; None where any number will do.
+        whole: whether values are whole numbers.
+        conditional: whether only the trials of one family have it.
+    """
+
+    name: str
+    options: tuple[Scalar, ...] = ()
+    low: float = 0.0
+    high: float = 1.0
+    log: bool = False
+    step: float | None = None
+    whole: bool = False
+    conditional: bool = False
+
+    @property
+    def count(self) -> int | None:
+        """Number of values; None for a range without steps."""
+        if self.options:
+            return len(self.options)
+        return None if self.step is None else round((self.high - self.low) / self.step) + 1
+
+    def nth(self, index: int) -> Scalar:
+        """The value of that index, for a parameter with a `count`."""
+        if self.options:
+            return self.options[index]
+        assert self.step is not None
+        value = min(self.high, self.low + index * self.step)
+        return int(value) if self.whole else value
+
+    def index(self, value: Scalar) -> int:
+        """The index of a value, for a parameter with a `count`."""
+        if self.options:
+            return self.options.index(value)
+        assert self.step is not None
+        return round((float(value) - self.low) / self.step)
+
+    def at(self, coordinate: float) -> Scalar:
+        """The value at a coordinate in [0, 1]; options and steps have equal shares of it."""
+        if self.count is not None:
+            return self.nth(min(int(coordinate * self.count), self.count - 1))
+        low, high = self._ends()
+        value = low + coordinate * (high - low)
+        value = min(self.high, max(self.low, math.exp(value) if self.log else value))
+        return round(value) if self.whole else value
+
+    def coordinate(self, value: Scalar) -> float:
+        """The coordinate of a value: of the middle of its share, where it has one."""
+        if self.count is not None:
+            return (self.index(value) + 0.5) / self.count
+        low, high = self._ends()
+        position = math.log(float(value)) if self.log else float(value)
+        return (position - low) / (high - low)
+
+    def _ends(self) -> tuple[float, float]:
+        """The range as it is even; whole numbers have half a unit on either side."""
+        half = 0.5 if self.whole else 0.0
+        low, high = self.low - half, self.high + half
+        return (math.log(low), math.log(high)) if self.log else (low, high)
+
+
+def parameters(space: Space) -> list[Parameter]:
+    """Every flat parameter, those of all families included, in the order of the file."""
+    return [found for name, part in space.names.items() for found in parameters_of(name, part)]
+
+
+def parameters_of(name: str, part: Distribution, *, conditional: bool = False) -> list[Parameter]:
+    """The flat parameters of one distribution; see `parameters`."""
+    return list(_walk(name, part, conditional=conditional))
+
+
+def _walk(name: str, part: Distribution, *, conditional: bool) -> Iterator[Parameter]:
+    if isinstance(part, Fixed):
+        return
+    if isinstance(part, OneOf):
+        yield Parameter(name=name, options=tuple(part.families), conditional=conditional)
+        for family, parts in part.families.items():
+            for key, inner in parts.items():
+                yield from _walk(f"{name}.{family}.{key}", inner, conditional=True)
+    elif isinstance(part, Vector):
+        for i, inner in enumerate(part.entries):
+            yield from _walk(f"{name}.{i}", inner, conditional=conditional)
+    else:
+        leaves = _Leaves(conditional=conditional)
+        part.sample(name, leaves)
+        yield from leaves.found
+
+
+class _Leaves:
+    """Notes what a distribution without families or entries asks for."""
+
+    def __init__(self, *, conditional: bool) -> None:
+        self.found: list[Parameter] = []
+        self._conditional = conditional
+
+    def float(
+        self, name: str, low: _Float, high: _Float, *, log: bool, step: _Float | None
+    ) -> _Float:
+        """A range of numbers."""
+        self._add(Parameter(name=name, low=low, high=high, log=log, step=step))
+        return high
+
+    def int(self, name: str, low: _Int, high: _Int, *, log: bool, step: _Int) -> _Int:
+        """A range of whole numbers; a logarithmic one has no even steps."""
+        even = None if log else float(step)
+        self._add(Parameter(name=name, low=low, high=high, log=log, step=even, whole=True))
+        return high
+
+    def choice(self, name: str, options: Sequence[Scalar]) -> Scalar:
+        """A choice."""
+        self._add(Parameter(name=name, options=tuple(options)))
+        return options[0]
+
+    def _add(self, found: Parameter) -> None:
+        self.found.append(replace(found, conditional=self._conditional))
