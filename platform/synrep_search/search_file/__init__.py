@@ -4,7 +4,6 @@ from synrep_search.search_file.changes import diff
 from synrep_search.search_file.early_stopping import Asha, Median
 from synrep_search.search_file.load import Overrides, SearchSource, load_spec
 from synrep_search.search_file.model import SearchSpec
-from synrep_search.search_file.points import trial_config
 from synrep_search.search_file.samplers import (
     CmaEs,
     GaussianProcess,
@@ -13,8 +12,9 @@ from synrep_search.search_file.samplers import (
     RandomSampler,
     Tpe,
 )
-from synrep_search.search_file.space import Space
-from synrep_search.search_file.suggest import Replay
+from synrep_search.search_file.space.points import trial_config
+from synrep_search.search_file.space.space import Space
+from synrep_search.search_file.space.suggest import Replay
 
 __all__ = [
     "Asha",

@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from synrep.errors import InputError
-from synrep_search.search_file.distributions import OneOf
 from synrep_search.search_file.fields import Leaf, leaves, nest, valid_keys, validate
-from synrep_search.search_file.grammar import distribution
-from synrep_search.search_file.points import fill_start
 from synrep_search.search_file.problems import did_you_mean, explain, shown, unknown
 from synrep_search.search_file.sections import found_near
 from synrep_search.search_file.source import Node
-from synrep_search.search_file.space import Space
+from synrep_search.search_file.space.distributions import OneOf
+from synrep_search.search_file.space.grammar import distribution
+from synrep_search.search_file.space.points import fill_start
+from synrep_search.search_file.space.space import Space
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from synrep_search.search_file.distributions import Distribution
     from synrep_search.search_file.problems import Problems
-    from synrep_search.search_file.suggest import Probe
+    from synrep_search.search_file.space.distributions import Distribution
+    from synrep_search.search_file.space.suggest import Probe
     from synrep_search.trainers import Trainer
 
 

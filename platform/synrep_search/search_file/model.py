@@ -11,7 +11,7 @@ from pydantic import Field, PlainValidator
 from synrep.schema import Count, Section
 from synrep_search.search_file.early_stopping import EarlyStopping
 from synrep_search.search_file.samplers import Sampler, Seed, Tpe
-from synrep_search.search_file.space import Space
+from synrep_search.search_file.space.space import Space
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 """What a search can be called."""

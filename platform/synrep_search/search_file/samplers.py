@@ -14,13 +14,13 @@ from pydantic import Field
 
 from synrep.errors import InputError
 from synrep.schema import Count, Section
-from synrep_search.search_file import grid
-from synrep_search.search_file.parameters import parameters, parameters_of
+from synrep_search.search_file.space import grid
+from synrep_search.search_file.space.parameters import parameters, parameters_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from synrep_search.search_file.space import Space
+    from synrep_search.search_file.space.space import Space
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 LARGEST_GRID = 1_000_000

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from synrep_search.durability.records import Point, StateName, Trial
     from synrep_search.search_file import Space
-    from synrep_search.search_file.suggest import Scalar
+    from synrep_search.search_file.space.suggest import Scalar
 
 _Float: TypeAlias = float  # inside a class, `float` and `int` are methods
 _Int: TypeAlias = int

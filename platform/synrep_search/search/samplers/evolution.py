@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from cmaes import CMA
 
-from synrep_search.search_file.parameters import parameters
+from synrep_search.search_file.space.parameters import parameters
 
 if TYPE_CHECKING:
     from synrep_search.search.history import History, Tried

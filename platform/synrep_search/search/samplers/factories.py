@@ -30,9 +30,9 @@ from synrep_search.search_file import (
     QuasiMonteCarlo,
     RandomSampler,
     Tpe,
-    grid,
 )
-from synrep_search.search_file.parameters import parameters
+from synrep_search.search_file.space import grid
+from synrep_search.search_file.space.parameters import parameters
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial

@@ -10,14 +10,14 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from synrep_search.search_file.distributions import Fixed, OneOf, Vector
+from synrep_search.search_file.space.distributions import Fixed, OneOf, Vector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from synrep_search.search_file.distributions import Distribution
-    from synrep_search.search_file.space import Space
-    from synrep_search.search_file.suggest import Scalar
+    from synrep_search.search_file.space.distributions import Distribution
+    from synrep_search.search_file.space.space import Space
+    from synrep_search.search_file.space.suggest import Scalar
 
 _Float = float  # inside the class, `float` and `int` are methods
 _Int = int

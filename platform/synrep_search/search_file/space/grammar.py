@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from synrep_search.search_file.distributions import (
+from synrep_search.search_file.problems import shown, unknown
+from synrep_search.search_file.space.distributions import (
     Choice,
     Fixed,
     FloatRange,
@@ -14,13 +15,12 @@ from synrep_search.search_file.distributions import (
     Vector,
     on_step,
 )
-from synrep_search.search_file.problems import shown, unknown
-from synrep_search.search_file.simplex import Simplex
+from synrep_search.search_file.space.simplex import Simplex
 
 if TYPE_CHECKING:
-    from synrep_search.search_file.distributions import Distribution
     from synrep_search.search_file.problems import Problems
     from synrep_search.search_file.source import Node
+    from synrep_search.search_file.space.distributions import Distribution
 
 KINDS = ("float", "log", "int", "int_log", "choice", "one_of", "simplex")
 _STEPPED = ("float", "int")

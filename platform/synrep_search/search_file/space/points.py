@@ -6,14 +6,14 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from synrep.errors import InputError
-from synrep_search.search_file.distributions import OneOf
 from synrep_search.search_file.fields import Leaf, lookup, validate
 from synrep_search.search_file.problems import explain, shown
+from synrep_search.search_file.space.distributions import OneOf
 from synrep_search.trainers import trainer_named
 
 if TYPE_CHECKING:
     from synrep_search.search_file.model import SearchSpec
-    from synrep_search.search_file.space import Space
+    from synrep_search.search_file.space.space import Space
 
 
 def trial_config(spec: SearchSpec, values: dict[str, Any], seed: int) -> dict[str, Any]:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from synrep.errors import InputError
 from synrep.schema import Section
-from synrep_search.search_file.distributions import Distribution
-from synrep_search.search_file.suggest import Replay
+from synrep_search.search_file.space.distributions import Distribution
+from synrep_search.search_file.space.suggest import Replay
 
 if TYPE_CHECKING:
-    from synrep_search.search_file.suggest import Row, Suggest
+    from synrep_search.search_file.space.suggest import Row, Suggest
 
 
 class Space(Section):

@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from synrep_search.search_file.distributions import Fixed, OneOf, Vector
-from synrep_search.search_file.parameters import parameters, parameters_of
+from synrep_search.search_file.space.distributions import Fixed, OneOf, Vector
+from synrep_search.search_file.space.parameters import parameters, parameters_of
 
 if TYPE_CHECKING:
-    from synrep_search.search_file.distributions import Distribution
-    from synrep_search.search_file.space import Space
+    from synrep_search.search_file.space.distributions import Distribution
+    from synrep_search.search_file.space.space import Space
 
 
 def continuous(space: Space) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from synrep_search.search_file import Replay, Space, load_spec
-from synrep_search.search_file.distributions import (
+from synrep_search.search_file.space.distributions import (
     Choice,
     Fixed,
     FloatRange,
@@ -16,7 +16,7 @@ from synrep_search.search_file.distributions import (
     OneOf,
     Vector,
 )
-from synrep_search.search_file.simplex import Simplex
+from synrep_search.search_file.space.simplex import Simplex
 
 from synrep.errors import InputError
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from synrep_search.search_file import grid
-from synrep_search.search_file.parameters import Parameter, parameters
+from synrep_search.search_file.space import grid
+from synrep_search.search_file.space.parameters import Parameter, parameters
 
 SPACE: dict[str, Any] = {
     "critic.steps": {"choice": [1, 2, 5]},

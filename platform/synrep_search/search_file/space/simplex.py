@@ -10,10 +10,10 @@ from pydantic import Field
 from synrep.errors import InputError
 from synrep.schema import Section
 from synrep_search.search_file.problems import shown
-from synrep_search.search_file.suggest import Probe, Row
+from synrep_search.search_file.space.suggest import Probe, Row
 
 if TYPE_CHECKING:
-    from synrep_search.search_file.suggest import Suggest
+    from synrep_search.search_file.space.suggest import Suggest
 
 # Relative slack when asking whether a sum is met.
 _SLACK = 1e-9

@@ -16,11 +16,11 @@ from pydantic import Field
 from synrep.errors import InputError, printable
 from synrep.schema import Section
 from synrep_search.search_file.problems import shown
-from synrep_search.search_file.simplex import Simplex, entries_of
-from synrep_search.search_file.suggest import Probe, Row, Scalar
+from synrep_search.search_file.space.simplex import Simplex, entries_of
+from synrep_search.search_file.space.suggest import Probe, Row, Scalar
 
 if TYPE_CHECKING:
-    from synrep_search.search_file.suggest import Suggest
+    from synrep_search.search_file.space.suggest import Suggest
 
 
 class Fixed(Section):

@@ -1,0 +1,1 @@
+"""The search space: distributions, how they are written in a search file, and points in them."""
