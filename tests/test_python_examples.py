@@ -13,16 +13,15 @@ import synrep_search
 
 import synrep
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "guide" / "python.md"
-BLOCKS = re.findall(
-    r"^## (.+?)$\n+```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL
-)
+ROOT = Path(__file__).resolve().parent.parent
+TEXT = "".join((ROOT / page).read_text("utf-8") for page in ("README.md", "docs/guide/python.md"))
+BLOCKS = re.findall(r"^## (.+?)$\n+```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 SOURCES = (Path(synrep_search.__file__).parents[1], Path(synrep.__file__).parents[1])
 
 
 def test_every_block_is_an_example() -> None:
-    """No Python block of the page is passed over."""
-    assert PAGE.read_text().count("```python") == len(BLOCKS) == 3
+    """No Python block of the pages is passed over."""
+    assert TEXT.count("```python") == len(BLOCKS) == 3
 
 
 @pytest.mark.timeout(600)
