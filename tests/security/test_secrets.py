@@ -162,7 +162,7 @@ class Place:
                     yield str(path), path.read_bytes()
         client = self.objects.client()
         for name in self.objects.names():
-            yield name, client.get_object(Bucket="bucket", Key=name)["BodyScale"].read()
+            yield name, client.get_object(Bucket="bucket", Key=name)["Body"].read()
         with psycopg.connect(self.postgres.url.removesuffix("postgres") + "ledger") as admin:
             query = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
             for (table,) in admin.execute(query).fetchall():
