@@ -58,12 +58,12 @@ def train(
     Returns:
         The last error on validation subjects.
     """
-    from synrep.cli.options import configure  # noqa: PLC0415 - contestants time their own start
+    from synrep.cli.options import read_config  # noqa: PLC0415 - contestants time their own start
     from synrep.training.loop import Training  # noqa: PLC0415
 
     settings = {**fixed(), **values, "seed": seed}
     options = tuple(f"{name}={json.dumps(value)}" for name, value in settings.items())
-    training = Training(configure(None, options), threads=1)
+    training = Training(read_config(None, options), threads=1)
     metrics: dict[str, float] = {}
     log = Path(os.environ[REPORTS]) / f"{os.getpid()}.txt"
     while not training.finished:

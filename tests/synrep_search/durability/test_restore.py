@@ -110,7 +110,7 @@ def test_a_search_whose_driver_is_silent_can_be_had(copied: Path, tmp_path: Path
 WATCHER = """
 import sys
 from pathlib import Path
-from synrep_search import restore
+from synrep_search.durability import restore
 restore.SILENT_S = 1000
 print("begins", flush=True)
 restore.restore_copy(sys.argv[1], Path(sys.argv[2]))
