@@ -75,7 +75,8 @@ def entry_of(cell: Cell, **changes: object) -> dict[str, object]:
 
 def test_results_are_kept_and_shown(tmp_path: Path) -> None:
     """The file is gone on with, an entry is replaced by its like, and the table is written anew."""
-    document = tmp_path / "reliability.md"
+    document = tmp_path / "design" / "reliability.md"
+    document.parent.mkdir()
     document.write_text("# Title\n\n<!-- table: made by `make faults` -->\nold\n", encoding="utf-8")
     first, second = cells("driver-kill-9/starting", "driver-kill-9/mid-trial/scripted")[:2]
     path = tmp_path / "reliability.json"
