@@ -8,17 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from synrep.cli.listing import Rows
     from synrep_search.paths import SearchPaths
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(path_type=Path)
 
-
-KINDS = (
-    "Samplers: tpe, random, gp, cmaes, qmc, grid. Early stopping: asha, median. "
-    "Trainers: synrep, repnet, kudo, supervised, scripted."
-)
-"""What a search file can name. As text: the registries load more than a help page should."""
 home_option = click.option(
     "--home", type=FOLDER, help="Folder of all searches; $SYNREP_HOME or ./searches if omitted."
 )
@@ -30,3 +25,28 @@ def search_paths(name: str, home: Path | None) -> SearchPaths:
     from synrep_search.paths import SearchPaths, home_dir
 
     return SearchPaths(home_dir(home), name)
+
+
+def samplers() -> Rows:
+    """Samplers that a search file can name."""
+    from synrep_search.search_file.samplers import SAMPLERS
+
+    return [(name, _summary(options)) for name, options in SAMPLERS.items()]
+
+
+def early_stopping_rules() -> Rows:
+    """Early-stopping rules that a search file can name."""
+    from synrep_search.search_file.early_stopping import RULES
+
+    return [(name, _summary(options)) for name, options in RULES.items()]
+
+
+def trainers() -> Rows:
+    """Trainers that a search file can name."""
+    from synrep_search.trainers import TRAINERS
+
+    return [(name, trainer.help) for name, trainer in TRAINERS.items()]
+
+
+def _summary(options: type) -> str:
+    return (options.__doc__ or "").partition("\n\n")[0]

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synrep_search.cli.common import FILE, KINDS, home_option, name_argument, search_paths
+from synrep.cli.listing import ListingCommand
+from synrep_search.cli.common import (
+    FILE,
+    early_stopping_rules,
+    home_option,
+    name_argument,
+    samplers,
+    search_paths,
+    trainers,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +41,10 @@ local_option = click.option(
 )
 
 
-@click.command(epilog=KINDS)
+@click.command(
+    cls=ListingCommand,
+    lists={"Samplers": samplers, "Early stopping": early_stopping_rules, "Trainers": trainers},
+)
 @click.argument("file", type=FILE)
 @search_name_option
 @set_option

@@ -273,13 +273,10 @@ def test_a_plan_shows_what_would_run(run) -> None:
 
 def test_help_names_what_a_file_can_say(run) -> None:
     """All samplers, rules of early stopping and trainers."""
-    words = " ".join(run("plan", "--help").output.split())
-    for title, kinds in (
-        ("Samplers", SAMPLERS),
-        ("Early stopping", RULES),
-        ("Trainers", TRAINERS),
-    ):
-        assert f"{title}: {', '.join(kinds)}." in words
+    lines = [line.split() for line in run("plan", "--help").output.splitlines()]
+    listed = [words[0] for words in lines if len(words) > 1]
+    for kinds in (SAMPLERS, RULES, TRAINERS):
+        assert [word for word in listed if word in kinds] == list(kinds)
 
 
 def test_a_grid_has_so_many_points(run) -> None:

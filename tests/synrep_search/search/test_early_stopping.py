@@ -7,7 +7,7 @@ import statistics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from synrep_search.search.early_stopping import MedianStopping, SuccessiveHalving
-from synrep_search.search_file import Asha
+from synrep_search.search_file.early_stopping import Asha
 
 RUNGS = [2, 4, 8]
 losses = st.integers(-5, 5).map(float) | st.floats(-1e3, 1e3)

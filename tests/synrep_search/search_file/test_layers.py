@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from synrep_search.errors import SpecError
-from synrep_search.search_file import Asha, RandomSampler, Tpe, load_spec
+from synrep_search.search_file import load_spec
+from synrep_search.search_file.early_stopping import Asha
+from synrep_search.search_file.samplers import RandomSampler, Tpe
 
 BASE = """\
 name: base

@@ -11,15 +11,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 from synrep_search.errors import SpecError
-from synrep_search.search_file import (
-    Asha,
-    RandomSampler,
-    SearchSpec,
-    Tpe,
-    diff,
-    load_spec,
-    trial_config,
-)
+from synrep_search.search_file import SearchSpec, diff, load_spec, trial_config
+from synrep_search.search_file.early_stopping import Asha
+from synrep_search.search_file.samplers import RandomSampler, Tpe
 
 from synrep.config import TrainConfig
 from synrep.errors import InputError

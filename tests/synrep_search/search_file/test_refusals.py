@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from synrep_search.errors import SpecError
 from synrep_search.search_file import load_spec
+from synrep_search.search_file.samplers import SAMPLERS
 
 SPACE = "space: {critic.gp_weight: {log: [1, 50]}}\n"
 
@@ -106,13 +107,13 @@ FILES = [
         "search: {sampler: {tpe: {}, random: {}}}",
         2,
         "search.sampler",
-        "needs one of tpe, random, gp, cmaes, qmc, grid, e.g. {tpe: {seed: 0}}, got",
+        f"needs one of {', '.join(SAMPLERS)}, e.g. {{tpe: {{seed: 0}}}}, got",
     ),
     (
         "search: {sampler: {tpee: {}}}",
         2,
         "search.sampler.tpee",
-        'unknown sampler "tpee": did you mean tpe?; valid: tpe, random, gp, cmaes, qmc, grid',
+        f'unknown sampler "tpee": did you mean tpe?; valid: {", ".join(SAMPLERS)}',
     ),
     (
         "search:\n  sampler:\n    tpe: {kind: tpe}",

@@ -10,9 +10,16 @@ import pytest
 from synrep_search.errors import SpecError
 from synrep_search.search.early_stopping import RULES as DECIDING
 from synrep_search.search.samplers.factories import FACTORIES
-from synrep_search.search_file import Asha, RandomSampler, SearchSpec, Tpe
-from synrep_search.search_file.early_stopping import RULES, Median
-from synrep_search.search_file.samplers import LARGEST_GRID, SAMPLERS, Task, require
+from synrep_search.search_file import SearchSpec
+from synrep_search.search_file.early_stopping import RULES, Asha, Median
+from synrep_search.search_file.samplers import (
+    LARGEST_GRID,
+    SAMPLERS,
+    RandomSampler,
+    Task,
+    Tpe,
+    require,
+)
 from synrep_search.trainers import TRAINERS
 
 from synrep.errors import InputError

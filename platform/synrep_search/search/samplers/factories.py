@@ -23,7 +23,7 @@ from synrep.errors import InputError
 from synrep_search.durability.records import derived_seed
 from synrep_search.durability.study.trials import OptunaSuggest, distributions
 from synrep_search.search.samplers.study import At
-from synrep_search.search_file import (
+from synrep_search.search_file.samplers import (
     CmaEs,
     GaussianProcess,
     Grid,
@@ -137,6 +137,8 @@ def _cmaes(options: CmaEs, history: History) -> ForTrial:
 
 
 def _qmc(options: QuasiMonteCarlo, history: History) -> ForTrial:
+    # Not Optuna's QMCSampler: it counts in attributes of the study, which a resume would lose, and
+    # draws the first trial and all conditional parameters at random.
     from scipy.stats import qmc  # noqa: PLC0415 - half a second
 
     sequences = {"sobol": qmc.Sobol, "halton": qmc.Halton}
