@@ -15,7 +15,7 @@ import synrep
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = "".join((ROOT / page).read_text("utf-8") for page in ("README.md", "docs/guide/python.md"))
-BLOCKS = re.findall(r"^## (.+?)$\n+```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+BLOCKS = re.findall(r"^## ([^\n]+)$\n+```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 SOURCES = (Path(synrep_search.__file__).parents[1], Path(synrep.__file__).parents[1])
 
 

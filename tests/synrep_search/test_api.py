@@ -154,7 +154,7 @@ def test_mistakes_are_exceptions(home) -> None:
         launch()
     with pytest.raises(synrep_search.LedgerError, match="there are: small"):
         synrep_search.open_search("smal")
-    with pytest.raises(synrep_search.LedgerError, match="not the name of a search"):
+    with pytest.raises(synrep_search.LedgerError, match="not a valid name of a search"):
         synrep_search.open_search("../small")
     with pytest.raises(synrep.InputError, match="changes need the search"):
         synrep_search.resume("small", overrides={"search.trials": 9})

@@ -139,7 +139,7 @@ def test_all_trials_for_people(lost, width, tmp_path: Path) -> None:
     """Every trial with its cause, which has a column of its own if there is room."""
     ledger, paths = lost.ledger, SearchPaths(tmp_path, lost.ledger.name)
     text = drawn(shown(status(ledger, paths), ledger, paths, every=True), width)
-    table = text[text.index("all trials") : text.index("go on")]
+    table = text[text.index("all trials") : text.index("resume with")]
     assert max(map(len, table.splitlines())) <= width
     assert "\N{HORIZONTAL ELLIPSIS}" not in table
     words = " ".join(table.split())
