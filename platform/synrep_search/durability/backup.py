@@ -11,9 +11,6 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-import uuid
-from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from synrep_search.durability.study.storage import UNREACHABLE
@@ -22,8 +19,7 @@ from synrep_search.paths import LEDGER_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from sqlalchemy import Engine
+    from pathlib import Path
 
     from synrep.storage import Storage
     from synrep_search.durability.ledger import Ledger
@@ -143,31 +139,3 @@ class LedgerBackup:
             return self._storage.modified(LEDGER_FILE) != self._written
         except FileNotFoundError:
             return False
-
-
-def copy_sqlite(engine: Engine, path: Path) -> None:
-    """Copy a SQLite database that may be in use to a file. The file is written atomically.
-
-    Raises:
-        LedgerError: the database is not a SQLite file.
-        sqlite3.Error: the database can't be read, or the disk is full.
-    """
-    source = engine.url.database
-    if engine.dialect.name != "sqlite" or source is None:
-        raise LedgerError(
-            "only a SQLite ledger is copied; back up a database server with its own tools"
-        )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    # mode=rw: otherwise SQLite would create a missing file, and an empty ledger would replace the
-    # last good copy.
-    existing = f"{Path(source).absolute().as_uri()}?mode=rw"
-    try:
-        with (
-            closing(sqlite3.connect(existing, uri=True)) as live,
-            closing(sqlite3.connect(temporary)) as copy,
-        ):
-            live.backup(copy)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

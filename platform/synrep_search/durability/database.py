@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+import uuid
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -119,3 +123,31 @@ def cause_of(error: BaseException) -> str:
     """The database's own words, without the statement and its parameters."""
     original = getattr(error, "orig", None) or error
     return str(original).strip().splitlines()[0]
+
+
+def copy_sqlite(engine: sa.Engine, path: Path) -> None:
+    """Copy a SQLite database that may be in use to a file. The file is written atomically.
+
+    Raises:
+        LedgerError: the database is not a SQLite file.
+        sqlite3.Error: the database can't be read, or the disk is full.
+    """
+    source = engine.url.database
+    if engine.dialect.name != "sqlite" or source is None:
+        raise LedgerError(
+            "only a SQLite ledger is copied; back up a database server with its own tools"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    # mode=rw: otherwise SQLite would create a missing file, and an empty ledger would replace the
+    # last good copy.
+    existing = f"{Path(source).absolute().as_uri()}?mode=rw"
+    try:
+        with (
+            closing(sqlite3.connect(existing, uri=True)) as live,
+            closing(sqlite3.connect(temporary)) as copy,
+        ):
+            live.backup(copy)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

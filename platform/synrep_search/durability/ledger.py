@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from synrep.storage import masked
 from synrep.training.checkpoint import CheckpointRef
-from synrep_search.durability.backup import copy_sqlite
-from synrep_search.durability.database import read_spec
+from synrep_search.durability.database import copy_sqlite, read_spec
 from synrep_search.durability.index import TrialIndex
 from synrep_search.durability.lease import Lease
 from synrep_search.durability.outbox import Event, Outbox
@@ -274,7 +273,7 @@ class Ledger:
         return self._study.engine.dialect.name == "sqlite"
 
     def backup(self, path: Path) -> None:
-        """Copy a SQLite ledger to a file; see `backup.copy_sqlite`."""
+        """Copy a SQLite ledger to a file; see `copy_sqlite`."""
         copy_sqlite(self._study.engine, path)
 
     def close(self) -> None:

@@ -195,7 +195,8 @@ def test_other_states_and_views_are_refused() -> None:
     config = {"batch_size": 8, "generator": small, "reprojection_network": small}
     model = Training(TrainConfig.model_validate(config), threads=1)
     with pytest.raises(
-        InputError, match=r"does not belong to a baseline \(baselines are repnet, kudo, supervised\)"
+        InputError,
+        match=r"does not belong to a baseline \(baselines are repnet, kudo, supervised\)",
     ):
         predict_poses(model.state(), model.validation)
     with pytest.raises(InputError, match="has 16 joints, the views have 17"):
