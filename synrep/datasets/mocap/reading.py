@@ -6,16 +6,20 @@ Axes: T frames of a recording, J joints.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn, get_args
 
 import numpy as np
 from pydantic import Field
 
+from synrep.datasets.mocap.calibration import FirstFrame, is_t_pose
+from synrep.datasets.mocap.files import SHOWN, find_files
 from synrep.datasets.mocap.heads import place_heads
 from synrep.datasets.mocap.joint_maps import (
     FROM_HEAD,
+    NUMBERED_PATH,
     JointMap,
     detect_joint_map,
     load_joint_map,
@@ -47,12 +51,17 @@ MM_PER_UNIT: dict[Unit, float] = {
 LEG_MM = (600.0, 1150.0)
 """Range of human leg lengths (hip to knee to ankle); no length falls in it for two units."""
 
+DROPPED = "lose their first frame (--first-frame drop)"
+T_POSE_DROPPED = (
+    "begin with a T-pose for calibration, which is no motion: dropped (--first-frame keep keeps it)"
+)
+
 
 class MocapOptions(Options):
     """Options of the readers of motion-capture files."""
 
     joint_map: str = "auto"
-    """Name of a joint map or a JSON file; `auto` detects it from each file's joint names."""
+    """Name of a joint map or a JSON file; `auto` detects it from each file's skeleton."""
     unit: Unit | Literal["auto"] = "auto"
     """Unit of length in the files; `auto` detects it from the length of the legs."""
     up: Axis | Literal["auto"] = "auto"
@@ -62,6 +71,32 @@ class MocapOptions(Options):
     path: str = ""
     """Regular expression of a file's path below the folder, without suffix, with the groups
     `subject` and `action`; empty for that of the joint map."""
+    first_frame: FirstFrame = "auto"
+    """Whether to keep the first frame of each file; `auto` drops a known calibration pose."""
+    skip_bad: bool = False
+    """Leave out files that can't be read instead of refusing them all."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """One file, parsed."""
+
+    motion: Callable[[int], SkeletonMotion]
+    """The motion without that many frames at the beginning; raises InputError if none is left."""
+    notes: tuple[str, ...] = ()
+    """What is unusual about the file, as verbs in the plural: notes count the files."""
+
+
+@dataclass(frozen=True)
+class MocapFormat:
+    """A format of motion-capture files."""
+
+    suffix: str
+    """Suffix of the files, in small letters."""
+    read: Callable[[Path], Recording]
+    """Parses a file; raises InputError."""
+    subject: Callable[[Path], str] = lambda _path: ""
+    """The subject of a file before it is read, empty if its path names it; raises InputError."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,52 +113,150 @@ class MocapClip:
     """(T, 3, 3) rotation of the joint at the base of the skull."""
     fps: float
     joint_map: JointMap
+    notes: tuple[str, ...]
 
 
 def read_folder(
-    root: str | Path,
-    suffix: str,
-    read: Callable[[Path], tuple[SkeletonMotion, str]],
-    options: MocapOptions,
-    on_file: Progress,
+    root: str | Path, source: MocapFormat, options: MocapOptions, on_file: Progress
 ) -> tuple[Poses, list[str]]:
     """Read the poses of all files of one format under a folder, in world millimetres with z up.
 
+    All paths are checked before the first file is read.
+
     Args:
-        root: folder to search, with all subfolders.
-        suffix: suffix of the files.
-        read: returns the motion of a file and its subject, which is empty if the path names it.
+        root: folder to search, with all subfolders, also below links.
+        source: the format.
         options: reader options.
         on_file: callback that receives the number of files read and the total.
 
     Returns:
-        The poses, and notes for the user on what was detected.
+        The poses, and notes for the user on what was detected and left out.
 
     Raises:
-        InputError: the folder does not exist or has no such files, a file can't be read, has
-            unknown joint names or no subject in its path, unit or up axis can't be detected, or
-            frame rates differ.
+        InputError: the folder does not exist or has no such files, a file can't be read (see
+            `MocapOptions.skip_bad`), has unknown joint names or no subject in its path, unit or
+            up axis can't be detected, or frame rates differ.
     """
-    folder = Path(root)
-    fixed_map = None if options.joint_map == "auto" else load_joint_map(options.joint_map)
-    paths = sorted(folder.rglob(f"*{suffix}"))
-    if not folder.is_dir():
-        raise InputError(str(folder), "there is no such folder", f"give the folder of {suffix}s")
-    if not paths:
-        raise InputError(str(folder), f"no {suffix} files", "give the folder that contains them")
-    recordings = []
-    for count, path in enumerate(paths, 1):
-        motion, subject = read(path)
-        clip = path.relative_to(folder).with_suffix("").as_posix()
-        joint_map = fixed_map or detect_joint_map(str(path), motion.names, clip)
+    reader = _Reader(Path(root), source, options)
+    found = find_files(reader.folder, source.suffix)
+    subjects = reader.subjects(found.paths)
+    clips = []
+    for count, (path, subject) in enumerate(subjects.items(), 1):
+        try:
+            clips.append(reader.read(path, subject))
+        except InputError as error:
+            reader.leave_out(path, error)
+        on_file(count, len(subjects))
+    if not clips:
+        reader.refuse("no file can be read")
+    poses, notes = _join(clips, options)
+    return poses, notes + found.notes() + reader.notes()
+
+
+@dataclass(eq=False)
+class _Reader:
+    """Reads the files of one folder one by one, and remembers those it leaves out."""
+
+    folder: Path
+    source: MocapFormat
+    options: MocapOptions
+    fixed_map: JointMap | None = field(init=False)
+    left_out: dict[str, InputError] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        name = self.options.joint_map
+        self.fixed_map = None if name == "auto" else load_joint_map(name)
+
+    def clip(self, path: Path) -> str:
+        return path.relative_to(self.folder).with_suffix("").as_posix()
+
+    def subjects(self, paths: list[Path]) -> dict[Path, str]:
+        """The subject of each file, empty if its path names it; checks all paths.
+
+        Raises:
+            InputError: the subject of a file can't be told; names several such files.
+        """
+        subjects = {}
+        for path in paths:
+            try:
+                subjects[path] = self.source.subject(path)
+                if self.options.path or (self.fixed_map and not subjects[path]):
+                    self.labels(path, subjects[path], self.fixed_map)
+            except InputError as error:
+                subjects.pop(path, None)
+                self.left_out[self.clip(path)] = error
+        if self.left_out and not (self.options.skip_bad and subjects):
+            self.refuse(f"{len(self.left_out)} of {len(paths)} files can't be used")
+        return subjects
+
+    def refuse(self, summary: str) -> NoReturn:
+        """Raise the error of the first file left out; with others, a summary names some of them."""
+        first, *others = self.left_out.items()
+        error = first[1]
+        if not others:
+            raise error
+        more = f", {len(others) - SHOWN} more" if len(others) > SHOWN else ""
+        names = ", ".join(name for name, _ in others[:SHOWN])
+        rule = f"{error.rule}; {summary}, also {names}{more}"
+        hint = "; --skip-bad leaves such files out"
+        raise InputError(error.place, rule, error.remedy.removesuffix(hint) + hint)
+
+    def leave_out(self, path: Path, error: InputError) -> None:
+        """Remember a file that can't be read; raises the error if that is not wanted."""
+        if not self.options.skip_bad:
+            raise error
+        self.left_out[self.clip(path)] = error
+
+    def notes(self) -> list[str]:
+        """Notes on all files that were left out."""
+        if not self.left_out:
+            return []
+        lines = [f"  {name}: {error.rule}" for name, error in sorted(self.left_out.items())]
+        return [f"left out, {len(lines)} files:", *lines]
+
+    def read(self, path: Path, subject: str) -> MocapClip:
+        """Read one file; raises InputError if it can't be used."""
+        recording, clip = self.source.read(path), self.clip(path)
+        drop = self.options.first_frame == "drop"
+        motion = _plain_names(path, recording.motion(int(drop)), self.fixed_map)
+        joint_map = self.fixed_map or detect_joint_map(str(path), motion.names, clip, motion.gaps())
         require_joints(str(path), joint_map, motion.names)
-        labels = (subject, "unknown")
-        if options.path or not subject:
-            labels = _labels(path, clip, options.path or joint_map.path)
+        labels = self.labels(path, subject, joint_map)
         joints, skull = _joints(motion, joint_map)
-        recordings.append(MocapClip(path, *labels, clip, joints, skull, motion.fps, joint_map))
-        on_file(count, len(paths))
-    return _join(recordings, options)
+        notes = (*recording.notes, *([DROPPED] if drop else []))
+        detects = self.options.first_frame == "auto" and joint_map.t_pose_first
+        if detects and is_t_pose(joints[0]):
+            motion = replace(recording.motion(1), names=motion.names)
+            joints, skull = _joints(motion, joint_map)
+            notes = (*notes, T_POSE_DROPPED)
+        return MocapClip(path, *labels, clip, joints, skull, motion.fps, joint_map, notes)
+
+    def labels(self, path: Path, subject: str, joint_map: JointMap | None) -> tuple[str, str]:
+        """The subject and action of a file, parsed from its path unless the subject is known."""
+        if subject and not self.options.path:
+            return subject, "unknown"
+        own = joint_map.path if joint_map else NUMBERED_PATH
+        patterns = [self.options.path] if self.options.path else [own, NUMBERED_PATH]
+        return _labels(path, self.clip(path), patterns)
+
+
+def _plain_names(path: Path, motion: SkeletonMotion, fixed_map: JointMap | None) -> SkeletonMotion:
+    """The motion without namespaces in its joints' names (mixamorig:Hips), unless a map has them.
+
+    Raises:
+        InputError: names are equal without them: there are several people in the file.
+    """
+    if fixed_map and set(fixed_map.needed()) <= set(motion.names):
+        return motion
+    plain = tuple(name.rpartition(":")[2] for name in motion.names)
+    if len(set(plain)) < len(set(motion.names)):
+        spaces = dict.fromkeys(name.rpartition(":")[0] for name in motion.names)
+        raise InputError(
+            str(path),
+            f"equal joints in the namespaces {', '.join(map(repr, spaces))}: several people",
+            "export each to a file of its own, or name the joints in a .json file for --joint-map",
+        )
+    return replace(motion, names=plain)
 
 
 def _joints(
@@ -140,25 +273,27 @@ def _joints(
     ]
     stacked = np.stack(joints, axis=1)
     if (bone := joint_map.missing_bone) is not None:
-        offset = bone.ratio * (positions[bone.end] - positions[bone.start])
-        stacked[:, HUMAN36M_17.indices(*bone.joints)] += offset[:, None]
+        end = motion.names.index(bone.end)
+        below = world_rotations[:, end] @ motion.between(bone.start, bone.end)[..., None]
+        stacked[:, HUMAN36M_17.indices(*bone.joints)] += bone.ratio * below[:, None, :, 0]
     return stacked, world_rotations[:, motion.names.index(joint_map.skull)]
 
 
-def _labels(path: Path, clip: str, pattern: str) -> tuple[str, str]:
-    """Parse the subject and action of a file from its path."""
-    try:
-        match = re.fullmatch(pattern, clip)
-    except re.error as error:
-        raise InputError("--path", f"not a regular expression: {error}") from None
-    groups = match.groupdict() if match else {}
-    if not groups.get("subject"):
-        raise InputError(
-            str(path),
-            f"its path {clip!r} names no subject by the pattern {pattern!r}",
-            "give --path with a group (?P<subject>...) and optionally (?P<action>...)",
-        )
-    return groups["subject"], groups.get("action") or "unknown"
+def _labels(path: Path, clip: str, patterns: list[str]) -> tuple[str, str]:
+    """Parse the subject and action of a file from its path by the first pattern that fits."""
+    for pattern in patterns:
+        try:
+            match = re.fullmatch(pattern, clip)
+        except re.error as error:
+            raise InputError("--path", f"not a regular expression: {error}") from None
+        groups = match.groupdict() if match else {}
+        if groups.get("subject"):
+            return groups["subject"], groups.get("action") or "unknown"
+    raise InputError(
+        str(path),
+        f"its path {clip!r} names no subject by the pattern {patterns[0]!r}",
+        "give --path with a group (?P<subject>...) and optionally (?P<action>...)",
+    )
 
 
 def _join(recordings: list[MocapClip], options: MocapOptions) -> tuple[Poses, list[str]]:
@@ -171,6 +306,8 @@ def _join(recordings: list[MocapClip], options: MocapOptions) -> tuple[Poses, li
     notes.append(f"{recordings[0].fps:g} frames per second")
     if not options.path:
         notes += [entry.note for _, entry in sorted(maps.items()) if entry.note]
+    counts = Counter(note for file in recordings for note in file.notes)
+    notes += [f"{count} of {len(recordings)} files {note}" for note, count in counts.items()]
     placed = place_heads(
         [file.joints @ rotation.T * scale for file in recordings],
         [rotation @ file.skull for file in recordings],

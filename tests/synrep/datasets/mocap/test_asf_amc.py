@@ -298,7 +298,8 @@ def test_every_motion_finds_its_person(tmp_path: Path) -> None:
         ),
         (lambda text: text.replace(":hierarchy", ":tree"), "lacks ':hierarchy'"),
         (lambda text: text.replace("length 7.1", "length long"), "could not convert"),
-        (lambda _text: "", "lacks ':root'"),
+        (lambda text: text.replace(":root", ":trunk"), "lacks ':root'"),
+        (lambda _text: "", "it looks like an empty file"),
     ],
 )
 def test_a_skeleton_that_cannot_be_read(
@@ -321,7 +322,8 @@ def test_a_skeleton_that_cannot_be_read(
         (lambda text: text.replace("head ", "head nan "), "head needs 3"),
         (lambda text: text.replace("root 20", "root nan"), "not finite"),
         (lambda text: text.replace("root 20", "root x"), "could not convert"),
-        (lambda _text: "", "no frames"),
+        (lambda text: text.replace("\n1\n", "\n").replace("\n2\n", "\n"), "no frames"),
+        (lambda _text: "", "it looks like an empty file"),
     ],
 )
 def test_a_motion_that_cannot_be_read(
