@@ -30,14 +30,18 @@ class Found:
     unreadable: list[Path] = field(default_factory=list)
     """Links that lead nowhere, and folders that can't be opened."""
 
-    def notes(self) -> list[str]:
-        """Notes for the user on what is not read."""
+    def notes(self, folder: Path) -> list[str]:
+        """Notes for the user on what is not read, with paths below the folder."""
         kinds = (
-            (self.macos, "made by macOS, without motion: ignored"),
-            (self.repeated, "links to folders that are read already: not read twice"),
-            (self.unreadable, "can't be opened, left out"),
+            (self.macos, "files that macOS made hold no motion, ignored"),
+            (self.repeated, "links lead to folders that are read already, not read twice"),
+            (self.unreadable, "files or folders can't be opened, left out"),
         )
-        return [f"{what}: {listed(list(map(str, paths)))}" for paths, what in kinds if paths]
+        return [
+            f"{len(paths)} {what}: {listed([str(path.relative_to(folder)) for path in paths])}"
+            for paths, what in kinds
+            if paths
+        ]
 
 
 def listed(names: list[str]) -> str:

@@ -150,7 +150,7 @@ def read_folder(
     if not clips:
         reader.refuse("no file can be read")
     poses, notes = _join(clips, options)
-    return poses, notes + found.notes() + reader.notes()
+    return poses, notes + found.notes(reader.folder) + reader.notes()
 
 
 @dataclass(eq=False)

@@ -274,6 +274,24 @@ def test_changes_are_shown_and_asked_for(make_spec, tmp_path: Path) -> None:
     assert (after.name, after.train["iterations"]) == ("a", 18)
 
 
+def test_a_search_keeps_a_default_that_has_changed_since(tmp_path: Path) -> None:
+    """`data.sh_map` was geometric; a file that names neither value is the file it was."""
+    path = tmp_path / "any.yaml"
+    content: dict[str, Any] = {
+        "name": "a",
+        "search": {"minimize": "validation/mpjpe_mm", "trials": 2},
+        "space": {"optim.lr_generator": {"float": [1e-5, 1e-3]}},
+    }
+    path.write_text(json.dumps(content), encoding="utf-8")
+    today = load_spec(path)
+    assert today.train["data"]["sh_map"] == "fitted"
+    before = load_spec(path, ("train.data.sh_map=geometric",))
+    assert changed_spec(before, path, (), accept=False) == before
+    assert changed_spec(today, path, (), accept=False) == today
+    with pytest.raises(LedgerError, match="another value of train.data.sh_map: geometric -> kudo"):
+        changed_spec(before, path, ("train.data.sh_map=kudo",), accept=True)
+
+
 def test_paths_of_a_restored_search(make_spec, tmp_path: Path) -> None:
     """Checkpoints stay where the file said, whatever the home."""
     spec = make_spec(storage=str(tmp_path / "bucket"))

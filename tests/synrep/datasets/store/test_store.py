@@ -315,7 +315,12 @@ def test_header_is_readable_json(
     """store.json holds exactly the documented fields."""
     write_store(tmp_path / "store", about, three_splits(make_poses))
     content = json.loads((tmp_path / "store" / "store.json").read_text())
+    assert set(content) == set(StoreHeader.model_fields) - {"notes"}
+    noted = about.model_copy(update={"notes": ("left out: a",)})
+    write_store(tmp_path / "noted", noted, three_splits(make_poses))
+    content = json.loads((tmp_path / "noted" / "store.json").read_text())
     assert set(content) == set(StoreHeader.model_fields)
+    assert PoseStore.open(tmp_path / "noted").header.notes == ("left out: a",)
     assert content["columns"]["joints_world_mm"] == "fixed_size_list<float32>[51], 17 x (x, y, z)"
 
 
