@@ -115,8 +115,8 @@ def test_the_default_map_has_the_measured_shares() -> None:
     """Lifting by a new configuration; a stored one lifts by the map it names."""
     given = keypoints(MPII_16)
     neck, top = (given.points_px[:, MPII_16.index(name)] for name in ("UpperNeck", "HeadTop"))
-    for data, shares in ((DataConfig(), (0.24, 0.63)), (DataConfig(sh_map="geometric"), (0.5, 1))):
-        found = lift(trained(joints=17, data=data), given)
+    for data, shares in (({}, (0.24, 0.63)), ({"sh_map": "geometric"}, (0.5, 1.0))):
+        found = lift(trained(joints=17, **data), given)
         for joint, share in zip(("Nose", "Head"), shares, strict=True):
             wanted = neck + share * (top - neck)
             np.testing.assert_allclose(at(found.keypoints_px, joint), wanted)
