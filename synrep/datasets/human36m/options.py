@@ -33,15 +33,20 @@ class Human36MOptions(Options):
     """How MPII's joints become Human3.6M's (row 35); `auto` is `fitted` for detections of MPII's
     joints and `geometric` for a detector that was trained on Human3.6M's."""
 
-    def mpii_map(self) -> MpiiMap:
-        """The map of MPII's joints.
+    def require_consistent(self) -> None:
+        """Check that no option lacks an effect.
 
         Raises:
-            InputError: one is given for keypoints that it does not concern.
+            InputError: one does.
         """
-        if self.sh_map == "auto":
-            return "fitted" if self.keypoints == "sh" else "geometric"
-        if self.keypoints not in {"sh", "sh-ft"}:
+        if self.sh_map != "auto" and self.keypoints not in {"sh", "sh-ft"}:
             rule = f"has no effect on --keypoints {self.keypoints}"
             raise InputError("--sh-map", rule, "it is for sh and sh-ft")
+        if self.test_only and self.train_on_s8:
+            raise InputError("--train-on-s8", "has no effect with --test-only", "choose one")
+
+    def mpii_map(self) -> MpiiMap:
+        """The map of MPII's joints."""
+        if self.sh_map == "auto":
+            return "fitted" if self.keypoints == "sh" else "geometric"
         return self.sh_map

@@ -48,6 +48,7 @@ def read_human36m(
         InputError: the folder has no known layout or more than one, or requested data are missing.
         DamagedError: a file can't be read, or is inconsistent with itself or another file.
     """
+    options.require_consistent()
     layout, folder = find_layout(root, options.layout)
     # dict.fromkeys removes duplicates: the parent of the folder can be the root.
     folders = list(dict.fromkeys([folder, folder.parent, root] if folder != root else [root]))
@@ -62,12 +63,11 @@ def read_human36m(
         assembly = Assembly(
             place=str(folder), unit=unit, cameras=cameras, detections=None, options=options
         )
-        mpii_map = options.mpii_map()
         if options.keypoints == "gt":
             assembly.projected, projected_note = find_projected(folders)
             notes += [projected_note] if projected_note else []
         else:
-            assembly.detections = find_detections(folders, options.keypoints, mpii_map)
+            assembly.detections = find_detections(folders, options.keypoints, options.mpii_map())
             notes.append(f"keypoints: {assembly.detections.place}")
             made += assembly.detections.notes
         splits, reader_notes = assembly.run(reader(folder)), assembly.notes

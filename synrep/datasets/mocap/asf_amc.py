@@ -16,7 +16,8 @@ from pydantic import Field
 
 from synrep.datasets.mocap.files import MACOS, listed, read_text, refusal
 from synrep.datasets.mocap.motion import SkeletonMotion, check_size, extrinsic_rotation, stride
-from synrep.datasets.mocap.reading import MocapFormat, MocapOptions, Recording, read_folder
+from synrep.datasets.mocap.options import MocapOptions
+from synrep.datasets.mocap.reading import MocapFormat, Recording, read_folder
 from synrep.errors import InputError
 
 if TYPE_CHECKING:

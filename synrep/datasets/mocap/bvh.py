@@ -12,7 +12,8 @@ import numpy as np
 
 from synrep.datasets.mocap.files import read_text, refusal
 from synrep.datasets.mocap.motion import SkeletonMotion, check_size, intrinsic_rotation, stride
-from synrep.datasets.mocap.reading import MocapFormat, MocapOptions, Recording, read_folder
+from synrep.datasets.mocap.options import MocapOptions
+from synrep.datasets.mocap.reading import MocapFormat, Recording, read_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable

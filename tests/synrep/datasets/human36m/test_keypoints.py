@@ -136,6 +136,8 @@ def test_a_map_of_mpii_needs_mpii_joints(studio) -> None:
     studio.write_videopose3d()
     with pytest.raises(InputError, match="--sh-map: has no effect on --keypoints gt"):
         read(studio.folder, "gt", sh_map="fitted")
+    with pytest.raises(InputError, match="--train-on-s8: has no effect with --test-only"):
+        read(studio.folder, "gt", test_only=True, train_on_s8=True)
 
 
 def test_what_was_left_out_is_told_with_the_error(studio) -> None:

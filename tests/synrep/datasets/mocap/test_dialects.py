@@ -302,8 +302,10 @@ def test_what_stays_refused_says_what_it_looks_like(
     tmp_path: Path, content: bytes, told: str
 ) -> None:
     """The message says what to do, and how to leave the file out."""
-    (tmp_path / "a.bvh").write_bytes(content)
-    with pytest.raises(InputError, match=rf"a\.bvh: not readable as BVH: .*{told}.*--skip-bad"):
+    (tmp_path / "a_subject1.bvh").write_bytes(content)
+    with pytest.raises(
+        InputError, match=rf"a_subject1\.bvh: not readable as BVH: .*{told}.*--skip-bad"
+    ):
         read(tmp_path)
 
 
@@ -324,14 +326,16 @@ def test_all_paths_are_checked_before_a_file_is_read(tmp_path: Path) -> None:
         InputError, match=r"b\.bvh: its path 'b' names .*; 2 of 3 files can't be used, also c"
     ):
         read(tmp_path, path=r"(?P<subject>.)_.*")
+    with pytest.raises(InputError, match=r"a_x\.bvh: .* by any pattern .*; 3 of 3 .*, also b, c"):
+        read(tmp_path)
 
 
 def test_bad_files_can_be_left_out(tmp_path: Path) -> None:
     """They are listed at the end and in the store; if none is left, the error says why."""
     for number in range(1, 4):
         write(tmp_path / "mocap" / f"walk1_subject{number}.bvh", frames=[{}] * 12)
-    (tmp_path / "mocap" / "cut.bvh").write_text("HIERARCHY\nROOT")
-    (tmp_path / "mocap" / "web.bvh").write_text("<html>")
+    (tmp_path / "mocap" / "cut_subject8.bvh").write_text("HIERARCHY\nROOT")
+    (tmp_path / "mocap" / "web_subject9.bvh").write_text("<html>")
     words = ["prepare", "bvh", "--root", str(tmp_path / "mocap"), "--out", str(tmp_path / "out")]
     refused = CliRunner().invoke(data, words)
     assert isinstance(refused.exception, InputError)
@@ -339,13 +343,13 @@ def test_bad_files_can_be_left_out(tmp_path: Path) -> None:
     assert made.exit_code == 0, made.output
     wanted = [
         "left out, 2 files:",
-        "  cut: not readable as BVH: it ends too early",
-        "  web: not readable as BVH: it looks like a web page",
+        "  cut_subject8: not readable as BVH: it ends too early",
+        "  web_subject9: not readable as BVH: it looks like a web page",
     ]
     assert made.stderr.splitlines()[-3:] == wanted
     assert list(PoseStore.open(tmp_path / "out").header.notes[-3:]) == wanted
     assert "note" in CliRunner().invoke(data, ["info", str(tmp_path / "out")]).output
     for path in (tmp_path / "mocap").glob("walk*"):
         path.unlink()
-    with pytest.raises(InputError, match=r"cut\.bvh: .*; no file can be read, also web"):
+    with pytest.raises(InputError, match=r"cut_.*\.bvh: .*; no file can be read, also web"):
         read(tmp_path / "mocap", skip_bad=True)
