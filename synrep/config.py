@@ -158,7 +158,7 @@ class DataConfig(Section):
     """Seed of the rig of virtual cameras."""
     noise_seed: Seed = 0
     """Seed of the 2D noise, which is drawn once for each view and stays the same in all epochs."""
-    sh_map: MpiiMap = "geometric"
+    sh_map: MpiiMap = "fitted"
     """How 16 MPII joints become 17 Human3.6M joints (row 35)."""
 
 

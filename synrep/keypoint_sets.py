@@ -15,7 +15,7 @@ from synrep.skeleton import HUMAN36M_16, HUMAN36M_17
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MpiiMap = Literal["geometric", "martinez", "kudo"]
+MpiiMap = Literal["fitted", "geometric", "martinez", "kudo"]
 """How MPII's joints become Human3.6M's (row 35)."""
 
 Shares = dict[str, float]
@@ -98,6 +98,12 @@ _MPII: Conversion = _SAME | {
     "Nose": _middle("UpperNeck", "HeadTop"),
     "Head": {"HeadTop": 1.0},
 }
+# On the line from upper neck to head top, fitted on detections of Human3.6M's S11: Human3.6M's
+# head joint lies in the head, not on top of it.
+_MPII_FITTED: Conversion = _MPII | {
+    "Nose": {"UpperNeck": 0.76, "HeadTop": 0.24},
+    "Head": {"UpperNeck": 0.37, "HeadTop": 0.63},
+}
 _MPII_CHEST: Conversion = _MPII | {"Spine": {"Chest": 1.0}}
 
 MPII_16 = KeypointSet(
@@ -110,6 +116,7 @@ MPII_16 = KeypointSet(
     ),
     to_human36m=_MPII,
     variants={
+        "fitted": _MPII_FITTED,
         "martinez": {joint: made for joint, made in _MPII_CHEST.items() if joint != "Nose"},
         "kudo": _MPII_CHEST,
     },

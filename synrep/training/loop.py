@@ -86,7 +86,8 @@ class TrainingData:
             InputError: the poses can't be used.
         """
         store = open_poses(config.data.poses)
-        if config.data.sh_map != "geometric" and "keypoints_px" in store.header.columns:
+        defaults = {"fitted", "geometric"}  # today's and that of earlier configurations
+        if config.data.sh_map not in defaults and "keypoints_px" in store.header.columns:
             rule = "has no effect here: the 2D joints of this store were mapped when it was created"
             raise InputError("data.sh_map", rule, "leave it out")
         train = load_views(config.data, "train")

@@ -44,6 +44,10 @@ def test_skeletons_are_keypoint_sets(name: str) -> None:
 def test_variants_are_those_of_the_configuration() -> None:
     """MPII's has each map that `data.sh_map` can name; sets without variants have one map."""
     assert {"geometric", *MPII_16.variants} == set(get_args(MpiiMap))
+    fitted = MPII_16.conversion("fitted")
+    assert fitted["Nose"] == {"UpperNeck": 0.76, "HeadTop": 0.24}
+    assert fitted["Head"] == {"UpperNeck": 0.37, "HeadTop": 0.63}
+    assert fitted["Spine"] == MPII_16.conversion("geometric")["Spine"]
     assert MPII_16.conversion("kudo")["Spine"] == {"Chest": 1.0}
     assert "Nose" not in MPII_16.conversion("martinez")
     assert COCO_17.conversion("kudo") is COCO_17.to_human36m

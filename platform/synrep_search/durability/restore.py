@@ -181,7 +181,7 @@ def changed_spec(
             them), or existing trials can't continue with a change: to the trainer, the objective,
             the ledger, the storage, or the training configuration.
     """
-    after = load_spec(search, overrides, before.name)
+    after = _keep_old_default(before, load_spec(search, overrides, before.name))
     if _objective(after) != _objective(before):
         raise LedgerError(
             f"search {before.name!r} trains {before.trainer!r} to {before.search.direction} "
@@ -203,6 +203,20 @@ def changed_spec(
             "ended trials are not run again"
         )
     return after
+
+
+def _keep_old_default(before: SearchSpec, after: SearchSpec) -> SearchSpec:
+    """Keep `data.sh_map: geometric`, its former default, in a search begun with it.
+
+    A file that doesn't name the field has today's default, which the search can't continue with;
+    it acts when keypoints are lifted, so that no result of the search depends on it.
+    """
+    data = after.train.get("data", {})
+    former = before.train.get("data", {}).get("sh_map") == "geometric"
+    if not former or data.get("sh_map") != "fitted":
+        return after
+    train = {**after.train, "data": {**data, "sh_map": "geometric"}}
+    return after.model_copy(update={"train": train})
 
 
 def _is_frozen(key: str, before: SearchSpec) -> bool:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -38,9 +39,20 @@ from synrep.cli.data.common import print_notes, print_summary
     is_flag=True,
     help="Train on S8 too, with no validation split: for a final training after all choices.",
 )
-def human36m(
-    *, root: str, out: str, layout: str, keypoints: str, drop_damaged: bool, train_on_s8: bool
-) -> None:
+@click.option(
+    "--test-only",
+    is_flag=True,
+    help="Read S9 and S11 alone, for a store to evaluate on.",
+)
+@click.option(
+    "--sh-map",
+    type=click.Choice(["auto", "fitted", "geometric", "kudo"]),
+    default="auto",
+    show_default=True,
+    help="How MPII's joints of sh and sh-ft become Human3.6M's (row 35): auto is fitted for sh, "
+    "geometric for sh-ft.",
+)
+def human36m(*, root: str, out: str, **given: Any) -> None:
     """Make a pose store from Human3.6M, which you must obtain from its authors.
 
     \b
@@ -61,9 +73,7 @@ def human36m(
     from synrep.datasets.human36m.reading import read_human36m
     from synrep.datasets.store.store import write_store
 
-    options = Human36MOptions.checked(
-        layout=layout, keypoints=keypoints, drop_damaged=drop_damaged, train_on_s8=train_on_s8
-    )
+    options = Human36MOptions.checked(**given)
     about, splits, notes = read_human36m(Path(root), options)
     print_notes(notes)
     print_summary(write_store(out, about, splits))

@@ -62,7 +62,7 @@ MOCAP_OPTIONS = (
         default="auto",
         show_default=True,
         help="Which joints make which of Human3.6M's: one of those below, a .json file of your "
-        "own, or auto, which detects it from the joint names.",
+        "own, or auto, which detects it from the skeleton.",
     ),
     click.option(
         "--unit",
@@ -90,6 +90,19 @@ MOCAP_OPTIONS = (
         default="",
         help="Regular expression of a file's path below ROOT, without suffix, with the "
         "groups (?P<subject>...) and (?P<action>...). Default: that of the joint map.",
+    ),
+    click.option(
+        "--first-frame",
+        type=click.Choice(["auto", "keep", "drop"]),
+        default="auto",
+        show_default=True,
+        help="Keep or drop the first frame of each file; auto drops the T-pose that CMU's BVH "
+        "files have before the motion.",
+    ),
+    click.option(
+        "--skip-bad",
+        is_flag=True,
+        help="Leave out files that can't be read, and list them at the end.",
     ),
     click.option(
         "--train", help="Subjects to train on, comma-separated. Default: drawn with --seed."
@@ -125,13 +138,15 @@ def mocap_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.command(cls=ListingCommand, lists=MOCAP_LISTS)
-@click.option("--root", required=True, help="Folder with .bvh files; subfolders count.")
+@click.option(
+    "--root", required=True, help="Folder with .bvh files; subfolders count, also below links."
+)
 @mocap_options
 def bvh(*, root: str, **given: Any) -> None:
     """Make a pose store from motion capture in BVH files.
 
-    Files of the data sets below are detected by their joint names and paths. Where paths name no
-    actor, the style is the subject.
+    Files of the data sets below are detected by their joints; subject and action are read from
+    their paths. Where paths name no actor, the style is the subject.
 
     \b
     Examples:
@@ -148,7 +163,11 @@ def bvh(*, root: str, **given: Any) -> None:
 
 
 @click.command("asf-amc", cls=ListingCommand, lists=MOCAP_LISTS)
-@click.option("--root", required=True, help="Folder with .asf and .amc files; subfolders count.")
+@click.option(
+    "--root",
+    required=True,
+    help="Folder with .asf and .amc files; subfolders count, also below links.",
+)
 @click.option(
     "--recorded-fps",
     type=click.FloatRange(min=0, min_open=True),
@@ -162,7 +181,7 @@ def asf_amc(*, root: str, recorded_fps: float, **given: Any) -> None:
 
     \b
     Each motion 01_02.amc needs its skeleton 01.asf in the same folder, whose
-    name '01' becomes the subject.
+    name '01' becomes the subject; HDM05's HDM_mm_x_019_120.amc needs HDM_mm.asf.
 
     \b
     Examples:
@@ -176,7 +195,7 @@ def asf_amc(*, root: str, recorded_fps: float, **given: Any) -> None:
     _convert(lambda on_file: read_asf_amc_folder(root, options, on_file), **given)
 
 
-READING = ("joint_map", "unit", "up", "fps", "path")
+READING = ("joint_map", "unit", "up", "fps", "path", "first_frame", "skip_bad")
 """Options of the readers; the others concern the split and the header of the store."""
 
 
@@ -208,5 +227,6 @@ def _convert(
         skeleton=HUMAN36M_17.name,
         fps=poses.fps,
         licence=licence,
+        notes=tuple(notes),
     )
     print_summary(write_store(out, about, split_by_subject(poses, chosen)))

@@ -51,6 +51,7 @@ def _description(store: PoseStore) -> dict[str, Any]:
         "fingerprint": store.fingerprint,
         "licence": header.licence,
         "acknowledgement": header.acknowledgement,
+        "notes": list(header.notes),
         "splits": {split: _split_summary(store.read(split), store) for split in store.splits},
     }
 
@@ -76,8 +77,10 @@ def _print_info(content: dict[str, Any]) -> None:
     from rich.table import Table
 
     for key, value in content.items():
-        if key != "splits" and value != "":
+        if key not in {"splits", "notes"} and value != "":
             click.echo(printable(f"{key:16}{value}"))
+    for note in content["notes"]:
+        click.echo(printable(f"{'note':16}{note}"))
     table = Table()
     titles = ("split", "poses", "minutes", "clips", "subjects", "actions", "hip to head")
     for title in titles:

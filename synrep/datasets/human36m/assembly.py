@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 SHOWN = 4
 """Number of recordings that a note lists; the others are counted."""
 
+NO_KEYPOINTS = "no keypoints, left out: "
+
 
 @dataclass
 class _Part:
@@ -109,6 +111,8 @@ class Assembly:
         """
         consistency = ConsistencyCheck(self.place)
         for recording in recordings:
+            if self.options.test_only and recording.subject not in SPLIT_SUBJECTS["test"]:
+                continue
             if self.options.drop_damaged and (recording.subject, recording.name) in DAMAGED:
                 self._dropped.append(f"{recording.subject} {recording.name}")
                 continue
@@ -173,7 +177,7 @@ class Assembly:
                 "than poses: cut to the poses' length"
             )
         if self._missing:
-            self.notes.append("no keypoints, left out: " + _listed(self._missing))
+            self.notes.append(NO_KEYPOINTS + _listed(self._missing))
         if self._dropped:
             self.notes.append("damaged, left out: " + _listed(self._dropped))
 
@@ -194,20 +198,36 @@ def complete(
 ) -> dict[Split, Poses]:
     """Check that no split is missing and return the splits in order; note missing subjects.
 
+    Notes on what was left out go into the error, because they can explain it.
+
     Raises:
         InputError: a split has no poses.
     """
     present = {name for poses in splits.values() for name in np.unique(poses.subject).tolist()}
-    if missing := [subject for subject in SUBJECTS if subject not in present]:
+    wanted = SPLIT_SUBJECTS["test"] if options.test_only else SUBJECTS
+    left_out = [note for note in notes if "left out" in note]
+    if missing := [subject for subject in wanted if subject not in present]:
         notes.append("no poses of " + ", ".join(missing))
-    required = {split_of(subject, train_on_s8=options.train_on_s8) for subject in SUBJECTS}
+    required = {split_of(subject, train_on_s8=options.train_on_s8) for subject in wanted}
     for split in SPLITS:
         if split in required and split not in splits:
             raise InputError(
                 place,
-                f"no poses of {' or '.join(SPLIT_SUBJECTS[split])} for the split {split}",
-                "add that subject's files",
+                f"no poses of {' or '.join(SPLIT_SUBJECTS[split])} for the split {split}"
+                + "".join(f"; {note}" for note in left_out),
+                _remedy(left_out, test="test" in splits),
             )
+    if options.test_only:
+        notes.append("only S9 and S11: for evaluation, there is nothing to train on")
+        return {"test": splits["test"]}
     if options.train_on_s8:
         notes.append("S8 is in training: there is no validation split")
     return {split: splits[split] for split in SPLITS if split in splits}
+
+
+def _remedy(left_out: list[str], *, test: bool) -> str:
+    """What to do about a split without poses."""
+    remedy = "add that subject's files"
+    if any(note.startswith(NO_KEYPOINTS) for note in left_out):
+        remedy = "add their keypoints, or use --keypoints gt"
+    return remedy + (", or --test-only for a store to evaluate on" if test else "")

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from synrep.keypoint_sets import MpiiMap
+
 Detector = Literal["cpn", "detectron", "sh", "sh-ft"]
 
 NPZ_FILES: dict[Detector, tuple[str, ...]] = {
@@ -52,12 +54,18 @@ class Detections(Protocol):
     def place(self) -> str:
         """Where they are from, for messages."""
 
+    @property
+    def notes(self) -> list[str]:
+        """How their joints became Human3.6M's, where there is a choice."""
+
     def of(self, subject: str, recording: str, camera: str) -> NDArray[np.float32] | None:
         """(T, 17, 2) pixels of a recording, or nothing where the detector has none."""
 
 
-def find_detections(folders: Sequence[Path], detector: Detector) -> Detections:
-    """The keypoints of a detector.
+def find_detections(
+    folders: Sequence[Path], detector: Detector, mpii_map: MpiiMap = "geometric"
+) -> Detections:
+    """The keypoints of a detector, whose MPII joints become Human3.6M's by a map (row 35).
 
     Raises:
         InputError: there are none, more than one set of them, or nothing says which joints.
@@ -75,9 +83,9 @@ def find_detections(folders: Sequence[Path], detector: Detector) -> Detections:
             "take one of them away",
         )
     if npz:
-        return _open_npz(npz[0], detector)
+        return _open_npz(npz[0], detector, mpii_map)
     if h5:
-        return _open_h5(h5[0], pattern)
+        return _open_h5(h5[0], pattern, mpii_map)
     names = [*NPZ_FILES[detector], *([pattern] if pattern else [])]
     raise InputError(
         place,
@@ -110,6 +118,12 @@ class _Npz:
     joints: str
     reorder: bool
     content: Mapping[tuple[str, str], Any]
+    mpii_map: MpiiMap
+
+    @property
+    def notes(self) -> list[str]:
+        """See `Detections`."""
+        return _map_notes(self.joints, self.mpii_map)
 
     def of(self, subject: str, recording: str, camera: str) -> NDArray[np.float32] | None:
         """See `Detections`."""
@@ -122,10 +136,19 @@ class _Npz:
         points = views[CAMERAS.index(camera)]
         if points is None:
             return None
-        return _as_17(as_array(points, place), self.joints, place, reorder=self.reorder)
+        numbers = as_array(points, place)
+        if self.reorder and numbers.ndim == 3 and numbers.shape[1] == len(MPII_OF_16):
+            numbers = numbers[:, np.argsort(MPII_OF_16)]
+        return _as_17(numbers, self.joints, place, self.mpii_map)
 
 
-def _open_npz(path: Path, detector: Detector) -> _Npz:
+def _map_notes(joints: str, mpii_map: MpiiMap) -> list[str]:
+    if joints != "mpii-16":
+        return []
+    return [f"MPII's joints became Human3.6M's by the map {mpii_map!r} (docs/model.md row 35)"]
+
+
+def _open_npz(path: Path, detector: Detector, mpii_map: MpiiMap = "geometric") -> _Npz:
     metadata = read_npz(path, {"metadata"}).get("metadata")
     facts = metadata.item() if metadata is not None and not metadata.ndim else None
     joints = _joint_set(facts, str(path))
@@ -137,7 +160,7 @@ def _open_npz(path: Path, detector: Detector) -> _Npz:
     }
     # Only stacked-hourglass joints come in this order without being Human3.6M's.
     reorder = joints == "human36m-16" and detector in H5_FOLDERS
-    return _Npz(str(path), "mpii-16" if reorder else joints, reorder, content)
+    return _Npz(str(path), "mpii-16" if reorder else joints, reorder, content, mpii_map)
 
 
 def _joint_set(facts: Any, place: str) -> str:
@@ -169,6 +192,12 @@ class _H5:
 
     place: str
     paths: Mapping[tuple[str, str, str], Path]
+    mpii_map: MpiiMap
+
+    @property
+    def notes(self) -> list[str]:
+        """See `Detections`."""
+        return _map_notes("mpii-16", self.mpii_map)
 
     def of(self, subject: str, recording: str, camera: str) -> NDArray[np.float32] | None:
         """See `Detections`."""
@@ -178,10 +207,10 @@ class _H5:
         points = read_datasets(path, ["poses"]).get("poses")
         if points is None:
             raise DamagedError(str(path), "no array 'poses'", "get the file again")
-        return _as_17(points, "mpii-16", str(path))
+        return _as_17(points, "mpii-16", str(path), self.mpii_map)
 
 
-def _open_h5(folder: Path, pattern: str) -> Detections:
+def _open_h5(folder: Path, pattern: str, mpii_map: MpiiMap) -> Detections:
     paths = {}
     for path in sorted(folder.glob(pattern)):
         subject = path.relative_to(folder).parts[0]
@@ -193,13 +222,11 @@ def _open_h5(folder: Path, pattern: str) -> Detections:
                 str(path), f"unknown camera {camera!r}", "known: " + ", ".join(CAMERAS)
             )
         paths[subject, recording_name(name, str(path)), camera] = path
-    return _H5(str(folder / pattern), paths)
+    return _H5(str(folder / pattern), paths, mpii_map)
 
 
-def _as_17(
-    points: NDArray[Any], joints: str, place: str, *, reorder: bool = False
-) -> NDArray[np.float32]:
-    """(T, 17, 2) pixels from a detector's joints (row 35: `geometric`)."""
+def _as_17(points: NDArray[Any], joints: str, place: str, mpii_map: MpiiMap) -> NDArray[np.float32]:
+    """(T, 17, 2) pixels from a detector's joints; MPII's by a map (row 35)."""
     known = KEYPOINT_SETS[joints]
     count = len(known.joints)
     fits = points.ndim == 3 and points.shape[1] == count and points.shape[2] in {2, 3}
@@ -208,11 +235,9 @@ def _as_17(
             place, f"keypoints of shape {points.shape}", f"{joints} needs (frames, {count}, 2)"
         )
     numbers = points[..., :2].astype(np.float32)
-    if reorder:
-        numbers = numbers[:, np.argsort(MPII_OF_16)]
     if joints == HUMAN36M_17.name:
         return numbers
-    conversion = known.conversion()
+    conversion = known.conversion(mpii_map)
     shares = np.zeros((len(HUMAN36M_17), count), np.float32)
     for row, name in enumerate(HUMAN36M_17.joints):
         for joint, share in conversion[name].items():

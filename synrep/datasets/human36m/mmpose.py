@@ -58,7 +58,8 @@ def read_mmpose(
         raise InputError(
             "--keypoints", "MMPose's files contain no detections", "use gt, or another layout"
         )
-    paths = [folder / name for name in FILES]
+    names = FILES[1:] if options.test_only else FILES
+    paths = [folder / name for name in names]
     if missing := [path for path in paths if not path.is_file()]:
         raise InputError(str(missing[0]), "there is no such file", _REMEDY)
     splits = np.array([split_of(subject, train_on_s8=options.train_on_s8) for subject in SUBJECTS])

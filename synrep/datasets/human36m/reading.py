@@ -48,12 +48,14 @@ def read_human36m(
         InputError: the folder has no known layout or more than one, or requested data are missing.
         DamagedError: a file can't be read, or is inconsistent with itself or another file.
     """
+    options.require_consistent()
     layout, folder = find_layout(root, options.layout)
     # dict.fromkeys removes duplicates: the parent of the folder can be the root.
     folders = list(dict.fromkeys([folder, folder.parent, root] if folder != root else [root]))
     cameras, note = find_cameras(folders)
     intrinsics = shared_intrinsics(cameras, note)
     notes = [f"layout {layout} in {folder}", note]
+    made: list[str] = []
     if layout == "mmpose":
         splits, reader_notes = read_mmpose(folder, intrinsics, options)
     else:
@@ -65,12 +67,14 @@ def read_human36m(
             assembly.projected, projected_note = find_projected(folders)
             notes += [projected_note] if projected_note else []
         else:
-            assembly.detections = find_detections(folders, options.keypoints)
+            assembly.detections = find_detections(folders, options.keypoints, options.mpii_map())
             notes.append(f"keypoints: {assembly.detections.place}")
+            made += assembly.detections.notes
         splits, reader_notes = assembly.run(reader(folder)), assembly.notes
-    notes += reader_notes
+    notes += made + reader_notes
     fps = next(iter(splits.values())).fps
-    notes += count_notes({split: len(poses) for split, poses in splits.items()}, fps)
+    counted = count_notes({split: len(poses) for split, poses in splits.items()}, fps)
+    notes += counted[-1:] if options.test_only else counted
     about = Description(
         name="human36m",
         skeleton=HUMAN36M_17.name,
@@ -80,5 +84,6 @@ def read_human36m(
         licence=LICENCE,
         acknowledgement=ACKNOWLEDGEMENT,
         cameras=intrinsics,
+        notes=tuple(made),
     )
     return about, splits, notes

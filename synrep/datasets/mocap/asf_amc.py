@@ -8,13 +8,16 @@ Axes: T frames of a file.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import Field
 
+from synrep.datasets.mocap.files import MACOS, listed, read_text, refusal
 from synrep.datasets.mocap.motion import SkeletonMotion, check_size, extrinsic_rotation, stride
-from synrep.datasets.mocap.reading import MocapOptions, read_folder
+from synrep.datasets.mocap.options import MocapOptions
+from synrep.datasets.mocap.reading import MocapFormat, Recording, read_folder
 from synrep.errors import InputError
 
 if TYPE_CHECKING:
@@ -80,36 +83,53 @@ def read_asf_amc_folder(
     `synrep.datasets.mocap.reading.read_folder` for arguments, result and errors.
     """
     skeletons: dict[Path, AsfSkeleton] = {}
+    candidates = cache(_asf_files)
 
-    def read(path: Path) -> tuple[SkeletonMotion, str]:
-        asf = find_asf(path)
+    def read(path: Path) -> Recording:
+        asf = find_asf(path, candidates)
         if asf not in skeletons:
             skeletons[asf] = read_asf(asf)
-        return read_amc(path, skeletons[asf], options.recorded_fps, options.fps), asf.stem
+        skeleton = skeletons[asf]
+        return Recording(
+            lambda first: read_amc(path, skeleton, options.recorded_fps, options.fps, first)
+        )
 
-    return read_folder(root, ".amc", read, options, on_file)
+    source = MocapFormat(".amc", read, lambda path: find_asf(path, candidates).stem)
+    return read_folder(root, source, options, on_file)
 
 
-def find_asf(amc: Path) -> Path:
+def _asf_files(folder: Path) -> list[Path]:
+    """The skeleton files of a folder, sorted."""
+    files = (path for path in folder.iterdir() if path.suffix.lower() == ".asf")
+    return sorted(path for path in files if not path.name.startswith(MACOS))
+
+
+def find_asf(amc: Path, candidates_in: Callable[[Path], list[Path]] = _asf_files) -> Path:
     """Find the skeleton of a motion in the same folder.
 
-    For 01_02.amc this is 01_02.asf or 01.asf, else the only .asf file in the folder.
+    It is the .asf file with the longest name that the motion's begins with, up to a '_': for
+    01_02.amc 01_02.asf or 01.asf, for HDM_mm_x_019_120.amc HDM_mm.asf. Else it is the only .asf
+    file in the folder.
+
+    Args:
+        amc: the motion.
+        candidates_in: lists the .asf files of a folder.
 
     Raises:
         InputError: there is no such file, or more than one candidate.
     """
-    candidates = sorted(amc.parent.glob("*.asf"))
-    for stem in (amc.stem, amc.stem.rpartition("_")[0]):
-        for asf in candidates:
-            if asf.stem == stem:
-                return asf
+    candidates = candidates_in(amc.parent)
+    named = [asf for asf in candidates if f"{amc.stem}_".startswith(f"{asf.stem}_")]
+    if named:
+        return max(named, key=lambda asf: len(asf.stem))
     if len(candidates) == 1:
         return candidates[0]
-    rule = f"its skeleton could be any of {len(candidates)} .asf files in its folder"
+    names = listed([asf.name for asf in candidates])
+    rule = f"its skeleton could be any of {len(candidates)} .asf files in its folder: {names}"
     raise InputError(
         str(amc),
         rule if candidates else "no .asf file in its folder",
-        "add the person's .asf file, named like the part before the last '_'",
+        "add the person's .asf file, named like the beginning of the motion's name up to a '_'",
     )
 
 
@@ -120,26 +140,26 @@ def read_asf(path: Path) -> AsfSkeleton:
         InputError: the file can't be read or has unsupported degrees of freedom.
     """
     try:
-        sections = _sections(path.read_text(encoding="utf-8", errors="replace"))
+        sections = _sections(read_text(path))
         return _skeleton(sections)
     except (ValueError, IndexError, KeyError, OSError) as error:
         raise _unreadable(path, "ASF", error) from None
 
 
 def read_amc(
-    path: Path, skeleton: AsfSkeleton, recorded_fps: float, target_fps: float
+    path: Path, skeleton: AsfSkeleton, recorded_fps: float, target_fps: float, first: int = 0
 ) -> SkeletonMotion:
-    """Read the motion in an .amc file, at about the target frame rate.
+    """Read the motion in an .amc file, at about the target frame rate, from frame `first` on.
 
     Raises:
         InputError: the file can't be read, or does not match the skeleton.
     """
     try:
         step = stride(recorded_fps, target_fps)
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = read_text(path).splitlines()
         radians = any(line.strip().lower() == ":radians" for line in lines)
         degrees = any(line.strip().lower() == ":degrees" for line in lines)
-        values = _frames(lines, skeleton, step)
+        values = _frames(lines, skeleton, slice(first, None, step))
         check_size(len(values[ROOT]), len(skeleton.bones))
     except (ValueError, IndexError, KeyError, OSError) as error:
         raise _unreadable(path, "AMC", error) from None
@@ -155,9 +175,7 @@ def _unreadable(path: Path, kind: str, error: Exception) -> InputError:
             reason = "a line ends too early"
         case _:
             reason = str(error)
-    return InputError(
-        str(path), f"not readable as {kind}: {reason}", "get it again from its source"
-    )
+    return refusal(path, kind, reason, "get it again from its source")
 
 
 def _sections(text: str) -> dict[str, list[list[str]]]:
@@ -244,14 +262,18 @@ def _channels(words: list[str], supported: Collection[str]) -> tuple[str, ...]:
     return names
 
 
-def _frames(lines: list[str], skeleton: AsfSkeleton, step: int) -> dict[str, NDArray[np.float64]]:
-    """Parse every `step`-th frame; return the values (T, channels) of each bone that has any."""
+def _frames(lines: list[str], skeleton: AsfSkeleton, kept: slice) -> dict[str, NDArray[np.float64]]:
+    """Parse the frames that are kept; return the values (T, channels) of each bone with any."""
     starts = [index for index, line in enumerate(lines) if line.strip().isdigit()]
-    if not starts:
-        raise ValueError("it holds no frames")
+    if not starts[kept]:
+        raise ValueError(
+            f"it holds {len(starts)} frames, and {kept.start} are left out"
+            if starts
+            else "no frames"
+        )
     counts = {name: len(bone.channels) for name, bone in skeleton.bones.items() if bone.channels}
     rows: dict[str, list[list[float]]] = {name: [] for name in counts}
-    for start, end in list(zip(starts, [*starts[1:], len(lines)], strict=True))[::step]:
+    for start, end in list(zip(starts, [*starts[1:], len(lines)], strict=True))[kept]:
         frame = {words[0]: words[1:] for line in lines[start + 1 : end] if (words := line.split())}
         for name, count in counts.items():
             if len(frame.get(name, [])) != count:

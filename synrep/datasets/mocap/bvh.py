@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from synrep.datasets.mocap.files import read_text, refusal
 from synrep.datasets.mocap.motion import SkeletonMotion, check_size, intrinsic_rotation, stride
-from synrep.datasets.mocap.reading import MocapOptions, read_folder
-from synrep.errors import InputError
+from synrep.datasets.mocap.options import MocapOptions
+from synrep.datasets.mocap.reading import MocapFormat, Recording, read_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from synrep.datasets.store.poses import Poses
+    from synrep.errors import InputError
 
 MAX_CHANNELS = 9
 """Most channels of a joint; files have three or six."""
@@ -41,33 +43,29 @@ def read_bvh_folder(
 
     See `synrep.datasets.mocap.reading.read_folder` for arguments, result and errors.
     """
-    return read_folder(
-        root, ".bvh", lambda path: (read_bvh(path, options.fps), ""), options, on_file
-    )
+
+    def read(path: Path) -> Recording:
+        file = _BvhFile.read(path)
+        return Recording(lambda first: file.motion(options.fps, first), file.notes)
+
+    return read_folder(root, MocapFormat(".bvh", read), options, on_file)
 
 
-def read_bvh(path: Path, target_fps: float) -> SkeletonMotion:
+def read_bvh(path: Path, target_fps: float, first: int = 0) -> SkeletonMotion:
     """Read the motion in a BVH file, at about the target frame rate.
 
     Position channels of a joint replace its offset, as in the files of Bandai Namco Research, in
     which every joint has six channels.
 
+    Args:
+        path: the file.
+        target_fps: frames per second; every n-th frame is kept, with n chosen to come nearest.
+        first: number of frames at the beginning to leave out.
+
     Raises:
         InputError: the file can't be read.
     """
-    try:
-        words = path.read_text(encoding="utf-8").split()
-        parser = _Parser(words)
-        joints = parser.hierarchy()
-        frames, fps = parser.motion(sum(len(joint.channels) for joint in joints))
-        step = stride(fps, target_fps)
-        check_size(-(-len(frames) // step), len(joints))
-    except (ValueError, IndexError, OSError) as error:
-        reason = "it ends too early" if isinstance(error, IndexError) else str(error)
-        raise InputError(
-            str(path), f"not readable as BVH: {reason}", "export it again from its source"
-        ) from None
-    return _assemble(joints, frames[::step], fps / step)
+    return _BvhFile.read(path).motion(target_fps, first)
 
 
 @dataclass
@@ -78,12 +76,53 @@ class _Joint:
     channels: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, eq=False)
+class _BvhFile:
+    """A parsed file: joints, channel values (T, C) and frame rate."""
+
+    path: Path
+    joints: list[_Joint]
+    frames: NDArray[np.float64]
+    fps: float
+    notes: tuple[str, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> _BvhFile:
+        """Parse a file; raises InputError if that fails."""
+        try:
+            parser = _Parser(read_text(path).split())
+            joints = parser.hierarchy()
+            frames, fps = parser.motion(sum(len(joint.channels) for joint in joints))
+        except (ValueError, IndexError, OSError) as error:
+            reason = "it ends too early" if isinstance(error, IndexError) else str(error)
+            raise _unreadable(path, reason) from None
+        return cls(path, joints, frames, fps, tuple(parser.notes))
+
+    def motion(self, target_fps: float, first: int) -> SkeletonMotion:
+        """The motion from frame `first` on; raises InputError if it is too long or none is left."""
+        if first >= len(self.frames):
+            rule = f"it holds {len(self.frames)} frames, and {first} are left out"
+            raise _unreadable(self.path, rule)
+        try:
+            step = stride(self.fps, target_fps)
+            frames = self.frames[first::step]
+            check_size(len(frames), len(self.joints))
+        except ValueError as error:
+            raise _unreadable(self.path, str(error)) from None
+        return _assemble(self.joints, frames, self.fps / step)
+
+
+def _unreadable(path: Path, reason: str) -> InputError:
+    return refusal(path, "BVH", reason, "export it again from its source")
+
+
 class _Parser:
     """Parser of the words of a BVH file; raises ValueError or IndexError on invalid files."""
 
     def __init__(self, words: list[str]) -> None:
         self.words = words
         self.position = 0
+        self.notes: list[str] = []
 
     def word(self) -> str:
         self.position += 1
@@ -142,21 +181,34 @@ class _Parser:
 
     def motion(self, channels: int) -> tuple[NDArray[np.float64], float]:
         """Parse the motion; return the channel values (T, C) and the frame rate."""
-        self.expect("MOTION", "Frames:")
-        count = int(self.word())
-        self.expect("Frame", "Time:")
-        seconds = float(self.word())
+        self.expect("MOTION")
+        count = int(self._after("Frames"))
+        self.expect("Frame")
+        seconds = float(self._after("Time"))
         values = np.array(self.words[self.position :], np.float64)
         if count < 1 or not MIN_FRAME_S <= seconds <= MAX_FRAME_S:
             raise ValueError(f"it declares {count} frames of {seconds:g} s")
-        if len(values) != count * channels:
+        held = len(values) // max(channels, 1)
+        if held * channels != len(values) or held < 1 or abs(held - count) > 1:
             raise ValueError(
                 f"it declares {count} frames of {channels} channels but holds {len(values)} numbers"
             )
+        if held != count:
+            self.notes.append("hold one frame more or less than they declare: all frames are read")
         if not np.isfinite(values).all():
             raise ValueError("some of its numbers are not finite")
         # Frame times are rounded in the files: 0.0083333 s means 120 frames per second.
-        return values.reshape(count, channels), round(1 / seconds, 2)
+        return values.reshape(held, channels), round(1 / seconds, 2)
+
+    def _after(self, label: str) -> str:
+        """Parse `label: value`, with or without a space on each side of the colon."""
+        found = self.word()
+        if ":" not in found:
+            found += self.word()
+        name, _, value = found.partition(":")
+        if name.lower() != label.lower():
+            raise ValueError(f"{found!r} where '{label}:' is expected")
+        return value or self.word()
 
 
 def _assemble(joints: list[_Joint], frames: NDArray[np.float64], fps: float) -> SkeletonMotion:

@@ -18,7 +18,7 @@ from synrep.schema import Section
 from synrep.skeleton import HUMAN36M_17
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 FROM_HEAD = ("Nose", "Head")
 """Joints placed by the head's position and rotation instead of a joint of the file."""
@@ -26,10 +26,13 @@ NEEDED = tuple(joint for joint in HUMAN36M_17.joints if joint not in FROM_HEAD)
 
 
 class MissingBone(Section):
-    """A bone that the conversion to BVH lost: everything above it is put back by its length."""
+    """A bone that the conversion to BVH lost: everything above it is moved by it.
+
+    It points, in the axes of the joint where it starts, like the bone below it (row 40).
+    """
 
     start: str
-    """Joint where the bone below the gap starts."""
+    """Joint where the bone below the gap starts; `end` or one of its ancestors."""
     end: str
     """Joint where that bone ends and the lost one starts."""
     ratio: float
@@ -54,6 +57,13 @@ class JointMap(Section):
     where it is known, `action`."""
     missing_bone: MissingBone | None = None
     """A bone to put back."""
+    own: tuple[str, ...] = ()
+    """Joints that set these files apart from others with the same joints: files without them are
+    not detected as these, unless the gap of the missing bone shows."""
+    never: tuple[str, ...] = ()
+    """Joints that these files never have."""
+    t_pose_first: bool = False
+    """The files' first frame can be a T-pose for calibration, which is no motion."""
     note: str = ""
     """What users of these files should know, for the notes of a conversion."""
 
@@ -63,6 +73,14 @@ class JointMap(Section):
         if self.missing_bone:
             names += [self.missing_bone.start, self.missing_bone.end]
         return tuple(dict.fromkeys(names))
+
+    def converts_like(self, other: JointMap) -> bool:
+        """Whether both maps make the same joints of a file."""
+        mine, others = (
+            (entry.joints, entry.skull, entry.missing_bone, entry.t_pose_first)
+            for entry in (self, other)
+        )
+        return mine == others
 
 
 def _limbs(sides: tuple[str, str] = ("Right", "Left"), **names: str) -> dict[str, tuple[str, ...]]:
@@ -91,7 +109,8 @@ _XSENS = _limbs(
     Elbow="{}Elbow",
     Wrist="{}Wrist",
 ) | {"Spine": ("Chest2", "Chest3"), "Thorax": ("Neck",)}
-_CMU_PATH = r"(?:.*/)?(?P<subject>\d+)_(?P<trial>\d+)"
+NUMBERED_PATH = r"(?:.*/)?(?P<subject>\d+)_(?P<trial>\d+)"
+"""Paths of files that number people and their recordings, as CMU's do."""
 _STYLES = "no actor is named in these files: subjects are styles, and one person can have several"
 
 JOINT_MAPS = {
@@ -102,7 +121,10 @@ JOINT_MAPS = {
             help="CMU in BVH: B. Hahne's conversions with MotionBuilder's names",
             joints=_MAYA_LIMBS | {"Spine": ("Spine", "Spine1"), "Thorax": ("Neck1",)},
             skull="Head",
-            path=_CMU_PATH,
+            path=NUMBERED_PATH,
+            own=("LHipJoint", "LowerBack"),
+            never=("Spine2",),
+            t_pose_first=True,
             missing_bone=MissingBone(
                 start="Spine",
                 end="Spine1",
@@ -127,7 +149,7 @@ JOINT_MAPS = {
             )
             | {"Spine": ("upperback", "thorax"), "Thorax": ("upperneck",)},
             skull="head",
-            path=_CMU_PATH,
+            path=NUMBERED_PATH,
         ),
         JointMap(
             name="lafan1",
@@ -197,33 +219,62 @@ def load_joint_map(name: str) -> JointMap:
     return entry
 
 
-def detect_joint_map(place: str, names: Sequence[str], clip: str = "") -> JointMap:
+def detect_joint_map(
+    place: str, names: Sequence[str], clip: str = "", gaps: Collection[str] = ()
+) -> JointMap:
     """The convention whose joints are all there.
 
-    Where several have the same joints, the first whose path fits that of the file.
+    The skeleton alone decides what becomes of the joints. Of maps that differ in names only, such
+    as `100style` and `xsens`, the first is taken whose path fits that of the file.
 
     Args:
         place: the file, for messages.
         names: its joints.
         clip: its path below the folder that is read, without suffix.
+        gaps: joints at whose own place all joints above them start, as if a bone were missing.
 
     Raises:
-        InputError: no convention fits.
+        InputError: no convention fits, or one might: the file has its joints, but not those that
+            set it apart.
     """
     lacking = {
         entry.name: [name for name in entry.needed() if name not in names]
         for entry in JOINT_MAPS.values()
     }
-    fitting = [JOINT_MAPS[name] for name, missing in lacking.items() if not missing]
+    possible = [
+        entry
+        for name, entry in JOINT_MAPS.items()
+        if not lacking[name] and not set(entry.never) & set(names)
+    ]
+    fitting = [
+        entry
+        for entry in possible
+        if set(entry.own) <= set(names) or (entry.missing_bone and entry.missing_bone.end in gaps)
+    ]
     if fitting:
-        named = (entry for entry in fitting if re.fullmatch(entry.path, clip))
-        return next(named, fitting[-1])
+        equal = [entry for entry in fitting if entry.converts_like(fitting[0])]
+        named = (entry for entry in equal if re.fullmatch(entry.path, clip))
+        return next(named, equal[-1])
+    if possible:
+        raise _ambiguous(place, possible[0], names)
     nearest = min(lacking, key=lambda name: len(lacking[name]))
+    needs = lacking[nearest][:5] or ["none of " + ", ".join(JOINT_MAPS[nearest].never)]
     raise InputError(
         place,
-        f"no known joint names; nearest is {nearest!r}, which needs "
-        + ", ".join(lacking[nearest][:5]),
+        f"no known joint names; nearest is {nearest!r}, which needs " + ", ".join(needs),
         f"the file has {', '.join(names)}; describe them in a .json file for --joint-map",
+    )
+
+
+def _ambiguous(place: str, entry: JointMap, names: Sequence[str]) -> InputError:
+    """The error for a file that has the joints of a map, but not those that set it apart."""
+    absent = ", ".join(name for name in entry.own if name not in names)
+    return InputError(
+        place,
+        f"it has the joints that the joint map {entry.name!r} ({entry.help}) needs, but not "
+        f"{absent}, by which such files are known; that map would put back a bone of the trunk",
+        f"if it is such a file, use --joint-map {entry.name}; else describe its joints in a .json "
+        "file for --joint-map",
     )
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from synrep.errors import InputError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -49,6 +51,34 @@ class SkeletonMotion:
             positions[:, joint] = positions[:, parent] + offset[..., 0]
             rotations[:, joint] = rotations[:, parent] @ self.rotations[:, joint]
         return positions, rotations
+
+    def gaps(self) -> set[str]:
+        """Joints with several children that all start at the joint's own place."""
+        longest = np.abs(self.offsets).max(axis=(0, 2))
+        children = [
+            [child for child, parent in enumerate(self.parents) if parent == joint]
+            for joint in range(len(self.names))
+        ]
+        return {
+            name
+            for name, below in zip(self.names, children, strict=True)
+            if len(below) > 1 and not longest[below].any()
+        }
+
+    def between(self, start: str, end: str) -> NDArray[np.float64]:
+        """Return the vector (T or 1, 3) from a joint to one above it where nothing is rotated.
+
+        Raises:
+            InputError: the first is not an ancestor of the second.
+        """
+        vector, joint = np.zeros_like(self.offsets[:, 0]), self.names.index(end)
+        while self.names[joint] != start:
+            vector = vector + self.offsets[:, joint]
+            joint = self.parents[joint]
+            if joint < 0:
+                rule = f"{start!r}, where the missing bone starts, is no ancestor of {end!r}"
+                raise InputError("--joint-map", rule, "correct `missing_bone`")
+        return vector
 
 
 def stride(recorded_fps: float, target_fps: float) -> int:

@@ -61,6 +61,8 @@ class Description(Section):
     """Label that no two splits share."""
     cameras: dict[str, Intrinsics] = Field(default_factory=dict)
     """Intrinsics by camera name, if the source provides them."""
+    notes: tuple[str, ...] = ()
+    """What was detected when the store was made, and what was left out."""
 
     @property
     def joints_column(self) -> str:

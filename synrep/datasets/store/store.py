@@ -288,5 +288,8 @@ def _write_files(folder: Path, about: Description, splits: Mapping[Split, Poses]
         splits={split: len(poses) for split, poses in splits.items()},
         sha256=sums,
     )
-    (folder / HEADER_FILE).write_text(header.model_dump_json(indent=1) + "\n", "utf-8")
+    # Versions before notes refuse the field; without notes they read new stores.
+    without = None if header.notes else {"notes"}
+    text = header.model_dump_json(indent=1, exclude=without)
+    (folder / HEADER_FILE).write_text(text + "\n", "utf-8")
     return header

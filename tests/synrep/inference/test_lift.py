@@ -111,6 +111,17 @@ def test_mpii_becomes_human36m_by_the_chosen_map(mpii_map: Any) -> None:
     np.testing.assert_allclose(at(found, "Head"), points["HeadTop"])
 
 
+def test_the_default_map_has_the_measured_shares() -> None:
+    """Lifting by a new configuration; a stored one lifts by the map it names."""
+    given = keypoints(MPII_16)
+    neck, top = (given.points_px[:, MPII_16.index(name)] for name in ("UpperNeck", "HeadTop"))
+    for data, shares in (({}, (0.24, 0.63)), ({"sh_map": "geometric"}, (0.5, 1.0))):
+        found = lift(trained(joints=17, **data), given)
+        for joint, share in zip(("Nose", "Head"), shares, strict=True):
+            wanted = neck + share * (top - neck)
+            np.testing.assert_allclose(at(found.keypoints_px, joint), wanted)
+
+
 def test_martinez_map_has_no_nose() -> None:
     """It serves the 16 joints it was made for and is refused for 17."""
     given = keypoints(MPII_16)

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from synrep_search.durability import restore
@@ -19,7 +19,7 @@ from synrep_search.errors import LeaseHeld, LedgerError
 from synrep_search.messages import REPORT_HISTORY
 from synrep_search.paths import LEDGER_FILE, SearchPaths, names
 from synrep_search.search.loop import Search
-from synrep_search.search_file import trial_config
+from synrep_search.search_file import load_spec, trial_config
 from synrep_search.workers import local
 from synrep_search.workers.attempt import Attempt
 
@@ -272,6 +272,24 @@ def test_changes_are_shown_and_asked_for(make_spec, tmp_path: Path) -> None:
     assert "--accept-changes" in message
     after = changed_spec(before, path, overrides, accept=True)
     assert (after.name, after.train["iterations"]) == ("a", 18)
+
+
+def test_a_search_keeps_a_default_that_has_changed_since(tmp_path: Path) -> None:
+    """`data.sh_map` was geometric; a file that names neither value is the file it was."""
+    path = tmp_path / "any.yaml"
+    content: dict[str, Any] = {
+        "name": "a",
+        "search": {"minimize": "validation/mpjpe_mm", "trials": 2},
+        "space": {"optim.lr_generator": {"float": [1e-5, 1e-3]}},
+    }
+    path.write_text(json.dumps(content), encoding="utf-8")
+    today = load_spec(path)
+    assert today.train["data"]["sh_map"] == "fitted"
+    before = load_spec(path, ("data.sh_map=geometric",))
+    assert changed_spec(before, path, (), accept=False) == before
+    assert changed_spec(today, path, (), accept=False) == today
+    with pytest.raises(LedgerError, match=r"value of train\.data\.sh_map: .*geometric.* -> .*kudo"):
+        changed_spec(before, path, ("data.sh_map=kudo",), accept=True)
 
 
 def test_paths_of_a_restored_search(make_spec, tmp_path: Path) -> None:

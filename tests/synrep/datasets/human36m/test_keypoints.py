@@ -31,9 +31,10 @@ H36M_16 = {"num_joints": 16, "keypoints_symmetry": [[4, 5, 6, 10, 11, 12], [3, 2
 MPII_FROM_17 = (3, 2, 1, 4, 5, 6, 0, -1, 8, 10, 16, 15, 14, 11, 12, 13)
 
 
-def read(folder: Path, keypoints: str) -> tuple[dict[Any, Poses], list[str]]:
+def read(folder: Path, keypoints: str, **options: Any) -> tuple[dict[Any, Poses], list[str]]:
     """Splits and notes."""
-    _, splits, notes = read_human36m(folder, Human36MOptions.checked(keypoints=keypoints))
+    chosen = Human36MOptions.checked(keypoints=keypoints, **options)
+    _, splits, notes = read_human36m(folder, chosen)
     return splits, notes
 
 
@@ -57,11 +58,12 @@ def to_semgcn(pixels: Any) -> Any:
     return np.insert(others, 7, chest, axis=1)
 
 
-def in_17(pixels: Any) -> Any:
-    """Return the joints expected by the geometric rule (row 35)."""
+def in_17(pixels: Any, nose: float = 0.24, head: float = 0.63) -> Any:
+    """Return the joints expected by a rule of row 35: shares from upper neck to head top."""
     wanted = pixels.copy()
     wanted[:, 7] = (pixels[:, 0] + pixels[:, 8]) / 2
-    wanted[:, 9] = (pixels[:, 8] + pixels[:, 10]) / 2
+    for joint, share in ((9, nose), (10, head)):
+        wanted[:, joint] = (1 - share) * pixels[:, 8] + share * pixels[:, 10]
     return wanted
 
 
@@ -95,10 +97,64 @@ def test_both_orders_of_the_stacked_hourglass(studio, change: Any, metadata: Any
     """One file name, two orders: the metadata tell them apart, 16 joints become 17."""
     studio.write_videopose3d()
     studio.write_2d(SH, studio.views(change), metadata)
-    splits, _ = read(studio.folder, "sh")
     _, pixels = studio.seen("S1", "TakingPhoto 1", 3)
-    found = keypoints_of(splits["train"], f"S1/Photo 1.{IDS[3]}")
-    np.testing.assert_allclose(found, in_17(pixels), atol=1e-3)
+    for options, shares in (({}, (0.24, 0.63)), ({"sh_map": "geometric"}, (0.5, 1.0))):
+        splits, notes = read(studio.folder, "sh", **options)
+        found = keypoints_of(splits["train"], f"S1/Photo 1.{IDS[3]}")
+        np.testing.assert_allclose(found, in_17(pixels, *shares), atol=1e-3)
+        assert any(f"by the map {options.get('sh_map', 'fitted')!r}" in note for note in notes)
+
+
+def test_the_fitted_map_finds_joints_of_the_measured_shares(studio) -> None:
+    """Detections whose head top lies beyond Human3.6M's head: nose and head are met exactly."""
+
+    def to_head_top(pixels: Any) -> Any:
+        points = to_mpii(on_line(pixels))
+        points[:, 9] = pixels[:, 8] + (pixels[:, 10] - pixels[:, 8]) / 0.63
+        return points
+
+    def on_line(pixels: Any) -> Any:
+        wanted = pixels.copy()
+        wanted[:, 7] = (pixels[:, 0] + pixels[:, 8]) / 2
+        wanted[:, 9] = pixels[:, 8] + 0.24 / 0.63 * (pixels[:, 10] - pixels[:, 8])
+        return wanted
+
+    studio.write_videopose3d()
+    studio.write_2d(SH, studio.views(to_head_top), MPII)
+    wanted = on_line(studio.seen("S9", "Greeting", 1)[1])
+    errors = {}
+    for name in ("fitted", "geometric"):
+        splits, _ = read(studio.folder, "sh", sh_map=name)
+        found = keypoints_of(splits["test"], f"S9/Greeting.{IDS[1]}")
+        errors[name] = np.abs(found - wanted).max()
+    assert errors["fitted"] < 1e-3
+    assert errors["geometric"] > 5
+
+
+def test_a_map_of_mpii_needs_mpii_joints(studio) -> None:
+    """The option is refused where it has no effect."""
+    studio.write_videopose3d()
+    with pytest.raises(InputError, match="--sh-map: has no effect on --keypoints gt"):
+        read(studio.folder, "gt", sh_map="fitted")
+    with pytest.raises(InputError, match="--train-on-s8: has no effect with --test-only"):
+        read(studio.folder, "gt", test_only=True, train_on_s8=True)
+
+
+def test_what_was_left_out_is_told_with_the_error(studio) -> None:
+    """A detector that lacks S1, S5, S6 and S7: the error doesn't ask for poses that are there."""
+    studio.write_videopose3d()
+    views = studio.views()
+    some = {key: value for key, value in views.items() if key[0] in ("S8", "S9", "S11")}
+    studio.write_2d(CPN, some, H36M)
+    with pytest.raises(
+        InputError,
+        match=r"no poses of S1 .* for the split train; no keypoints, left out: S1/.* "
+        r"\(add their keypoints, or use --keypoints gt, or --test-only",
+    ):
+        read(studio.folder, "cpn")
+    splits, notes = read(studio.folder, "cpn", test_only=True)
+    assert list(splits) == ["test"]
+    assert not any("no keypoints" in note for note in notes)
 
 
 def test_sixteen_joints_of_other_detectors(studio) -> None:
@@ -134,10 +190,15 @@ def test_coco_joints_of_detectron(studio) -> None:
 
 
 @pytest.mark.parametrize(
-    ("keypoints", "folder"),
-    [("sh", "StackedHourglass"), ("sh-ft", "StackedHourglassFineTuned240")],
+    ("keypoints", "folder", "shares"),
+    [
+        ("sh", "StackedHourglass", (0.24, 0.63)),
+        ("sh-ft", "StackedHourglassFineTuned240", (0.5, 1.0)),  # its head is Human3.6M's
+    ],
 )
-def test_stacked_hourglass_files_of_martinez(studio, keypoints: str, folder: str) -> None:
+def test_stacked_hourglass_files_of_martinez(
+    studio, keypoints: str, folder: str, shares: tuple[float, float]
+) -> None:
     """One HDF5 file a recording and camera, with underscores; a missing one is left out."""
     root = studio.write_martinez()
     for subject, name in studio.recordings:
@@ -152,7 +213,8 @@ def test_stacked_hourglass_files_of_martinez(studio, keypoints: str, folder: str
     assert f"no keypoints, left out: S11/Directions.{IDS[0]}" in notes
     assert f"S11/Directions.{IDS[0]}" not in splits["test"].clip
     found = keypoints_of(splits["test"], f"S11/Directions.{IDS[1]}")
-    np.testing.assert_allclose(found, in_17(studio.seen("S11", "Directions", 1)[1]), atol=1e-3)
+    wanted = in_17(studio.seen("S11", "Directions", 1)[1], *shares)
+    np.testing.assert_allclose(found, wanted, atol=1e-3)
     path = root / "h36m" / "S5" / folder / f"Walking_1.{IDS[2]}.h5"
     path.write_bytes(path.read_bytes()[:700])
     with pytest.raises(DamagedError, match="not readable as HDF5") as caught:

@@ -10,7 +10,7 @@ import pytest
 
 from synrep.config import DataConfig
 from synrep.datasets.human36m import Human36MOptions, protocol, read_human36m
-from synrep.datasets.store.store import write_store
+from synrep.datasets.store.store import PoseStore, write_store
 from synrep.datasets.views import load_views
 from synrep.errors import DamagedError, InputError
 
@@ -190,6 +190,28 @@ def test_the_last_training_takes_s8(studio) -> None:
     assert list(splits) == ["train", "test"]
     assert "S8" in splits["train"].subject
     assert "S8 is in training: there is no validation split" in notes
+
+
+@pytest.mark.parametrize("writer", ["write_videopose3d", "write_official", "write_mmpose"])
+def test_a_store_to_evaluate_on(studio, tmp_path: Path, writer: str) -> None:
+    """S9 and S11 alone are enough for it; otherwise the error names the option."""
+    for key in [key for key in studio.recordings if key[0] not in {"S9", "S11"}]:
+        del studio.recordings[key]
+    if writer == "write_mmpose":
+        studio.recordings["S1", "Walking"] = studio.recordings["S9", "Greeting"]
+    folder = getattr(studio, writer)()
+    if writer == "write_mmpose":
+        (folder / "annotation_body3d" / "fps10" / "h36m_train.npz").unlink()
+    with pytest.raises(InputError) as refused:
+        read(folder)
+    assert writer == "write_mmpose" or "--test-only for a store to eval" in str(refused.value)
+    about, splits, notes = read(folder, test_only=True)
+    assert list(splits) == ["test"]
+    assert set(splits["test"].subject) == {"S9", "S11"}
+    assert not any(note.startswith("train") for note in notes)
+    write_store(tmp_path / "store", about, splits)
+    assert PoseStore.open(tmp_path / "store").subjects("test") == {"S9", "S11"}
+    assert [c for c in PoseStore.open(tmp_path / "store").checks() if c.status == "failed"] == []
 
 
 @pytest.mark.parametrize("writer", ["write_official", "write_mmpose"])

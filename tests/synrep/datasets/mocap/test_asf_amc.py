@@ -281,6 +281,38 @@ def test_every_motion_finds_its_person(tmp_path: Path) -> None:
         find_asf(tmp_path / "alone" / "walk.amc")
     (tmp_path / "alone" / "anna.asf").touch()
     assert find_asf(tmp_path / "alone" / "walk.amc").stem == "anna"
+    for name in ("HDM_mm.asf", "HDM_bd.ASF", "HDM.asf", "._HDM_mm_x.asf"):
+        (tmp_path / name).touch()
+    assert find_asf(tmp_path / "HDM_mm_x_019_120.amc").name == "HDM_mm.asf"
+    assert find_asf(tmp_path / "HDM_bd_01-01_01_120.amc").name == "HDM_bd.ASF"
+    assert find_asf(tmp_path / "HDM_mmx_01.amc").name == "HDM.asf"
+
+
+def test_a_missing_skeleton_is_told_before_anything_is_read(tmp_path: Path) -> None:
+    """All motions without one are named; they can be left out."""
+    for person in ("07", "08"):
+        write(tmp_path, asf_text(), amc_text([random_frame(0, 5)] * 3), person, f"{person}_01")
+    (tmp_path / "07_01.amc").write_text("broken")
+    for name in ("09_01", "09_02"):
+        (tmp_path / f"{name}.amc").write_text(amc_text([random_frame(0, 5)]))
+    with pytest.raises(
+        InputError, match=r"09_01\.amc: its skeleton .*; 2 of 4 files can't be used, also 09_02"
+    ):
+        read_asf_amc_folder(tmp_path, AsfAmcOptions())
+    poses, notes = read_asf_amc_folder(tmp_path, AsfAmcOptions(skip_bad=True))
+    assert set(poses.subject) == {"08"}
+    assert notes[-4] == "left out, 3 files:"
+    assert notes[-3] == "  07_01: not readable as AMC: no frames"
+
+
+def test_the_first_frame_can_be_dropped(tmp_path: Path) -> None:
+    """AMC files have no calibration pose, so only if asked for."""
+    frames = [random_frame(0, 5) | {"root": [float(n), 30, 0, 0, 0, 0]} for n in range(11)]
+    write(tmp_path, asf_text(), amc_text(frames))
+    kept, _ = read_asf_amc_folder(tmp_path, AsfAmcOptions(up="+y"))
+    dropped, _ = read_asf_amc_folder(tmp_path, AsfAmcOptions(up="+y", first_frame="drop"))
+    assert (len(kept), len(dropped)) == (3, 2)
+    assert dropped.joints_mm[0, 0, 1] - kept.joints_mm[0, 0, 1] == pytest.approx(MM, rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -298,7 +330,8 @@ def test_every_motion_finds_its_person(tmp_path: Path) -> None:
         ),
         (lambda text: text.replace(":hierarchy", ":tree"), "lacks ':hierarchy'"),
         (lambda text: text.replace("length 7.1", "length long"), "could not convert"),
-        (lambda _text: "", "lacks ':root'"),
+        (lambda text: text.replace(":root", ":trunk"), "lacks ':root'"),
+        (lambda _text: "", "it looks like an empty file"),
     ],
 )
 def test_a_skeleton_that_cannot_be_read(
@@ -321,7 +354,8 @@ def test_a_skeleton_that_cannot_be_read(
         (lambda text: text.replace("head ", "head nan "), "head needs 3"),
         (lambda text: text.replace("root 20", "root nan"), "not finite"),
         (lambda text: text.replace("root 20", "root x"), "could not convert"),
-        (lambda _text: "", "no frames"),
+        (lambda text: text.replace("\n1\n", "\n").replace("\n2\n", "\n"), "no frames"),
+        (lambda _text: "", "it looks like an empty file"),
     ],
 )
 def test_a_motion_that_cannot_be_read(

@@ -366,7 +366,7 @@ def test_a_joint_map_is_looked_up_before_any_file_is_read(tmp_path: Path) -> Non
     ("damage", "message"),
     [
         (lambda text: text[: len(text) // 2], "not readable as BVH"),
-        (lambda text: text.replace("Frames: 4", "Frames: 5"), "declares 5 frames of 69 channels"),
+        (lambda text: text.replace("Frames: 4", "Frames: 6"), "declares 6 frames of 69 channels"),
         (
             lambda text: text.replace("3 Z", "6 Xposition Yposition Zposition Z", 1),
             "frames of 72 channels but holds 276 numbers",

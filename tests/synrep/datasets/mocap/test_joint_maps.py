@@ -203,6 +203,7 @@ def test_cmu_conversion_gets_its_missing_bone_back(tmp_path: Path) -> None:
     names = {"Hips": "Hips", "Spine": "LowerBack", "Spine1": "Spine", "Spine2": "Spine1"}
     cmu = [(names.get(n, n), names.get(p, p), offset) for n, p, offset in LAFAN1 if n != "Head"]
     cmu += [("Neck1", "Neck", (0, 8, 0)), ("Head", "Neck1", (0, 9, 0))]
+    cmu += [("LHipJoint", "Hips", (0, 0, 0))]
     write_bvh(tmp_path / "02" / "02_01.bvh", cmu)
     poses, notes = read(tmp_path)
     assert notes[0] == "1 files, joint map cmu"

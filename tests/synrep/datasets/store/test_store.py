@@ -289,6 +289,23 @@ def test_bones_that_stretch_are_a_warning(
     assert len(warned) == 1
     assert warned[0][0] == "bone lengths"
     assert "LElbow-LWrist of anna" in warned[0][1]
+    assert "usual for estimated joints" in next(
+        check.remedy for check in outcomes if check.status == "warning"
+    )
+
+
+def test_a_back_that_bends_is_no_estimate(
+    raw_store: Callable[..., Path], person: NDArray[np.float32]
+) -> None:
+    """The line from hip to spine shortens by 8 %, arms and legs don't: markers, not a network."""
+    joints = np.repeat(person[None], 12, axis=0)
+    spine = HUMAN36M_17.index("Spine")
+    joints[::2, spine] += 0.16 * (person[0] - person[spine])
+    outcomes = PoseStore.open(raw_store(joints=joints)).verify()
+    found = [check for check in outcomes if check.name == "bone lengths"]
+    assert {check.status for check in found} == {"passed"}
+    assert "Hip-Spine of anna" in found[0].detail
+    assert re.search(r"8\.\d %.*; arms and legs .*e-05 %$", found[0].detail)
 
 
 def test_shared_subject_fails(raw_store: Callable[..., Path]) -> None:
@@ -315,7 +332,12 @@ def test_header_is_readable_json(
     """store.json holds exactly the documented fields."""
     write_store(tmp_path / "store", about, three_splits(make_poses))
     content = json.loads((tmp_path / "store" / "store.json").read_text())
+    assert set(content) == set(StoreHeader.model_fields) - {"notes"}
+    noted = about.model_copy(update={"notes": ("left out: a",)})
+    write_store(tmp_path / "noted", noted, three_splits(make_poses))
+    content = json.loads((tmp_path / "noted" / "store.json").read_text())
     assert set(content) == set(StoreHeader.model_fields)
+    assert PoseStore.open(tmp_path / "noted").header.notes == ("left out: a",)
     assert content["columns"]["joints_world_mm"] == "fixed_size_list<float32>[51], 17 x (x, y, z)"
 
 
