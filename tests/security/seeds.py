@@ -149,9 +149,9 @@ def joint_map() -> list[bytes]:
 
 def json_forms() -> list[bytes]:
     """Every form of keypoints in JSON."""
-    frame = [[x, 2 * x + 0.5] for x in range(17)]
+    frame = [[x + 3, 2 * x + 50.5] for x in range(17)]
     flat = [number for x, y in frame for number in (x, y, 0.9)]
-    person = {"pose_keypoints_2d": [1.5] * 75}
+    person = {"pose_keypoints_2d": [15.5] * 75}
     found = [
         {"skeleton": "coco-17", "keypoints": [frame, frame], "frames": [3, 4]},
         {"skeleton": "human36m-17", "keypoints": [[*frame[:16], None]]},
@@ -165,7 +165,7 @@ def json_forms() -> list[bytes]:
 def csv() -> list[bytes]:
     """A table of keypoints."""
     head = ",".join(f"{joint}_x,{joint}_y,{joint}_conf" for joint in COCO_17.joints)
-    row = ",".join(["1.5,2,0.5"] * 17)
+    row = ",".join(["11.5,22,0.5"] * 17)
     return [f"frame,{head}\n1,{row}\n2,{row}\n".encode()]
 
 

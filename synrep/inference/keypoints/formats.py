@@ -9,17 +9,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from synrep.errors import InputError
-from synrep.inference.keypoints import coco, csv_table, json_frames, npz, openpose
+from synrep.inference.keypoints import (
+    alphapose,
+    coco,
+    csv_table,
+    deeplabcut,
+    json_frames,
+    mediapipe,
+    mmpose,
+    npz,
+    openpose,
+    videopose3d,
+    yolo,
+)
 
 if TYPE_CHECKING:
     from synrep.inference.keypoints.source import Format, Source
 
 FORMATS: tuple[Format, ...] = (
     openpose.FORMAT,
+    mmpose.FORMAT,
+    alphapose.FORMAT,
+    mediapipe.FORMAT,
     coco.FORMAT,
     json_frames.FORMAT,
+    videopose3d.FORMAT,
     npz.FORMAT,
+    deeplabcut.FORMAT,
     csv_table.FORMAT,
+    yolo.FORMAT,
 )
 """In the order in which they are asked: more specific ones first."""
 
