@@ -41,6 +41,8 @@ def read(source: Source, skeleton: str | None) -> Content:
     body = rows[4 if "individuals" in heads else 3 :]
     parts, coords = heads["bodyparts"], [cell.strip().lower() for cell in heads["coords"]]
     who = heads.get("individuals", ["animal"] * len(parts))
+    if {len(row) for row in heads.values()} != {len(parts)}:
+        raise InputError(place, "the rows of its header are not equally long", "give it as written")
     first = next((n for n, cell in enumerate(coords) if cell in PARTS), len(coords))
     name, known = _set(parts[first:], skeleton, place)
     individuals = list(dict.fromkeys(who[first:]))

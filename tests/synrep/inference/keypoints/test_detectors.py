@@ -325,6 +325,7 @@ def person(points: Any) -> str:
         ("a.txt", "0 " + "0.5 " * 55 + "\n0 a b", "it holds words"),
         ("a.txt", "hello", "unknown kind of file"),
         ("a.csv", "scorer,D,D\nbodyparts,a,a\n0,1,2", "needs the rows scorer, bodyparts"),
+        ("a.csv", "scorer,D,D\nbodyparts,a,a\ncoords,x\n0,1,2", "not equally long"),
         ("a.csv", "frame,landmark,x,y\n0,tail,1,2", "no landmark 'tail'"),
         ("a.csv", "frame,landmark,x,y\n0,3,1,2\n0,3,1,2", "landmark '3' of frame 0 comes twice"),
         ("a.csv", "frame,landmark,x,y\nz,3,1,2", "frame is 'z', no number"),
