@@ -26,6 +26,7 @@ UNNAMED = ("", "index", "unnamed: 0")
 """The first column as pandas writes it without a name, and reads and writes it again."""
 PARTS = {"x": 0, "y": 1, "confidence": 2, "conf": 2, "score": 2, "likelihood": 2}
 """What a column can hold, by the word after the joint's name; the last ones mean the same."""
+SHOWN = 5
 NAMED = re.compile(r"(?P<joint>.*[^_.: -])[_.: -]+(?P<part>[A-Za-z]+)")
 
 Column = tuple[str, int]
@@ -77,6 +78,8 @@ def read(source: Source, skeleton: str | None) -> Content:
                 raise _fault(path, row, f"{cell!r} is no frame number")
             else:
                 frames.append(int(value))
+    sure = any(part == PARTS["confidence"] for _, part in columns.values())
+    points = points if sure else points[..., :2]
     return Content(points=points, skeleton=name, frames=frames or None)
 
 
@@ -106,11 +109,11 @@ def frame_column(header: list[str]) -> int | None:
 
 
 def _set_of(joints: set[str], path: Path) -> str:
-    name = set_of(joints)
+    name, some = set_of(joints), ", ".join(sorted(joints)[:SHOWN])
     if name is None:
         raise InputError(
             str(path),
-            "its joints are those of no known set",
+            f"its joints are those of no known set: {some}, ...",
             "say which they are: --skeleton with one of " + ", ".join(KEYPOINT_SETS),
         )
     return name

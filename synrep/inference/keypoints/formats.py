@@ -42,6 +42,18 @@ FORMATS: tuple[Format, ...] = (
 """In the order in which they are asked: more specific ones first."""
 
 
+HINTS = {
+    **dict.fromkeys(
+        (".mp4", ".avi", ".mov", ".mkv", ".jpg", ".png"), "run a 2D detector on it first"
+    ),
+    **dict.fromkeys((".pkl", ".pickle"), "pickles are never read: save it as JSON or npz"),
+    ".npy": "save it with numpy.savez as npz",
+    ".h5": "of DeepLabCut's files, give the CSV",
+    ".xlsx": "save it as CSV",
+}
+"""What to do with files of other kinds, by suffix."""
+
+
 def format_of(source: Source) -> Format:
     """The format of a source.
 
@@ -51,7 +63,10 @@ def format_of(source: Source) -> Format:
     for entry in FORMATS:
         if entry.recognises(source):
             return entry
-    if not source.is_folder:
+    hint = HINTS.get(source.path.suffix.lower())
+    if not source.is_folder and hint:
+        rule = f"{source.path.suffix} files are not read: {hint}"
+    elif not source.is_folder:
         rule = f"unknown kind of file {source.path.suffix!r}"
     elif files := source.files(""):
         rule = f"the folder is of no known format; its first file is {files[0].name!r}"

@@ -324,6 +324,8 @@ def person(points: Any) -> str:
         ("a.txt", "0 0.5 0.5 0.2 0.2 0.1 0.1", "7 numbers is no YOLO pose of coco-17"),
         ("a.txt", "0 " + "0.5 " * 55 + "\n0 a b", "it holds words"),
         ("a.txt", "hello", "unknown kind of file"),
+        ("a.mp4", "x", r"\.mp4 files are not read: run a 2D detector"),
+        ("a.PKL", "x", r"\.PKL files are not read: pickles are never read"),
         ("a.csv", "scorer,D,D\nbodyparts,a,a\n0,1,2", "needs the rows scorer, bodyparts"),
         ("a.csv", "scorer,D,D\nbodyparts,a,a\ncoords,x\n0,1,2", "not equally long"),
         ("a.csv", "frame,landmark,x,y\n0,tail,1,2", "no landmark 'tail'"),

@@ -206,7 +206,7 @@ def test_tables_of_detectors(tmp_path: Path) -> None:
     rows: list[list[Any]] = [[n, *np.arange(2.0 * len(names)) + n] for n in (5, 9)]
     rows[1][1 + 2 * names.index("left_wrist")] = ""
     path = write_csv(tmp_path / "a.csv", header, rows)
-    with pytest.raises(InputError, match=r"joints are those of no known set .*--skeleton"):
+    with pytest.raises(InputError, match=r"joints are those of no known set: .*--skeleton"):
         read_keypoints(path)
     found = read_keypoints(path, "coco")
     assert found.frames == (5, 9)
