@@ -99,11 +99,16 @@ def follow(
     joints = max((len(p.points) for frame in people for p in frame), default=0)
     if not joints:
         raise InputError(place, "nobody was detected in any frame", "leave it out")
-    tracked = any(person.track is not None for frame in people for person in frame)
-    how = _by_track if tracked else _by_place
+    how = _by_track if _tracked(people) else _by_place
     chosen = how(people, numbers, wanted, place)
     empty = np.full((joints, 3), np.nan)
     return np.stack([empty if person is None else person.points for person in chosen])
+
+
+def _tracked(people: Sequence[Sequence[Person]]) -> bool:
+    """Whether people have tracks; an id of two people in a frame, such as 0 for all, is none."""
+    tracks = [[p.track for p in frame if p.track is not None] for frame in people]
+    return any(tracks) and all(len(set(frame)) == len(frame) for frame in tracks)
 
 
 def _by_track(

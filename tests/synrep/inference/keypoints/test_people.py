@@ -94,6 +94,16 @@ def test_tracks_are_followed(body: Body) -> None:
         follow(people, range(4), "1", "test")
 
 
+def test_an_id_of_two_people_is_no_track(body: Body) -> None:
+    """AlphaPose without tracking gives everybody the id 0: the nearest is followed."""
+    people = [
+        [Person(points=p.points, score=p.score, track="0") for p in frame] for frame in two(body)
+    ]
+    with pytest.warns(InputWarning, match="number 1 of frame 0 was followed"):
+        found = follow(people, range(4), None, "test")
+    np.testing.assert_array_equal(found[..., :2], body(COCO_17.joints, 4, shift=700))
+
+
 @pytest.mark.parametrize("wanted", ["2", "x", "-1", "9" * 5000])
 def test_nobody_of_that_number(body: Body, wanted: str) -> None:
     """The most people in a frame are told."""
