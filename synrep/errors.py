@@ -4,11 +4,14 @@ SynrepError
 ├── InputError          a file, option or value breaks a rule; names the place and the remedy
 │   └── DamagedError    a file's content does not match its checksum or its declared shape
 └── Diverged            training left the region in which it can recover; not a user error
+
+InputWarning is a warning: an input was read, but perhaps not as it was meant.
 """
 
 from __future__ import annotations
 
 import difflib
+import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -50,6 +53,22 @@ class InputError(SynrepError):
         self.place = place
         self.rule = rule
         self.remedy = remedy
+
+
+class InputWarning(UserWarning):
+    """Something given by the user was read in a way that they should know of."""
+
+
+def tell(place: str, rule: str, remedy: str = "") -> None:
+    """Warn of how an input was read.
+
+    Args:
+        place: a file, an option or an argument.
+        rule: what was found and done.
+        remedy: what to do if that is not wanted; may be empty.
+    """
+    text = printable(f"{place}: {rule}" + (f" ({remedy})" if remedy else ""))
+    warnings.warn(text, InputWarning, stacklevel=2)
 
 
 class DamagedError(InputError):

@@ -33,6 +33,8 @@ class KeypointSet:
         help: what they are, in a few words, for the help of commands.
         joints: J keypoint names in the detector's order; those of left and right start with L, R.
         to_human36m: what each of the 17 joints of Human3.6M is made of.
+        estimated: those of Human3.6M's joints that the detector does not see, so that others stand
+            in for them (row 41).
         short_names: other names that options take.
         variants: other conversions, by the value of `data.sh_map` that asks for them; they may
             lack joints.
@@ -46,6 +48,7 @@ class KeypointSet:
     help: str
     joints: tuple[str, ...]
     to_human36m: Conversion = field(hash=False)
+    estimated: tuple[str, ...] = ()
     short_names: tuple[str, ...] = ()
     variants: Mapping[MpiiMap, Conversion] = field(default_factory=dict, hash=False)
 
@@ -56,6 +59,10 @@ class KeypointSet:
             raise ValueError(
                 f"keypoint set {self.name}: nothing says what {', '.join(sorted(lacking))} of "
                 "Human3.6M is made of"
+            )
+        if strange := set(self.estimated) - set(HUMAN36M_17.joints):
+            raise ValueError(
+                f"keypoint set {self.name}: Human3.6M has no {', '.join(sorted(strange))}"
             )
         for conversion in (self.to_human36m, *self.variants.values()):
             for joint, shares in conversion.items():
@@ -115,6 +122,7 @@ MPII_16 = KeypointSet(
         "HeadTop", "RWrist", "RElbow", "RShoulder", "LShoulder", "LElbow", "LWrist",
     ),
     to_human36m=_MPII,
+    estimated=("Spine", "Nose"),
     variants={
         "fitted": _MPII_FITTED,
         "martinez": {joint: made for joint, made in _MPII_CHEST.items() if joint != "Nose"},
@@ -138,6 +146,7 @@ COCO_17 = KeypointSet(
         "Thorax": _middle("LShoulder", "RShoulder"),
         "Head": _beyond("Nose", _middle("LShoulder", "RShoulder")),
     },
+    estimated=("Spine", "Nose", "Head"),
 )  # fmt: skip
 """COCO keypoints."""
 
@@ -157,8 +166,61 @@ OPENPOSE_25 = KeypointSet(
         "Thorax": {"Neck": 1.0},
         "Head": _beyond("Nose", {"Neck": 1.0}),
     },
+    estimated=("Spine", "Nose", "Head"),
 )  # fmt: skip
 """OpenPose BODY_25 keypoints."""
+
+OPENPOSE_18 = KeypointSet(
+    name="openpose-18",
+    help="OpenPose's COCO model",
+    short_names=("coco-18",),
+    joints=(
+        "Nose", "Neck", "RShoulder", "RElbow", "RWrist", "LShoulder", "LElbow", "LWrist",
+        "RHip", "RKnee", "RFoot", "LHip", "LKnee", "LFoot", "REye", "LEye", "REar", "LEar",
+    ),
+    to_human36m=_SAME
+    | {
+        "Hip": _middle("LHip", "RHip"),
+        "Spine": {"Neck": 0.5, "LHip": 0.25, "RHip": 0.25},
+        "Thorax": {"Neck": 1.0},
+        "Head": _beyond("Nose", {"Neck": 1.0}),
+    },
+    estimated=("Spine", "Nose", "Head"),
+)  # fmt: skip
+"""Keypoints of OpenPose's COCO model: COCO's and the neck."""
+
+HALPE_26 = KeypointSet(
+    name="halpe-26",
+    help="Halpe, AlphaPose and RTMPose with feet",
+    short_names=("halpe",),
+    joints=(
+        *COCO_17.joints, "Head", "Neck", "MidHip", "LBigToe", "RBigToe", "LSmallToe", "RSmallToe",
+        "LHeel", "RHeel",
+    ),
+    to_human36m=_SAME
+    | {
+        "Hip": {"MidHip": 1.0},
+        "Spine": _middle("MidHip", "Neck"),
+        "Thorax": {"Neck": 1.0},
+    },
+    estimated=("Spine", "Nose"),
+)  # fmt: skip
+"""Halpe's keypoints of the body: COCO's, top of the head, neck, middle of the hips, and feet."""
+
+MEDIAPIPE_33 = KeypointSet(
+    name="mediapipe-33",
+    help="MediaPipe Pose (BlazePose)",
+    short_names=("mediapipe",),
+    joints=(
+        "Nose", "LEyeInner", "LEye", "LEyeOuter", "REyeInner", "REye", "REyeOuter", "LEar", "REar",
+        "LMouth", "RMouth", "LShoulder", "RShoulder", "LElbow", "RElbow", "LWrist", "RWrist",
+        "LPinky", "RPinky", "LIndex", "RIndex", "LThumb", "RThumb", "LHip", "RHip",
+        "LKnee", "RKnee", "LFoot", "RFoot", "LHeel", "RHeel", "LFootIndex", "RFootIndex",
+    ),
+    to_human36m=COCO_17.to_human36m,
+    estimated=COCO_17.estimated,
+)  # fmt: skip
+"""MediaPipe's landmarks of a pose."""
 
 KEYPOINT_SETS = {
     entry.name: entry
@@ -175,10 +237,14 @@ KEYPOINT_SETS = {
             help="the same without the nose",
             joints=HUMAN36M_16.joints,
             to_human36m=_SAME | {"Nose": _middle("Thorax", "Head")},
+            estimated=("Nose",),
         ),
         MPII_16,
         COCO_17,
         OPENPOSE_25,
+        OPENPOSE_18,
+        HALPE_26,
+        MEDIAPIPE_33,
     )
 }
 """The sets known by name."""

@@ -15,8 +15,9 @@ from click.core import ParameterSource
 import synrep
 from synrep.cli.commands import Commands
 from synrep.cli.data import data
-from synrep.cli.listing import ListingCommand, keypoint_formats, keypoint_sets
+from synrep.cli.listing import keypoint_formats, keypoint_sets
 from synrep.cli.options import read_config, read_object
+from synrep.cli.reading import LiftCommand, warnings_as_lines
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -148,7 +149,7 @@ def evaluate(model: Path, split: str, poses: str | None, references: bool, as_js
 
 
 @main.command(
-    cls=ListingCommand,
+    cls=LiftCommand,
     lists={"Formats of KEYPOINTS": keypoint_formats, "Joints for --skeleton": keypoint_sets},
 )
 @click.argument("model", type=ANY)
@@ -170,23 +171,47 @@ def evaluate(model: Path, split: str, poses: str | None, references: bool, as_js
 )
 @click.option("--height-mm", type=click.FloatRange(500, 2500), help="The person's height.")
 @click.option("--skip-missing", is_flag=True, help="Leave out frames that lack a needed joint.")
+@click.option(
+    "--person",
+    metavar="N",
+    help="Whom to lift, where there are several: a track id, or else the position in the first "
+    "frame with so many, from 0.",
+)
+@click.option(
+    "--image-size",
+    type=(click.FloatRange(1), click.FloatRange(1)),
+    metavar="W H",
+    help="Size of the images in pixels, for coordinates from 0 to 1 or -1 to 1; also WxH.",
+)
+@click.option(
+    "--min-confidence",
+    type=click.FloatRange(0),
+    default=0.0,
+    metavar="C",
+    help="Joints whose confidence is below C are missing. By default, only 0 is.",
+)
 def lift(model: Path, keypoints: Path, out: Path, skip_missing: bool, **how: Any) -> None:
     """Lift 2D keypoints of one person to 3D poses.
 
-    KEYPOINTS is a file or folder in one of the formats below.
+    KEYPOINTS is a file or folder in one of the formats below. Joints at (0, 0) are missing.
 
     \b
     Examples:
       synrep lift runs/first keypoints.json --skeleton coco --out poses.npz
       synrep lift exports/best openpose_folder --skip-missing --out poses.csv
       synrep lift exports/best keypoints.csv --skeleton mpii --out poses.png
+      synrep lift exports/best yolo_labels --image-size 1920 1080 --person 3 --out poses.npz
     """
     from synrep.inference.lift_file import lift_file
 
     how["skip_missing_joints"] = skip_missing
-    lifted = lift_file(model, keypoints, out, **how)
+    with warnings_as_lines():
+        lifted = lift_file(model, keypoints, out, **how)
     for frame, joints in lifted.left_out.items():
         click.echo(f"left out frame {frame}: no {', '.join(joints)}", err=True)
+    if lifted.estimated:
+        names = ", ".join(lifted.estimated)
+        click.echo(f"estimated joints, which the keypoints lack: {names}", err=True)
     click.echo(f"{len(lifted.poses)} poses in {out}: {lifted.units}, {lifted.scale}")
 
 

@@ -42,6 +42,7 @@ class Lifted:
         scale: how the units came about, in words.
         frames: (F) numbers of the frames in the source.
         left_out: for each frame that was left out, the joints that it lacks.
+        estimated: joints that the detector does not see, so that others stand in for them (row 41).
     """
 
     skeleton: Skeleton
@@ -51,6 +52,7 @@ class Lifted:
     scale: str
     frames: tuple[int, ...]
     left_out: Mapping[int, list[str]]
+    estimated: tuple[str, ...] = ()
 
 
 class How(TypedDict, total=False):
@@ -103,6 +105,9 @@ def lift(
         scale=reason,
         frames=keypoints.frames,
         left_out=left_out,
+        estimated=tuple(
+            joint for joint in trained.skeleton.joints if joint in keypoints.joints.estimated
+        ),
     )
 
 

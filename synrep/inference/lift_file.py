@@ -19,33 +19,49 @@ from synrep.viz.plots import Scene, draw
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from synrep.inference.keypoints.checks import ImageSize
+
 FORMATS = (".npz", ".json", ".csv", ".png")
 FRAME = "camera: x right, y down, z away; relative to the first joint"
 
 
-def lift_file(
-    model: Path,
-    source: Path,
-    out: Path,
-    *,
-    skeleton: str | None = None,
-    **how: Unpack[How],
-) -> Lifted:
+class FileHow(How, total=False):
+    """Options of `lift_file`: those of reading beside those of lifting."""
+
+    skeleton: str | None
+    person: str | int | None
+    image_size: ImageSize | None
+    min_confidence: float
+
+
+def lift_file(model: Path, source: Path, out: Path, **options: Unpack[FileHow]) -> Lifted:
     """Lift the keypoints in a file and write the poses in the kind of file that `out` names.
 
     Args:
         model: folder of a training, exported folder or checkpoint file.
         source: keypoints; see `synrep.inference.keypoints.keypoints.read_keypoints`.
         out: .npz, .json or .csv for the poses, .png for a picture of up to four of them; replaced.
-        skeleton: name of the keypoints' joints, if the source does not say it.
-        how: see `synrep.inference.lift.lift`.
+        options: `skeleton` (name of the keypoints' joints, if the source does not say it),
+            `person`, `image_size` and `min_confidence` as in
+            `synrep.inference.keypoints.keypoints.read_keypoints`; the others as in
+            `synrep.inference.lift.lift`.
 
     Raises:
         InputError: something given can't be used.
     """
     if out.suffix not in FORMATS:
         raise InputError(str(out), "unknown kind of file", "use one of " + ", ".join(FORMATS))
-    keypoints = read_keypoints(source, skeleton)
+    how: How = {}
+    for option in ("scale", "height_mm", "skip_missing_joints"):
+        if option in options:
+            how[option] = options[option]
+    keypoints = read_keypoints(
+        source,
+        options.get("skeleton"),
+        person=options.get("person"),
+        image_size=options.get("image_size"),
+        min_confidence=options.get("min_confidence", 0.0),
+    )
     lifted = lift(Lifter.load(model), keypoints, **how)
     write = {".npz": _npz, ".json": _json, ".csv": _csv, ".png": _png}[out.suffix]
     Storage.at(out.parent).write(out.name, write(lifted))
@@ -64,6 +80,7 @@ def _npz(lifted: Lifted) -> bytes:
         units=np.array(lifted.units),
         scale=np.array(lifted.scale),
         frame=np.array(FRAME),
+        estimated=np.array(lifted.estimated, dtype=np.str_),
     )
     return buffer.getvalue()
 
@@ -75,6 +92,7 @@ def _json(lifted: Lifted) -> bytes:
         "units": lifted.units,
         "scale": lifted.scale,
         "frame": FRAME,
+        "estimated": lifted.estimated,
         "frames": lifted.frames,
         "keypoints_px": lifted.keypoints_px.round(3).tolist(),
         "poses": lifted.poses.astype(np.float64).round(5).tolist(),
@@ -101,6 +119,7 @@ def _png(lifted: Lifted) -> bytes:
             predicted=lifted.poses,
             frames=lifted.frames,
             units=lifted.units,
-            note=f"scale: {lifted.scale}",
+            note=f"scale: {lifted.scale}"
+            + (f"; estimated: {', '.join(lifted.estimated)}" if lifted.estimated else ""),
         )
     )

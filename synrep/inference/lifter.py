@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from synrep.inference.keypoints.checks import ImageSize
     from synrep.inference.lift import How, Lifted
     from synrep.skeleton import Skeleton
     from synrep.training.checkpoint import TrainingState
@@ -149,16 +150,27 @@ class Lifter:
         return self.network()
 
     def lift(
-        self, keypoints_px: ArrayLike, *, skeleton: str = HUMAN36M_17.name, **how: Unpack[How]
+        self,
+        keypoints_px: ArrayLike,
+        *,
+        skeleton: str = HUMAN36M_17.name,
+        image_size: ImageSize | None = None,
+        min_confidence: float = 0.0,
+        **how: Unpack[How],
     ) -> Lifted:
         """Lift the 2D joints of one person to 3D poses.
 
         Args:
             keypoints_px: (N, J, 2) pixels of an image of any size, x right and y down, or (N, J, 3)
-                with a confidence. A joint is missing where a coordinate is NaN or infinite, or its
-                confidence is 0. One pose may come without the first axis.
-            skeleton: name of the J joints, in their order: human36m-17, human36m-16, mpii-16,
-                coco-17 or openpose-25. Sets other than the model's own are converted.
+                with a confidence. A joint is missing where a coordinate is NaN or infinite, where
+                it is at (0, 0), or where its confidence is 0. One pose may come without the first
+                axis.
+            skeleton: name of the J joints, in their order, such as human36m-17, coco-17 or
+                openpose-25: one of `synrep.keypoint_sets.KEYPOINT_SETS`. Sets other than the
+                model's own are converted.
+            image_size: width and height in pixels, for coordinates that are fractions of them,
+                from 0 to 1 or from -1 to 1.
+            min_confidence: joints whose confidence is below are missing.
             how: `scale`, `height_mm` and `skip_missing_joints`, as in `synrep.inference.lift.lift`.
                 By default poses are in mm, their bones as long in sum as those of the training
                 poses on average, and a missing joint is an error.
@@ -166,13 +178,26 @@ class Lifter:
         Returns:
             `poses` (N, J, 3) relative to the first joint, the hip, in the camera frame (x right, y
             down, z away); `units` and `scale` say what a number of them means. Their joints are
-            those of `skeleton`, the model's.
+            those of `skeleton`, the model's; `estimated` names those that the keypoints lack and
+            others stand in for.
+
+        Warns:
+            InputWarning: joints at (0, 0) were taken as missing, or the keypoints are hardly those
+                of `skeleton`.
 
         Raises:
-            InputError: the array does not fit the joints, a joint that is needed is missing, or the
-                options contradict each other.
+            InputError: the array does not fit the joints, coordinates are normalised without
+                `image_size`, a joint that is needed is missing, or the options contradict each
+                other.
         """
-        return lift(self, keypoints_of(keypoints_px, skeleton, "keypoints"), **how)
+        keypoints = keypoints_of(
+            keypoints_px,
+            skeleton,
+            "keypoints",
+            image_size=image_size,
+            min_confidence=min_confidence,
+        )
+        return lift(self, keypoints, **how)
 
     @torch.no_grad()
     def lift_radii(self, keypoints_px: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -120,8 +120,14 @@ def lifted_scene(path: Path) -> Scene:
         predicted=poses,
         frames=frames.tolist(),
         units=str(arrays["units"]),
-        note=f"scale: {arrays['scale']}",
+        note=f"scale: {arrays['scale']}" + _estimated(arrays),
     )
+
+
+def _estimated(arrays: dict[str, Any]) -> str:
+    """The joints that were estimated; files of earlier versions do not say it."""
+    names = arrays.get("estimated", np.array([])).ravel().tolist()
+    return f"; estimated: {', '.join(map(str, names))}" if names else ""
 
 
 @torch.no_grad()

@@ -130,11 +130,13 @@ def parquet() -> list[bytes]:
 
 def npz() -> list[bytes]:
     """Archives with pickled containers, and one of plain arrays, which is the last."""
+    video = {"a.mp4": {"custom": [np.full((2, 17, 2), 9.0)]}}
     found = []
     for value in (
         {"positions_3d": np.array({"S1": {"Walking": np.ones((2, 3), np.float32)}}, object)},
         {"a": np.array([(1, "x"), [2.5, None], {3}], object)},
-        {"keypoints": np.ones((1, 17, 2)), "skeleton": np.array("coco-17")},
+        {"positions_2d": np.array(video), "metadata": np.array({"layout_name": "coco"})},
+        {"keypoints": np.full((1, 17, 2), 9.0), "skeleton": np.array("coco-17")},
     ):
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=True, **value)
@@ -149,24 +151,54 @@ def joint_map() -> list[bytes]:
 
 def json_forms() -> list[bytes]:
     """Every form of keypoints in JSON."""
-    frame = [[x, 2 * x + 0.5] for x in range(17)]
+    frame = [[x + 3, 2 * x + 50.5] for x in range(17)]
     flat = [number for x, y in frame for number in (x, y, 0.9)]
-    person = {"pose_keypoints_2d": [1.5] * 75}
+    person = {"pose_keypoints_2d": [15.5] * 75}
     found = [
         {"skeleton": "coco-17", "keypoints": [frame, frame], "frames": [3, 4]},
         {"skeleton": "human36m-17", "keypoints": [[*frame[:16], None]]},
         {"version": 1.3, "people": [person, person]},
         [{"image_id": "frame 9", "category_id": 1, "keypoints": flat, "score": 0.5}],
         [frame],
+        *_detectors(frame, flat),
     ]
     return [json.dumps(value).encode() for value in found]
 
 
+def _detectors(frame: list[list[float]], flat: list[float]) -> list[Any]:
+    """MMPose's, AlphaPose's and MediaPipe's files of two people."""
+    instance = {"keypoints": frame, "keypoint_scores": [0.9] * 17, "bbox_score": 0.5}
+    marks = [{"x": 10.5 * n, "y": 20.5, "visibility": 0.9} for n in range(33)]
+    result = {"image_id": "9.jpg", "keypoints": flat, "score": 0.5, "box": [1, 2, 3, 4]}
+    return [
+        {"meta_info": {}, "instance_info": [{"frame_id": 1, "instances": [instance, instance]}]},
+        [instance | {"track_id": 4}, instance],
+        [result | {"idx": 3}, result | {"idx": [4]}],
+        {"frames": [{"frame": 3, "landmarks": marks}, {"frame": 4, "landmarks": [marks, marks]}]},
+    ]
+
+
+def yolo() -> list[bytes]:
+    """Lines of two people, with and without what may be left out."""
+    line = " ".join(["0", "50.5", "60.5", "10", "20", *["11.5 22 0.5"] * 17])
+    return [f"{line} 0.5 3\n{line} 0.5 4\n".encode(), f"{line}\n{line} 1\n".encode()]
+
+
 def csv() -> list[bytes]:
-    """A table of keypoints."""
+    """A table of keypoints, DeepLabCut's and MediaPipe's."""
     head = ",".join(f"{joint}_x,{joint}_y,{joint}_conf" for joint in COCO_17.joints)
-    row = ",".join(["1.5,2,0.5"] * 17)
-    return [f"frame,{head}\n1,{row}\n2,{row}\n".encode()]
+    row = ",".join(["11.5,22,0.5"] * 17)
+    parts = ",".join(f"{joint},{joint},{joint}" for joint in COCO_17.joints)
+    coords = ",".join(["x,y,likelihood"] * 17)
+    scorer = "scorer" + ",D" * 51
+    marks = ",".join(f"x{n},y{n},v{n}" for n in range(33))
+    long = "".join(f"1,{n},1{n}.5,20\n" for n in range(33))
+    return [
+        f"frame,{head}\n1,{row}\n2,{row}\n".encode(),
+        f"{scorer}\nbodyparts,{parts}\ncoords,{coords}\n0,{row}\n1,{row}\n".encode(),
+        f"frame,{marks}\n1,{','.join(['11.5,22,0.5'] * 33)}\n".encode(),
+        f"frame,landmark,x,y\n{long}".encode(),
+    ]
 
 
 def mpii() -> list[bytes]:

@@ -152,6 +152,7 @@ TARGETS = {
     "joint-map": Target(_joint_map, seeds.joint_map),
     "keypoints-json": Target(_keypoints(".json"), seeds.json_forms),
     "keypoints-csv": Target(_keypoints(".csv"), seeds.csv),
+    "keypoints-yolo": Target(_keypoints(".txt"), seeds.yolo),
     "keypoints-npz": Target(_keypoints(".npz"), lambda: seeds.npz()[2:]),
     "mpii-json": Target(_mpii(".json"), seeds.mpii),
     "mpii-mat": Target(_mpii(".mat"), seeds.mat),

@@ -182,7 +182,7 @@ def test_an_array_is_lifted(folder, keypoints) -> None:
 def test_other_joints_are_converted(folder, keypoints) -> None:
     """By the name of their set; a wrong name or number of joints is told."""
     lifter = synrep.load_lifter(folder)
-    coco = np.random.default_rng(0).normal(size=(2, len(COCO_17.joints), 2))
+    coco = np.random.default_rng(0).normal(500, 100, (2, len(COCO_17.joints), 2))
     assert lifter.lift(coco, skeleton="coco-17").poses.shape == (2, 17, 3)
     with pytest.raises(synrep.InputError, match="unknown name 'cocoa'"):
         lifter.lift(coco, skeleton="cocoa")

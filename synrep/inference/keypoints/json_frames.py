@@ -17,7 +17,9 @@ def read(source: Source, _skeleton: str | None) -> Content:
     if not isinstance(content, dict):
         return Content(points=content)
     if "keypoints" not in content:
-        raise InputError(place, "it has no key 'keypoints'")
+        keys = ", ".join(map(str, list(content)[:5])) or "nothing"
+        remedy = f"it has {keys}; `synrep lift --help` lists the formats in JSON"
+        raise InputError(place, "it has no key 'keypoints'", remedy)
     named = content.get("skeleton")
     if not isinstance(named, str | None):
         raise InputError(place, f"its 'skeleton' is {named!r}", "give the name as text")

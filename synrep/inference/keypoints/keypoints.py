@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synrep.errors import InputError
+from synrep.inference.keypoints.checks import in_pixels, unsure_missing, without_undetected
 from synrep.inference.keypoints.formats import format_of
+from synrep.inference.keypoints.geometry import check_geometry
+from synrep.inference.keypoints.people import follow
 from synrep.inference.keypoints.source import Source
 from synrep.keypoint_sets import KEYPOINT_SETS, KeypointSet, MpiiMap, keypoint_set_by_name
 from synrep.skeleton import HUMAN36M_17, Skeleton
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from synrep.inference.keypoints.checks import ImageSize
     from synrep.keypoint_sets import Conversion
 
 COORDINATES = 3
@@ -51,23 +55,36 @@ class Keypoints:
             object.__setattr__(self, "frames", tuple(range(len(self.points_px))))
 
 
-def read_keypoints(source: Path, skeleton: str | None = None) -> Keypoints:
+def read_keypoints(
+    source: Path,
+    skeleton: str | None = None,
+    *,
+    person: str | int | None = None,
+    image_size: ImageSize | None = None,
+    min_confidence: float = 0.0,
+) -> Keypoints:
     """Read 2D keypoints of one person.
 
-    Formats are those of `synrep.inference.keypoints.formats`. A third number beside x and y is a
-    confidence; where it is 0, and where a coordinate is null or NaN, the joint is missing.
+    Formats are those of `synrep.inference.keypoints.formats`. What is read otherwise than it is
+    written, and what is doubtful, comes as an `InputWarning`.
 
     Args:
         source: file or folder.
         skeleton: name of the joints, for a file that does not say it.
+        person: whom to take where there are several: a track, or a number from 0 in the first
+            frame that shows so many; omitted, see `synrep.inference.keypoints.people.follow`.
+        image_size: see `keypoints_of`.
+        min_confidence: see `keypoints_of`.
 
     Raises:
-        InputError: the source can't be understood, or nothing says which joints it holds.
+        InputError: the source can't be understood, or nothing says which joints it holds; see also
+            `keypoints_of`.
     """
     place = str(source)
     given = None if skeleton is None else keypoint_set_by_name(skeleton).name
     found = Source(source)
-    content = format_of(found).read(found, given)
+    form = format_of(found)
+    content = form.read(found, given)
     named = content.skeleton and keypoint_set_by_name(content.skeleton).name
     if named and given and named != given:
         raise InputError(
@@ -80,27 +97,59 @@ def read_keypoints(source: Path, skeleton: str | None = None) -> Keypoints:
             "nothing says which joints these are",
             "use --skeleton with one of " + ", ".join(KEYPOINT_SETS),
         )
-    return keypoints_of(content.points, name, place, content.frames)
+    points = content.points
+    if content.people is not None:
+        numbers = _numbers(content.frames, len(content.people), place)
+        wanted = None if person is None else str(person)
+        points = follow(content.people, numbers, wanted, place)
+    elif person is not None:
+        raise InputError("--person", f"{form.name} files hold one person", "leave it out")
+    return keypoints_of(
+        points,
+        name,
+        place,
+        content.frames,
+        image_size=image_size,
+        min_confidence=min_confidence,
+    )
 
 
-def keypoints_of(points: Any, joints: str, source: str, frames: Any = None) -> Keypoints:
+def keypoints_of(
+    points: Any,
+    joints: str,
+    source: str,
+    frames: Any = None,
+    *,
+    image_size: ImageSize | None = None,
+    min_confidence: float = 0.0,
+) -> Keypoints:
     """Checked 2D keypoints of one person.
+
+    Warns of joints at (0, 0), which are missing, and of keypoints that break the geometry of the
+    set in most frames.
 
     Args:
         points: (F, J, 2) pixels, y down, or (F, J, 3) with a confidence; an array or nested lists.
-            A joint is missing where a coordinate is NaN or null, or its confidence is 0. One frame
-            may come without the first axis.
+            A joint is missing where a coordinate is NaN or null, where it is at (0, 0), or where
+            its confidence is 0. One frame may come without the first axis.
         joints: name of the keypoint set that they are of.
         source: where they come from, for messages.
         frames: (F) numbers of the frames; omitted, they count from 0.
+        image_size: width and height in pixels, for coordinates from 0 to 1 or from -1 to 1.
+        min_confidence: joints below are missing, too.
 
     Raises:
-        InputError: the name is unknown, or the shape does not fit it.
+        InputError: the name is unknown, the shape does not fit it, the coordinates are normalised
+            without a size of the image, or an option has no effect.
     """
     known = keypoint_set_by_name(joints)
-    points_px = _points(points, len(known.joints), known.name, source)
-    numbers = _numbers(frames, len(points_px), source)
-    return Keypoints(joints=known, points_px=points_px, source=source, frames=numbers)
+    given = _points(points, len(known.joints), known.name, source)
+    numbers = _numbers(frames, len(given), source)
+    found = unsure_missing(given, min_confidence, source)
+    found = without_undetected(found, known, numbers, source)
+    found = in_pixels(found, image_size, source)
+    check_geometry(found, known, source)
+    return Keypoints(joints=known, points_px=found, source=source, frames=numbers)
 
 
 def to_skeleton(
@@ -176,7 +225,7 @@ def _missing(keypoints: Keypoints, target: Skeleton, rule: Conversion) -> dict[i
 
 
 def _points(frames: Any, joints: int, name: str, place: str) -> NDArray[np.float64]:
-    """Checked (F, J, 2) pixels; NaN where a joint is missing."""
+    """Checked (F, J, 2 or 3); NaN where a joint has no place."""
     try:
         points = np.array(_with_nan(frames), dtype=np.float64)
     except (ValueError, TypeError, OverflowError):
@@ -193,9 +242,7 @@ def _points(frames: Any, joints: int, name: str, place: str) -> NDArray[np.float
         )
     if len(points) == 0:
         raise InputError(place, "it holds no frames")
-    if points.shape[2] == 3:
-        points[~(points[..., 2] > 0)] = np.nan
-    return points[..., :2]
+    return points
 
 
 def _with_nan(value: Any) -> Any:

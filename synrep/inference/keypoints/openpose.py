@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synrep.errors import InputError
-from synrep.inference.keypoints.source import Content, Format, Source, read_json, stack_frames
-from synrep.keypoint_sets import OPENPOSE_25
+from synrep.inference.keypoints.people import Person, same_joints
+from synrep.inference.keypoints.source import Content, Format, read_json
+from synrep.keypoint_sets import OPENPOSE_18, OPENPOSE_25
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from synrep.inference.keypoints.source import Source
 
 KEY = "pose_keypoints_2d"
+OLD_KEY = "pose_keypoints"
+"""Of OpenPose before 1.3."""
+SETS = {len(entry.joints): entry.name for entry in (OPENPOSE_25, OPENPOSE_18)}
 
 
 def recognises(source: Source) -> bool:
@@ -22,26 +26,44 @@ def recognises(source: Source) -> bool:
 
 
 def read(source: Source, _skeleton: str | None) -> Content:
-    """The surest person of each frame, by the sum of confidences."""
+    """Everybody in each frame; how sure a person is, is the sum of confidences."""
     files = source.files(".json")
-    frames = [_surest(read_json(file), str(file)) for file in files]
-    return Content(points=stack_frames(frames, files, source), skeleton=OPENPOSE_25.name)
+    people = [_people(read_json(file), str(file)) for file in files]
+    count = same_joints(people, [str(file) for file in files], str(source.path))
+    if count not in SETS:
+        raise InputError(
+            str(source.path),
+            f"OpenPose JSON of {count} joints",
+            "those of BODY_25 (25) and of the COCO model (18) are read",
+        )
+    return Content(people=people, skeleton=SETS[count], frames=source.numbers(files))
 
 
-def _surest(content: Any, place: str) -> NDArray[np.float64] | None:
-    """(J, 3) x, y and confidence of the person whose keypoints are surest; None of nobody."""
+def _people(content: Any, place: str) -> list[Person]:
     try:
-        people = [np.array(person[KEY], float) for person in content["people"]]
-        frames = [person.reshape(-1, 3) for person in people if person.size]
+        found = []
+        for person in content["people"]:
+            points = np.array(person[KEY if KEY in person else OLD_KEY], float)
+            if points.size:
+                points = points.reshape(-1, 3)
+                score = float(np.nan_to_num(points[:, 2]).sum())
+                found.append(Person(points=points, score=score, track=_track(person)))
     except (KeyError, TypeError, ValueError, OverflowError):
         raise InputError(place, f"not OpenPose JSON: people with {KEY}") from None
-    return max(frames, key=lambda points: float(points[:, 2].sum()), default=None)
+    return found
+
+
+def _track(person: dict[str, Any]) -> str | None:
+    """The person's id, which is -1 unless OpenPose follows people."""
+    given = person.get("person_id", person.get("id"))
+    number = given[0] if isinstance(given, list) and given else given
+    return str(number) if isinstance(number, int) and number >= 0 else None
 
 
 FORMAT = Format(
     name="openpose",
-    help="OpenPose's JSON file of one frame, or a folder of them, by name. Of several people the "
-    "surest is taken.",
+    help="OpenPose's JSON file of one frame, or a folder of them, whose names number the frames; "
+    "25 joints (BODY_25) or 18 (COCO).",
     recognises=recognises,
     read=read,
 )

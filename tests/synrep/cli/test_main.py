@@ -231,7 +231,7 @@ def test_draw_models_and_lifted_files(run_folder: Path, tmp_path: Path) -> None:
     with Image.open(clip) as picture:
         assert getattr(picture, "n_frames", 1) == 3
     keypoints = tmp_path / "keypoints.json"
-    keypoints.write_text(json.dumps([[[n * 7 % 90, n * 11 % 70] for n in range(17)]] * 2))
+    keypoints.write_text(json.dumps([[[9 + n * 7 % 90, n * 11 % 70] for n in range(17)]] * 2))
     poses = tmp_path / "poses.npz"
     lifted = synrep("lift", run_folder, keypoints, "--skeleton", "h36m", "--out", poses)
     assert lifted.exit_code == 0, lifted.output

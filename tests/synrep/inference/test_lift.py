@@ -262,12 +262,12 @@ def openpose(confidence: float, value: float) -> dict[str, list[float]]:
 
 def test_openpose_forms(tmp_path: Path) -> None:
     """A file is a frame, a folder a video; of several people the surest is taken."""
-    people = [openpose(0.2, 1.0), openpose(0.9, 2.0)]
+    people = [openpose(0.2, 100.0), openpose(0.9, 200.0)]
     write(tmp_path / "v_0.json", {"version": 1.3, "people": people})
-    write(tmp_path / "v_1.json", {"version": 1.3, "people": [openpose(0.5, 3.0)]})
+    write(tmp_path / "v_1.json", {"version": 1.3, "people": [openpose(0.5, 300.0)]})
     video = read_keypoints(tmp_path)
     assert video.joints is OPENPOSE_25
-    assert video.points_px[:, 0, 0].tolist() == [2.0, 3.0]
+    assert video.points_px[:, 0, 0].tolist() == [200.0, 300.0]
     assert read_keypoints(tmp_path / "v_0.json").points_px.shape == (1, 25, 2)
 
 
@@ -352,7 +352,7 @@ def test_unusable_files_are_refused(tmp_path: Path) -> None:
         ("bad.json", "not JSON"),
         ("absent.json", "can't be read"),
         ("absent.npz", "can't be read"),
-        ("poses.txt", "unknown kind of file"),
+        ("poses.doc", "unknown kind of file"),
         ("empty", "the folder is empty"),
     ):
         with pytest.raises(InputError, match=message):

@@ -14,9 +14,9 @@ from hypothesis.extra.numpy import arrays
 
 from synrep.errors import InputError
 from synrep.inference.keypoints import formats
-from synrep.inference.keypoints.csv_table import plain
 from synrep.inference.keypoints.keypoints import read_keypoints, skip_missing
 from synrep.inference.keypoints.source import Content, Format, Source, stack_frames
+from synrep.inference.keypoints.spelling import plain
 from synrep.keypoint_sets import COCO_17, KEYPOINT_SETS, MPII_16
 
 if TYPE_CHECKING:
@@ -78,16 +78,18 @@ def test_every_format_holds_the_same_keypoints(tmp_path: Path) -> None:
         assert (found.joints, found.frames) == (COCO_17, (0, 1, 2))
 
 
-def yolo(source: Source, skeleton: str | None) -> Content:
+def made_up(source: Source, skeleton: str | None) -> Content:
     """A made-up format: a text file a frame, numbered by its name."""
-    files = source.files(".txt")
+    files = source.files(".pts")
     frames = [np.loadtxt(file, ndmin=2) if file.read_text() else None for file in files]
     numbers = [int(file.stem) for file in files]
     points = stack_frames(frames, files, source)
     return Content(points=points, skeleton=skeleton or "coco-17", frames=numbers)
 
 
-YOLO = Format(name="text", help="", recognises=lambda source: bool(source.files(".txt")), read=yolo)
+MADE_UP = Format(
+    name="text", help="", recognises=lambda source: bool(source.files(".pts")), read=made_up
+)
 
 
 def test_a_new_format_is_read_by_its_entry_alone(
@@ -96,20 +98,20 @@ def test_a_new_format_is_read_by_its_entry_alone(
     """A folder with a file a frame, or one file; other formats are still told apart from it."""
     values = points(COCO_17)
     for number, frame in zip(("03", "05", "08"), values, strict=True):
-        np.savetxt(tmp_path / f"{number}.txt", frame)
-    (tmp_path / "04.txt").write_text("")
+        np.savetxt(tmp_path / f"{number}.pts", frame)
+    (tmp_path / "04.pts").write_text("")
     with pytest.raises(
-        InputError, match=r"no known format; its first file is '03\.txt' \(known: o"
+        InputError, match=r"no known format; its first file is '03\.pts' \(known: o"
     ):
         read_keypoints(tmp_path)
-    monkeypatch.setattr(formats, "FORMATS", (*formats.FORMATS, YOLO))
+    monkeypatch.setattr(formats, "FORMATS", (*formats.FORMATS, MADE_UP))
     found = read_keypoints(tmp_path)
     assert (found.joints, found.frames) == (COCO_17, (3, 4, 5, 8))
     np.testing.assert_allclose(found.points_px[[0, 2, 3]], values[..., :2])
     assert np.isnan(found.points_px[1]).all()
-    assert read_keypoints(tmp_path / "05.txt").points_px.shape == (1, 17, 2)
-    with pytest.raises(InputError, match=r"04\.txt: nobody was detected in this frame"):
-        read_keypoints(tmp_path / "04.txt")
+    assert read_keypoints(tmp_path / "05.pts").points_px.shape == (1, 17, 2)
+    with pytest.raises(InputError, match=r"04\.pts: nobody was detected in this frame"):
+        read_keypoints(tmp_path / "04.pts")
     assert (
         read_keypoints(write_json(tmp_path / "a.json", values.tolist()), "coco").joints is COCO_17
     )
@@ -156,14 +158,14 @@ def test_images_with_names_are_in_natural_order(tmp_path: Path) -> None:
         ({"image_id": 3, "keypoints": "none"}, "entry 1 is no result"),
         ({"image_id": 3, "keypoints": [1, 2, 3] * 17, "score": "high"}, "entry 1 is no result"),
         (7, "entry 1 is no result"),
-        ({"image_id": 3, "keypoints": [1, 2, 3] * 26}, "not numbers in the shape"),
+        ({"image_id": 3, "keypoints": [1, 2, 3] * 26}, ".*26 joints, where other"),
     ],
 )
 def test_other_results_are_refused(tmp_path: Path, entry: Any, message: str) -> None:
     """The entry is named."""
     good = {"image_id": 2, "keypoints": [1, 2, 3] * 17, "score": 1}
     path = write_json(tmp_path / "results.json", [good, entry])
-    with pytest.raises(InputError, match=rf"results\.json: {message}"):
+    with pytest.raises(InputError, match=rf"results\.json.*{message}"):
         read_keypoints(path)
 
 
@@ -175,7 +177,7 @@ def test_tables_of_every_set(
 ) -> None:
     """The header tells the set, whatever the order of its columns; rows are the frames."""
     count = len(joints.joints)
-    values = data.draw(arrays(np.float64, (2, count, 3), elements=st.floats(0.001, 4000)))
+    values = data.draw(arrays(np.float64, (2, count, 3), elements=st.floats(10, 4000)))
     order = data.draw(st.permutations(range(3 * count)))
     rows = values.reshape(2, -1)[:, order]
     header = [columns(joints)[index] for index in order]
@@ -204,7 +206,7 @@ def test_tables_of_detectors(tmp_path: Path) -> None:
     rows: list[list[Any]] = [[n, *np.arange(2.0 * len(names)) + n] for n in (5, 9)]
     rows[1][1 + 2 * names.index("left_wrist")] = ""
     path = write_csv(tmp_path / "a.csv", header, rows)
-    with pytest.raises(InputError, match=r"joints are those of no known set .*--skeleton"):
+    with pytest.raises(InputError, match=r"joints are those of no known set: .*--skeleton"):
         read_keypoints(path)
     found = read_keypoints(path, "coco")
     assert found.frames == (5, 9)
