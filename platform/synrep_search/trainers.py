@@ -1,7 +1,8 @@
-"""The things that a search can train, by name.
+"""Registry of the trainers that a search can run.
 
-A trainer is a configuration model and a training class, both named by import strings: reading a
-search file needs the first alone and so loads no torch; only a trial's process loads the second.
+A trainer consists of a configuration model and a training class, both given as import strings. To
+read a search file only the model is imported, so PyTorch is not loaded; the training class is
+imported in the processes of trials.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ class Trainer:
 
     Attributes:
         name: as written under `trainer` in the search file.
-        help: what it trains, in one sentence.
+        help: description of what it trains, in one sentence.
         config: import string of the configuration model, `package.module:Class`.
         training: import string of the training class, called with a configuration.
-        goals: the metrics of its reports that a search can aim at; empty where any will do.
-        fused: name of the module that trains several as one program (`FusedTraining`,
-            `fusion_key`, `fastest_capacity`); empty where there is none.
-        unsearchable: configuration fields that a space must not hold, each with the reason.
-            A field's name also covers the fields below it.
+        goals: metrics of its reports that a search can optimize; empty if any metric is accepted.
+        fused: name of the module for fused training (`FusedTraining`, `fusion_key`,
+            `fastest_capacity`); empty if fused training is not supported.
+        unsearchable: configuration fields that can't be searched, each with the reason. A field
+            includes the fields below it.
     """
 
     name: str
@@ -43,21 +44,21 @@ class Trainer:
     fused: str = ""
 
     def config_model(self) -> type[Section]:
-        """The configuration model; loads no torch."""
+        """Import and return the configuration model; does not load PyTorch."""
         model: type[Section] = _load(self.config)
         return model
 
     def training_class(self) -> Callable[..., Any]:
-        """The training class; for `synrep` this loads torch."""
+        """Import and return the training class; for `synrep` this loads PyTorch."""
         training: Callable[..., Any] = _load(self.training)
         return training
 
     def fusing(self) -> Any:
-        """The module that trains several as one program, or None; for `synrep` it loads torch."""
+        """Import and return the module for fused training, or None; for `synrep` loads PyTorch."""
         return import_module(self.fused) if self.fused else None
 
     def why_unsearchable(self, name: str) -> str | None:
-        """The reason why `name` can't be searched, or None where it can."""
+        """Return why the field `name` can't be searched, or None if it can."""
         for field, reason in self.unsearchable.items():
             if name == field or name.startswith(f"{field}."):
                 return reason
@@ -76,9 +77,9 @@ _GOALS = (
     "validation/only_z_mm",
     "training/mpjpe_mm",
 )
-"""The last one only where the poses have no validation subjects, and nothing is chosen."""
+"""Metrics to optimize; the last one is for pose stores without validation subjects."""
 _BASELINE = {
-    "baseline": "it names what is trained",
+    "baseline": "it identifies the baseline",
     "seed": _SEED,
     "iterations": _LENGTH,
     "reports": _LENGTH,
@@ -101,7 +102,7 @@ TRAINERS = {
                 "iterations": _LENGTH,
                 "reports": _LENGTH,
                 "data.poses": _POSES,
-                "data.sh_map": "it acts when keypoints are lifted, not in training",
+                "data.sh_map": "it is used when keypoints are lifted, not in training",
                 "evaluation": _MEASURE,
             },
             goals=_GOALS,
@@ -133,7 +134,7 @@ TRAINERS = {
         ),
         Trainer(
             name="scripted",
-            help="No model: reports what a script says, to try the platform.",
+            help="No model: reports scripted values, to test the platform.",
             config="synrep_search.workers.scripted:ScriptConfig",
             training="synrep_search.workers.scripted:ScriptedTraining",
             unsearchable={"seed": _SEED, "iterations": _LENGTH, "reports": _LENGTH},
@@ -144,10 +145,10 @@ TRAINERS = {
 
 
 def trainer_named(name: str) -> Trainer:
-    """The trainer of that name.
+    """Return the trainer with a name.
 
     Raises:
-        InputError: there is none; lists those there are.
+        InputError: no trainer has this name; the message lists all names.
     """
     try:
         return TRAINERS[name]

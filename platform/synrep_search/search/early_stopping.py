@@ -1,8 +1,7 @@
-"""Early stopping: which trials go on after a report.
+"""Early stopping rules, which decide whether a trial continues after a report.
 
-Each rule of `synrep_search.search_file.early_stopping` has a class in `RULES`. What a rule decides
-is a function of the values reported so far: it is filled again from the ledger when a search is
-resumed.
+Each rule of `synrep_search.search_file.early_stopping` has a class in `RULES`. Decisions depend
+only on the values reported so far, which are restored from the ledger when a search is resumed.
 """
 
 from __future__ import annotations
@@ -19,33 +18,33 @@ if TYPE_CHECKING:
 
 
 class EarlyStopping(Protocol):
-    """Decides which trials go on."""
+    """Decides which trials continue."""
 
     def restore(self, trial: int, losses: Mapping[int, float]) -> None:
-        """Enter the recorded losses of a trial, by iteration, without deciding anything."""
+        """Add the recorded losses of a trial, by iteration, without deciding anything."""
 
     def goes_on(self, trial: int, iteration: int, loss: float) -> bool:
-        """Whether a trial goes on after a report.
+        """Return whether a trial continues after a report.
 
         Args:
-            trial: its number.
-            iteration: updates done.
+            trial: number of the trial.
+            iteration: number of iterations completed.
             loss: best value so far; smaller is better.
         """
 
     def reason(self, iteration: int) -> str:
-        """Why a trial was stopped at a report."""
+        """Return why a trial was stopped at a report."""
 
 
 class SuccessiveHalving:
     """Asynchronous successive halving, the stopping variant (Li et al., MLSys 2020).
 
-    A trial that reaches a rung goes on only if its best value so far is among the best 1/reduction
-    of all values seen at that rung.
+    A trial that reaches a rung continues only if its best value so far is among the best
+    1/reduction of all values seen at that rung.
 
     Args:
         rungs: iterations at which a trial is judged, ascending.
-        reduction: one over the share that passes each.
+        reduction: reduction factor; 1/reduction of the trials pass each rung.
     """
 
     def __init__(self, rungs: list[int], reduction: int) -> None:
@@ -55,26 +54,27 @@ class SuccessiveHalving:
         self._reached: dict[int, int] = {}
 
     def restore(self, trial: int, losses: Mapping[int, float]) -> None:
-        """Enter the recorded losses of a trial, by iteration, without deciding anything."""
+        """Add the recorded losses of a trial, by iteration, without deciding anything."""
         for iteration, loss in losses.items():
             self._enter(trial, iteration, loss)
 
     def goes_on(self, trial: int, iteration: int, loss: float) -> bool:
-        """Whether a trial goes on after a report.
+        """Return whether a trial continues after a report.
 
         Args:
-            trial: its number.
-            iteration: updates done; each rung is judged once, at the first report that reaches it.
+            trial: number of the trial.
+            iteration: number of iterations completed; each rung is judged once, at the first report
+                that reaches it.
             loss: best value so far; smaller is better.
         """
         return all(self._passes(rung, loss) for rung in self._enter(trial, iteration, loss))
 
     def reason(self, iteration: int) -> str:
-        """Why a trial was stopped at a report."""
+        """Return why a trial was stopped at a report."""
         return f"not among the best at {iteration}"
 
     def _enter(self, trial: int, iteration: int, loss: float) -> list[int]:
-        """Add the loss to the rungs that the trial has newly reached; those rungs."""
+        """Add the loss to the rungs that the trial has newly reached, and return them."""
         before = self._reached.get(trial, 0)
         new = [rung for rung in self.rungs if before < rung <= iteration]
         self._reached[trial] = max(before, iteration)
@@ -84,39 +84,39 @@ class SuccessiveHalving:
 
     def _passes(self, rung: int, loss: float) -> bool:
         values = self._values[rung]
-        # With fewer values than the reduction, only the best so far passes.
+        # With fewer values than the reduction factor, only the best one so far passes.
         places = max(1, len(values) // self.reduction)
         return loss <= values[places - 1]
 
 
 class MedianStopping:
-    """The median rule (Golovin et al., KDD 2017), on best values so far.
+    """The median stopping rule (Golovin et al., KDD 2017), applied to best values so far.
 
-    A trial goes on only if its best value so far is no worse than the median of the best values
-    that the other trials had at the same iteration; those that have not come as far don't count.
+    A trial continues only if its best value so far is no worse than the median of the best values
+    that the other trials had at the same iteration; trials that have not reached it don't count.
 
     Args:
         first: iteration from which trials are judged.
-        minimum: other trials that must have come as far.
+        minimum: number of other trials that must have reached the iteration.
     """
 
     def __init__(self, first: int, minimum: int) -> None:
         self._first = first
         self._minimum = minimum
         self._losses: dict[int, dict[int, float]] = {}
-        self._at: dict[int, list[float]] = {}  # by iteration, of every trial that came so far
+        self._at: dict[int, list[float]] = {}  # by iteration, of every trial that reached it
 
     def restore(self, trial: int, losses: Mapping[int, float]) -> None:
-        """Enter the recorded losses of a trial, by iteration, without deciding anything."""
+        """Add the recorded losses of a trial, by iteration, without deciding anything."""
         for iteration, loss in losses.items():
             self._enter(trial, iteration, loss)
 
     def goes_on(self, trial: int, iteration: int, loss: float) -> bool:
-        """Whether a trial goes on after a report.
+        """Return whether a trial continues after a report.
 
         Args:
-            trial: its number.
-            iteration: updates done; each report is judged once.
+            trial: number of the trial.
+            iteration: number of iterations completed; each report is judged once.
             loss: best value so far; smaller is better.
         """
         if not self._enter(trial, iteration, loss) or iteration < self._first:
@@ -133,11 +133,11 @@ class MedianStopping:
         return loss <= (other((count - 1) // 2) + other(count // 2)) / 2
 
     def reason(self, iteration: int) -> str:
-        """Why a trial was stopped at a report."""
+        """Return why a trial was stopped at a report."""
         return f"worse than the median at {iteration}"
 
     def _enter(self, trial: int, iteration: int, loss: float) -> bool:
-        """Note a loss, also where others reported on the way to it; whether it is a new one."""
+        """Add a loss, also at earlier iterations that others reported; return whether it is new."""
         losses = self._losses.setdefault(trial, {})
         before = max(losses, default=0)
         if iteration <= before:
@@ -151,7 +151,7 @@ class MedianStopping:
         losses[iteration] = loss
         for passed, values in self._at.items():
             if before < passed <= iteration:
-                # On the way it had the best value of the report before, if there was one.
+                # In between, the trial had the best value of its previous report, if any.
                 found = loss if passed == iteration else losses.get(before)
                 if found is not None:
                     insort(values, found)
@@ -159,7 +159,7 @@ class MedianStopping:
 
 
 def _value_at(losses: Mapping[int, float], iteration: int) -> float | None:
-    """The best value that a trial had at an iteration; None if it has not come as far."""
+    """Return the best value of a trial at an iteration; None if it has not reached it."""
     if max(losses, default=0) < iteration:
         return None
     return losses.get(max((at for at in losses if at <= iteration), default=0))
@@ -169,4 +169,4 @@ RULES: dict[type[EarlyStoppingOptions], Callable[[Any, int], EarlyStopping]] = {
     Asha: lambda options, length: SuccessiveHalving(options.rungs(length), options.reduction),
     Median: lambda options, length: MedianStopping(options.first(length), options.minimum),
 }
-"""By the options of a rule, what makes it of them and the iterations of a training."""
+"""Factory of each rule, called with its options and the number of iterations of a training."""

@@ -1,4 +1,4 @@
-"""The trials that a search has begun, as samplers look at them."""
+"""The trials of a search in the form that samplers use."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from synrep_search.search_file import Space
 
 
-class Tried(NamedTuple):
-    """A trial that was begun.
+class TrialSummary(NamedTuple):
+    """Point and result of a trial.
 
     Attributes:
         params: flat parameters of its point.
-        state: where it stands; `running` also for one that waits.
-        loss: best value so far, the smaller the better; None before the first report.
-        iteration: at its newest report.
+        state: state of the trial; `running` also if it is waiting.
+        loss: best value so far, smaller is better; None before the first report.
+        iteration: iteration of its latest report.
     """
 
     params: dict[str, Any]
@@ -30,26 +30,26 @@ class Tried(NamedTuple):
 
 
 class History:
-    """All trials whose points lie in the space, by number; none is ever left out.
+    """All trials whose points lie in the space, by number.
 
     Args:
-        space: that is searched.
+        space: the search space.
         sign: 1 if smaller values are better, -1 if larger ones are.
     """
 
     def __init__(self, space: Space, sign: int) -> None:
         self.space = space
-        self.trials: dict[int, Tried] = {}
+        self.trials: dict[int, TrialSummary] = {}
         self._sign = sign
 
     def begin(self, number: int, values: dict[str, Any]) -> None:
-        """Take in a trial that runs or waits."""
-        with suppress(InputError):  # the space was changed since
-            # From the values, as they come back from a ledger.
-            self.trials[number] = Tried(self.space.flatten(values))
+        """Add a running or waiting trial."""
+        with suppress(InputError):  # the space has changed since
+            # Computed from the values, as for trials that are read from a ledger.
+            self.trials[number] = TrialSummary(self.space.flatten(values))
 
     def end(self, trial: Trial) -> None:
-        """Take in how a trial has ended for good."""
+        """Record the final state of a trial."""
         self.begin(trial.number, trial.record.values)
         if trial.number in self.trials:
             self.trials[trial.number] = self.trials[trial.number]._replace(
@@ -58,8 +58,8 @@ class History:
                 iteration=trial.iteration,
             )
 
-    def best_and_newest(self, count: int) -> list[Tried]:
-        """Trials in the order of their numbers: those that run, of the others at most `count`."""
+    def best_and_newest(self, count: int) -> list[TrialSummary]:
+        """Return all running trials and at most `count` ended ones, ordered by number."""
         ended = [number for number in sorted(self.trials) if self.trials[number].state != "running"]
         older, newest = ended[: -count // 2], ended[-count // 2 :]
         older.sort(key=self._loss_of)

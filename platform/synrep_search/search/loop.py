@@ -1,8 +1,8 @@
-"""One search, run by one driver: what is tried next, what a report leads to, how it ends.
+"""State and decisions of a running search, which one driver holds.
 
-Launch and resume are one act: `run_search` takes a ledger that was just created or one of a
-driver that died long ago. A runner (`tune.runner` on Ray, `local` without) asks a `Search` for
-jobs and tells it what became of them; where trials run is the runner's alone.
+Launch and resume are the same operation: `run_search` takes a ledger that was just created or one
+that an earlier driver left. A runner (`tune.runner` on Ray, `local` without it) requests jobs from
+a `Search`, executes them, and reports their results and losses to it.
 """
 
 from __future__ import annotations
@@ -33,45 +33,46 @@ if TYPE_CHECKING:
     from synrep_search.search.early_stopping import EarlyStopping
 
 SUSPECT_AFTER = 2
-"""A trial whose process died this often while it shared it runs by itself from then on."""
+"""Number of deaths in a shared process after which a trial gets a process of its own."""
 
 
 class Display(Protocol):
-    """Where a running search is shown."""
+    """Display of a running search."""
 
     def say(self, line: str) -> None:
-        """Show a line that stays."""
+        """Print a permanent line."""
 
     def ended(self, trial: Trial) -> None:
-        """A trial has ended for good."""
+        """Show a trial that has reached its final state."""
 
     def showing(self, search: Search) -> AbstractContextManager[None]:
-        """Keep what is shown up to date while a search runs."""
+        """Return a context that updates the display while the search runs."""
 
 
 class Runner(Protocol):
-    """Runs jobs somewhere until the search is finished."""
+    """Runs the jobs of a search until it is finished."""
 
     def __call__(self, search: Search) -> None:
-        """Ask `search` for jobs; tell it of reports and losses; return when it is finished."""
+        """Run the jobs of `search`, pass it reports and losses, and return when it is finished."""
 
 
 class Verdict(NamedTuple):
-    """What a report leads to: the trial goes on (`state` is None), waits, or has ended."""
+    """Decision on a report: the trial continues (`state` is None), waits, or has ended."""
 
     state: StateName | None
     cause: str = ""
 
 
 class Search:
-    """The state of a running search that is not in the ledger: who runs, and whether to stop.
+    """In-memory state of a running search: the running trials and whether to stop.
 
-    Runners call `next_job`, `on_reports`, `on_lost` and `finished`, all from one thread.
+    Everything else is in the ledger. Runners call `next_job`, `on_reports`, `on_lost` and
+    `finished`, all from one thread.
 
     Args:
-        ledger: opened, its lease held, reconciled.
-        paths: of the search.
-        display: where it is shown.
+        ledger: open ledger, reconciled, whose lease this driver holds.
+        paths: paths of the search.
+        display: display of the search.
     """
 
     def __init__(self, ledger: Ledger, paths: SearchPaths, display: Display) -> None:
@@ -80,13 +81,13 @@ class Search:
         self.display = display
         self.checkpoints = paths.storage(self.spec)
         self.copied = ledger.is_file and not paths.is_here(self.checkpoints)
-        """Whether the ledger is a file that is to be copied to a storage elsewhere."""
+        """Whether the ledger is a file that is copied to remote storage."""
         self.running: dict[int, TrialReport | None] = {}
-        """Trials that run now, with their newest report."""
+        """Running trials with their latest report."""
         self.stopping = ""
-        """Why the search is to end before its target; empty while it is not."""
+        """Reason for stopping before the target number of trials; empty if the search goes on."""
         self.trial_memory_mb = 0.0
-        """Largest resident memory of a trial's process so far."""
+        """Peak resident memory of a trial's process so far, in MB."""
         self.iterations = 0
         """Iterations trained by this driver."""
         self.started = time.monotonic()
@@ -99,26 +100,26 @@ class Search:
 
     @property
     def length(self) -> int:
-        """Iterations of a whole training."""
+        """Number of iterations of a full training."""
         return int(self.spec.train["iterations"])
 
     @property
     def finished(self) -> bool:
-        """Whether nothing runs and nothing is to be begun."""
+        """Whether the search has ended: no trial is running and none will be started."""
         return not self.running and (bool(self.stopping) or self.ledger.target_met)
 
     @property
     def open_trials(self) -> int:
-        """Trials that run, wait, or are still to be made."""
+        """Number of trials that are running, waiting or not yet created."""
         counts = self.ledger.index.counts()
         new = max(0, self.ledger.target - len(self.ledger.index))
         return counts["running"] + counts["waiting"] + new
 
     def next_job(self, *, alone: bool = True) -> TrialJob | None:
-        """The next attempt to run; None if there is none at the moment.
+        """Start the next attempt and return its job; None if there is none at the moment.
 
         Args:
-            alone: whether it would have a process to itself.
+            alone: whether the attempt would have a process of its own.
         """
         deferred = self._backoff.deferred()
         if self.stopping or (not alone and self._next_is_suspect(deferred)):
@@ -126,7 +127,7 @@ class Search:
         trial = self.ledger.begin_waiting(deferred) or self._new_trial(deferred)
         if trial is None:
             return None
-        if self.copied and trial.attempt == 1:  # a driver before may have lost its beginning
+        if self.copied and trial.attempt == 1:  # an earlier driver may have lost its start
             with suppress(OSError):
                 trial = recover(self.ledger, trial.number, self.checkpoints)
         self.running[trial.number] = None
@@ -143,7 +144,7 @@ class Search:
         )
 
     def _new_trial(self, deferred: AbstractSet[int]) -> Trial | None:
-        """A trial at a new point, unless there are enough, or one waits for its storage."""
+        """Start a trial at a new point, unless the target is reached or a trial is deferred."""
         number = len(self.ledger.index)
         if deferred or number >= self.ledger.target:
             return None
@@ -152,13 +153,13 @@ class Search:
         return self.ledger.begin_new(self._proposer.propose(number))
 
     def on_reports(self, reports: Sequence[TrialReport]) -> set[int]:
-        """Record reports, and decide which of their trials go on.
+        """Record reports and decide which of their trials continue.
 
-        Reports, verdicts and what MLflow is told of them are one write: whatever dies, a trial
-        is never judged twice, nor an end forgotten.
+        Reports, verdicts and their MLflow events are written in one transaction, so that after a
+        crash no trial is judged twice and no final state is missing.
 
         Returns:
-            Numbers of the trials that go on.
+            Numbers of the trials that continue.
         """
         current = [report for report in reports if self._is_current(report)]
         verdicts = {}
@@ -170,7 +171,7 @@ class Search:
         return {number for number, verdict in verdicts.items() if verdict.state is None}
 
     def _conclude(self, report: TrialReport, verdict: Verdict) -> None:
-        """What follows from a report once it is recorded."""
+        """Act on a report after it has been recorded."""
         number, (state, cause) = report.number, verdict
         if report.note:
             self.display.say(report.note)
@@ -179,7 +180,7 @@ class Search:
         if report.ended == "died":
             self.on_lost(number, cause)
         elif report.ended == "deferred":
-            # New trials would fare no better: none is begun while one is deferred.
+            # New trials would fail too: none is started while a trial is deferred.
             pause = self._backoff.defer(number)
             self.display.say(f"trial {number} waits {pause:.0f} s for its storage ({cause})")
             self._end(number, "waiting", cause)
@@ -193,13 +194,14 @@ class Search:
     def on_lost(
         self, number: int, cause: str, *, alone: bool = True, preempted: bool = False
     ) -> None:
-        """An attempt has died: it is tried again from its last checkpoint, unless too often.
+        """Retry a lost attempt from its last checkpoint, or fail the trial after too many losses.
 
         Args:
-            number: of the trial.
-            cause: of its death.
-            alone: no other trial shared its process, so it was the trial's own fault.
-            preempted: its machine was taken away, which was nobody's fault.
+            number: number of the trial.
+            cause: cause of death.
+            alone: whether the trial had a process of its own, so that the death counts as its
+                failure.
+            preempted: whether the machine was preempted, which does not count as a failure.
         """
         if number not in self.running:
             return
@@ -215,13 +217,13 @@ class Search:
         self._end(number, "waiting", cause, failures=int(alone), shared_failures=int(not alone))
 
     def stop(self, why: str) -> None:
-        """End as soon as the running trials have paused; all of them can be resumed."""
+        """End the search as soon as the running trials have paused; it can be resumed."""
         if not self.stopping:
             self.stopping = why
             self.display.say(f"stopping ({why}): the running trials are being saved")
 
     def abandon(self) -> None:
-        """Give up the running attempts at once; their trials go back to waiting."""
+        """Abandon the running attempts at once; their trials return to waiting."""
         for number in list(self.running):
             self._end(number, "waiting", self.stopping or "interrupted")
 
@@ -230,12 +232,12 @@ class Search:
         return waiting is not None and _is_suspect(waiting)
 
     def _is_current(self, report: TrialReport) -> bool:
-        """Whether a report is of an attempt that runs, and not of one that was given up."""
+        """Return whether a report is from a running attempt, not from an abandoned one."""
         number = report.number
         return number in self.running and report.attempt == self.ledger.trial(number).attempt
 
     def _judge(self, report: TrialReport) -> Verdict:
-        """Put a report into the outbox together with what it leads to."""
+        """Write a report to the ledger and outbox together with its verdict, which is returned."""
         number, before = report.number, self._begun.get(report.number, 0)
         self.iterations += max(0, report.iteration - before)
         self._begun[number] = max(before, report.iteration)
@@ -248,13 +250,15 @@ class Search:
         verdict = self._verdict(report)
         ended = None if verdict.state == "waiting" else verdict.state
         self.ledger.report(report, ended, verdict.cause)
-        if ended is not None:  # in one write with the report, which `reconcile` goes by
+        if ended is not None:  # in one transaction with the report, on which `reconcile` relies
             self._events.trial_state(self.ledger.trial(number), ended, verdict.cause)
         return verdict
 
     def _verdict(self, report: TrialReport) -> Verdict:
         goes_on = True
-        if self._stopping_rule is not None:  # also asked about the last report: its value counts
+        if (
+            self._stopping_rule is not None
+        ):  # judge the last report too: its value counts for other trials
             loss = self._sign * self.ledger.value_after(report)
             goes_on = self._stopping_rule.goes_on(report.number, report.iteration, loss)
         if report.ended == "completed":
@@ -264,25 +268,25 @@ class Search:
         return Verdict("waiting", self.stopping) if self.stopping else Verdict(None)
 
     def _end(self, number: int, state: StateName, cause: str, **rest: Any) -> None:
-        """End an attempt; `rest` as `Ledger.end` takes it."""
-        # The event comes first: should the driver die here, the next one puts the trial back and
-        # its new attempt overrides the event; an event that is missing would never be noticed.
+        """End an attempt; `rest` are further arguments of `Ledger.end`."""
+        # Write the event first: if the driver dies here, the next one requeues the trial and its
+        # new attempt overrides the event, whereas a missing event would never be detected.
         self._events.trial_state(self.ledger.trial(number), state, cause)
         ended = self.ledger.end(number, state, cause, **rest)
         del self.running[number]
         if not ended.ended:
             return
-        if self._proposer is not None:  # else it will begin with this trial
+        if self._proposer is not None:  # otherwise it is created from the ledger later
             self._proposer.learn(ended)
         self.display.ended(ended)
         self._events.best()
 
     def _early_stopping(self) -> EarlyStopping | None:
-        """The rule of the file, with what the trials have reported."""
-        wanted = self.spec.search.early_stopping
-        if wanted is None:
+        """Return the early stopping rule with the recorded values of all trials, or None."""
+        options = self.spec.search.early_stopping
+        if options is None:
             return None
-        rule = RULES[type(wanted)](wanted, self.length)
+        rule = RULES[type(options)](options, self.length)
         for trial in self.ledger.index.trials():
             losses = {step: self._sign * value for step, value in trial.best_by_iteration.items()}
             rule.restore(trial.number, losses)
@@ -290,7 +294,7 @@ class Search:
 
 
 def _paused(trial: Trial) -> CheckpointRef | None:
-    """The checkpoint of a pause, if no report came after it."""
+    """Return the checkpoint of the last pause, or None if a report is newer."""
     paused = trial.record.paused
     return paused if paused is not None and paused.iteration > trial.iteration else None
 

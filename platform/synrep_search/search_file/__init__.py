@@ -1,4 +1,4 @@
-"""What a search is: the file, its schema, the space, overrides. See docs/guide/search.md."""
+"""Search files: reading, schema, search space and overrides. See docs/guide/search.md."""
 
 from synrep_search.search_file.changes import diff
 from synrep_search.search_file.load import Overrides, SearchSource, load_spec

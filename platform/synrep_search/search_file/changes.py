@@ -1,4 +1,4 @@
-"""What differs between two specifications, for a resume that must say what would change."""
+"""Differences between two specifications; `resume` shows them for a changed search file."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _NOT_SET: tuple[Any, str] = (object(), "not set")
 
 
 def diff(before: SearchSpec, after: SearchSpec) -> list[str]:
-    """A line `key: old -> new` for each key that differs, those of the space last.
+    """Return a line `key: old -> new` for each key that differs, those of the space last.
 
-    A searched name is one key however its distribution changed; `not set` stands for a key, or a
-    searched name, that only one of the two has.
+    A searched name counts as one key, whatever changed in its distribution. `not set` stands for a
+    key or searched name that only one of the two specifications has.
     """
     old, new = _flat(before), _flat(after)
     keys = [*old, *(key for key in new if key not in old)]
@@ -25,9 +25,9 @@ def diff(before: SearchSpec, after: SearchSpec) -> list[str]:
 
 
 def _flat(spec: SearchSpec) -> dict[str, tuple[Any, str]]:
-    """By key, the value and how it is shown: shortened, so that two values can look the same."""
-    everything = spec.model_dump(mode="json", exclude={"space"})
-    flat = {key: (value, shown(value)) for key, value in _walk("", everything)}
+    """Map each key to its value and its text, which is shortened and so may be ambiguous."""
+    sections = spec.model_dump(mode="json", exclude={"space"})
+    flat = {key: (value, shown(value)) for key, value in _walk("", sections)}
     for name, part in spec.space.names.items():
         first, *rest = part.describe(name)
         lines = [f"{first.kind} {first.values}"]

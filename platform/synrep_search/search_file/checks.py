@@ -1,4 +1,4 @@
-"""Holds `train`, `data`, `space` and `start_from` against the trainer's configuration."""
+"""Check `train`, `data`, `space` and `start_from` against the trainer's configuration model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from synrep.errors import InputError
 from synrep_search.search_file.fields import Leaf, leaves, nest, valid_keys, validate
 from synrep_search.search_file.problems import did_you_mean, explain, shown, unknown
-from synrep_search.search_file.sections import found_near
+from synrep_search.search_file.sections import resolve_path
 from synrep_search.search_file.source import Node
 from synrep_search.search_file.space.distributions import OneOf
 from synrep_search.search_file.space.grammar import distribution
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class Checks:
-    """One merged search file against one trainer.
+    """Checks of one merged search file against its trainer.
 
     Attributes:
         root: the merged file; `train` and `data` hold dotted names.
-        trainer: what the file trains.
-        problems: takes every mistake.
+        trainer: the trainer that the file names.
+        problems: collects every mistake.
     """
 
     root: Node
@@ -45,10 +45,10 @@ class Checks:
         self.fixed = {name: node for name, _, node in self._fixed()}
 
     def train(self) -> dict[str, Any]:
-        """The complete configuration with what the file fixes; the defaults after a mistake."""
+        """Return the complete training configuration; the defaults if it is invalid."""
         flat = {}
         for name, path, node in self._fixed():
-            if self._may_fix(name, path, node):
+            if self._can_fix(name, path, node):
                 flat[name] = node.plain()
         config, errors = validate(self.model, nest(flat))
         for error in errors:
@@ -65,7 +65,7 @@ class Checks:
         return config or self.defaults
 
     def space(self) -> Space | None:
-        """The searched names; None after a mistake in them."""
+        """Return the search space, or None if it has mistakes."""
         before = len(self.problems.found)
         section = self.root.mapping.get("space", Node(None, self.root.where))
         if not section.mapping and section.value != {}:
@@ -76,14 +76,14 @@ class Checks:
         for name, node in section.mapping.items():
             path = f"space.{name}"
             part = distribution(node, path, self.problems)
-            self._may_search(name, node, path)
+            self._check_searchable(name, node, path)
             if part is not None and name in self.leaves:
                 self._probe(name, part, node, path)
                 names[name] = part
         return Space(names=names) if len(self.problems.found) == before else None
 
     def start_from(self, space: Space) -> tuple[dict[str, Any], ...]:
-        """The points to try first, completed; those with a mistake are left out."""
+        """Return the start points, completed by defaults; invalid ones are left out."""
         node = self.root.mapping.get("start_from")
         if node is None:
             return ()
@@ -104,11 +104,11 @@ class Checks:
             rule = f"must be `paper` or a mapping of searched names to values, got {got}"
             self.problems.add(node.where, path, rule)
             return None
-        odd = [name for name in node.mapping if name not in space.names]
-        for name in odd:
+        unsearched = [name for name in node.mapping if name not in space.names]
+        for name in unsearched:
             rule = unknown(name, space.names, "searched name")
             self.problems.add(node.mapping[name].where, f"{path}.{name}", rule)
-        if odd:
+        if unsearched:
             return None
         given = {} if paper else node.plain()
         try:
@@ -121,14 +121,14 @@ class Checks:
             return None
 
     def _fixed(self) -> list[tuple[str, str, Node]]:
-        """(configuration name, path in the file, node) of all that `train` and `data` set."""
+        """Return (field, path in the file, node) for each value that `train` and `data` set."""
         sections = self.root.mapping
         train = sections["train"].mapping if "train" in sections else {}
         data = sections["data"].mapping if "data" in sections else {}
         found = [(name, f"train.{name}", node) for name, node in train.items()]
         return found + [(f"data.{key}", f"data.{key}", node) for key, node in data.items()]
 
-    def _may_fix(self, name: str, path: str, node: Node) -> bool:
+    def _can_fix(self, name: str, path: str, node: Node) -> bool:
         if name not in self.leaves:
             rule = self._no_field(name)
         elif name == "seed":
@@ -140,42 +140,41 @@ class Checks:
         self.problems.add(node.where, path, rule)
         return False
 
-    def _may_search(self, name: str, node: Node, path: str) -> None:
+    def _check_searchable(self, name: str, node: Node, path: str) -> None:
         if name not in self.leaves:
             rule = self._no_field(name)
         elif reason := self.trainer.why_unsearchable(name):
             rule = f"can't be searched: {reason}"
         elif name in self.fixed:
-            there = _section_path(name)
-            rule = f"is searched here and fixed by {there} at {self.fixed[name].where}: keep one"
+            fixed = f"{_section_path(name)} at {self.fixed[name].where}"
+            rule = f"is searched here and fixed by {fixed}: keep one"
         else:
             return
         self.problems.add(node.where, path, rule)
 
     def _no_field(self, name: str) -> str:
-        """The rule for a name that is no leaf of the configuration."""
-        above = next((leaf for leaf in self.leaves if name.startswith(f"{leaf}.")), None)
-        if above is not None and self.leaves[above].families:
-            return f"{above} is one value, given whole: a family with its parameters"
+        """Return the message for a name that is not a field of the configuration."""
+        parent = next((leaf for leaf in self.leaves if name.startswith(f"{leaf}.")), None)
+        if parent is not None and self.leaves[parent].families:
+            return f"{parent} is a single value: give a family with its parameters"
         section = name.rpartition(".")[0]
-        inside = [leaf for leaf in self.leaves if leaf.rpartition(".")[0] == section]
-        below = [leaf for leaf in self.leaves if leaf.startswith(f"{name}.")]
-        if below:
-            return f"is a section: name a field in it; valid: {', '.join(below)}"
+        siblings = [leaf for leaf in self.leaves if leaf.rpartition(".")[0] == section]
+        children = [leaf for leaf in self.leaves if leaf.startswith(f"{name}.")]
+        if children:
+            return f"is a section: name a field in it; valid: {', '.join(children)}"
         close = did_you_mean(name, self.leaves)
-        if not section or not inside:
+        if not section or not siblings:
             tops = [
                 f"{top}.*" if "." in leaf else top
                 for leaf in self.leaves
                 for top in [leaf.partition(".")[0]]
             ]
-            inside = list(dict.fromkeys(tops))
-        return (
-            f"is no field of {self.trainer.name}'s configuration{close}; valid: {', '.join(inside)}"
-        )
+            siblings = list(dict.fromkeys(tops))
+        rule = f"is not a field of {self.trainer.name}'s configuration{close}; "
+        return f"{rule}valid: {', '.join(siblings)}"
 
     def _probe(self, name: str, part: Distribution, node: Node, path: str) -> None:
-        """Try the distribution's edges on the field; note each that it refuses."""
+        """Validate the bounds of a distribution with its field and report each refusal."""
         families = self.leaves[name].families
         if bool(families) != isinstance(part, OneOf):
             rule = (
@@ -188,17 +187,17 @@ class Checks:
         seen: dict[tuple[str | int, ...], set[str]] = {}
         for probe in part.probes():
             for tail, subject, rule in self._refusals(name, probe):
-                # What is wrong with a whole is wrong with each probe of its parts; and a probe of
-                # a whole (shorter focus) comes after those of its parts.
-                known = seen.setdefault(tail, set())
-                if subject not in known and not (known and len(tail) > len(probe.focus)):
-                    known.add(subject)
+                # A mistake in a whole value appears in the probe of each of its parts: report it
+                # once. Probes of a whole (shorter focus) come after those of its parts.
+                reported = seen.setdefault(tail, set())
+                if subject not in reported and not (reported and len(tail) > len(probe.focus)):
+                    reported.add(subject)
                     words = ".".join(str(key) for key in probe.keys if isinstance(key, str))
                     at = node.at(probe.keys)
                     self.problems.add(at.where, f"{path}.{words}" if words else path, rule)
 
     def _refusals(self, name: str, probe: Probe) -> list[tuple[tuple[str | int, ...], str, str]]:
-        """(place in the value, subject, rule) of each refusal of a probe by its field."""
+        """Return (path in the value, subject, rule) for each error of the field on a probe."""
         _, errors = validate(self.model, nest({name: probe.value}))
         found = []
         depth = name.count(".") + 1
@@ -215,7 +214,7 @@ class Checks:
         return found
 
     def _split(self, loc: tuple[str | int, ...]) -> tuple[str, tuple[str | int, ...]]:
-        """A place of pydantic's as the field's name and the keys inside its value."""
+        """Split the location of a pydantic error into a field name and keys in its value."""
         for i in range(1, len(loc) + 1):
             name = ".".join(map(str, loc[:i]))
             if name in self.leaves:
@@ -225,19 +224,19 @@ class Checks:
         return ".".join(map(str, loc)), ()
 
     def _poses(self, node: Node, poses: str) -> str:
-        """The pose folder as an absolute path, having looked for its header."""
+        """Return the absolute path of the pose store after checking that it has a header."""
         if poses == "synthetic":
             return poses
-        remedy = "make one with `synrep data`, or say `synthetic`"
+        remedy = "make one with `synrep data`, or write `synthetic`"
         try:
-            folder = found_near(node, poses).resolve()
+            folder = resolve_path(node, poses).resolve()
         except OSError as error:
             self.problems.add(node.where, "data.poses", f"{error.strerror}: {remedy}")
             return poses
         if not folder.is_dir():
             rule = f"there is no folder {folder}: {remedy}"
         elif not (folder / "store.json").is_file():
-            rule = f"{folder} holds no store.json, so it is no pose store: {remedy}"
+            rule = f"{folder} has no store.json, so it is not a pose store: {remedy}"
         else:
             return str(folder)
         self.problems.add(node.where, "data.poses", rule)

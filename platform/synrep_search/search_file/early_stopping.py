@@ -1,7 +1,8 @@
-"""The rules of early stopping that a search file can name: their options.
+"""Options of the early stopping rules that a search file can name.
 
-A new rule takes an options class here, listed in `EarlyStopping`, and the class that decides, in
-`RULES` of synrep_search/search/early_stopping.py. What users read of it comes from its docstrings.
+To add a rule, define its options class here, list it in `EarlyStopping`, and register the class
+that implements it in `RULES` of synrep_search/search/early_stopping.py. The documentation for users
+is generated from the docstrings of the options class.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ from synrep.schema import Count, Section
 
 
 class EarlyStoppingOptions(Section):
-    """What all rules share."""
+    """Options that all rules have."""
 
     kind: str
     grace: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """No trial is stopped before this fraction of the full length of a training run."""
 
     def rungs(self, length: int) -> list[int]:
-        """Iterations at which a training of that length is judged, if they are known before."""
+        """Return the iterations at which a training is judged, if known in advance."""
         del length
         return []
 
     def summary(self, length: int) -> tuple[str, str]:
-        """What `plan` says of it: a word, and its details.
+        """Return the label and the details that `plan` shows.
 
         Args:
             length: iterations of a training.
@@ -35,37 +36,37 @@ class EarlyStoppingOptions(Section):
         return "early stopping", f"{self.kind}, from iteration {self.first(length)} on"
 
     def first(self, length: int) -> int:
-        """Iteration from which a training of that length is judged."""
+        """Return the iteration from which a training is judged."""
         return math.ceil(max(1.0, self.grace * length))
 
 
 class Asha(EarlyStoppingOptions):
-    """Asynchronous successive halving: at each rung only the best 1/reduction go on."""
+    """Asynchronous successive halving: only the best 1/reduction of the trials pass each rung."""
 
     kind: Literal["asha"] = "asha"
     grace: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """First rung, as a fraction of the full length of a training."""
     reduction: Annotated[int, Field(ge=2)] = 3
-    """Each rung is this many times as far as the one before, and one in so many passes it."""
+    """Reduction factor: ratio of successive rungs; one trial in so many passes each rung."""
 
     def rungs(self, length: int) -> list[int]:
-        """Iterations at which a training of that length is judged."""
-        found, rung = [], max(1.0, self.grace * length)
+        """Return the iterations at which a training is judged."""
+        rungs, rung = [], max(1.0, self.grace * length)
         while rung < length:
-            found.append(math.ceil(rung))
+            rungs.append(math.ceil(rung))
             rung *= self.reduction
-        return found
+        return rungs
 
     def summary(self, length: int) -> tuple[str, str]:
-        """The rungs."""
+        """Return the rungs and the share of trials that pass them."""
         rungs = ", ".join(map(str, self.rungs(length)))
         return "rungs", f"{rungs}; 1 in {self.reduction} goes on"
 
 
 class Median(EarlyStoppingOptions):
-    """Median stopping: ends a trial that is worse than the median of the others.
+    """Median stopping: stops a trial that is worse than the median of the others.
 
-    At each report, its best value so far is compared with the best values that the other trials had
+    At each report, the best value so far is compared with the best values that the other trials had
     at the same iteration.
     """
 
@@ -74,14 +75,14 @@ class Median(EarlyStoppingOptions):
     """Number of other trials that must have reached the iteration."""
 
     def summary(self, length: int) -> tuple[str, str]:
-        """From when on it judges, and by how many."""
+        """Return the first iteration that is judged and the minimum number of other trials."""
         word, details = super().summary(length)
         return word, f"{details}, by {self.minimum} other trials or more"
 
 
 EarlyStopping: TypeAlias = Asha | Median
-"""All rules."""
+"""Options of any rule."""
 RULES: dict[str, type[EarlyStoppingOptions]] = {
     kind.model_fields["kind"].default: kind for kind in get_args(EarlyStopping)
 }
-"""Options by the name that a search file uses."""
+"""Options class by the name used in search files."""

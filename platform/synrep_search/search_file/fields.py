@@ -1,4 +1,4 @@
-"""The fields of a trainer's configuration by dotted name: what can be fixed and what searched."""
+"""Fields of a trainer's configuration by dotted name, as `train` and `space` address them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Leaf:
-    """A field that holds a value, not a section of further fields.
+    """A field that holds a value instead of a section with further fields.
 
     Attributes:
-        name: dotted.
-        families: for a field that is one of several families: the model of each.
+        name: dotted name.
+        families: model of each family, for a field that is one of several families; else empty.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Leaf:
 
 
 def leaves(model: type[BaseModel], prefix: str = "") -> dict[str, Leaf]:
-    """All leaves of a configuration model, in its order."""
+    """Return all leaves of a configuration model, in the order of its fields."""
     found: dict[str, Leaf] = {}
     for key, field in model.model_fields.items():
         name = prefix + key
@@ -41,7 +41,7 @@ def leaves(model: type[BaseModel], prefix: str = "") -> dict[str, Leaf]:
 
 
 def lookup(config: Mapping[str, Any], name: str) -> Any:
-    """The value at a dotted name of a nested configuration; None where there is none."""
+    """Return the value at a dotted name of a nested configuration, or None if it is missing."""
     value: Any = config
     for key in name.split("."):
         value = value.get(key) if isinstance(value, dict) else None
@@ -49,7 +49,7 @@ def lookup(config: Mapping[str, Any], name: str) -> Any:
 
 
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted names as nested mappings; a name below another's value is left out."""
+    """Turn dotted names into nested mappings; a name inside another name's value is left out."""
     nested: dict[str, Any] = {}
     for name, value in flat.items():
         *sections, key = name.split(".")
@@ -66,26 +66,26 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
 def validate(
     model: type[BaseModel], config: Mapping[str, Any]
 ) -> tuple[dict[str, Any] | None, list[Any]]:
-    """The complete configuration with all defaults, or None and pydantic's errors.
+    """Return the configuration completed by defaults, or None and the errors of pydantic.
 
-    Values pass through JSON as they will in the ledger, so lists stand for tuples.
+    Values are encoded as JSON, as in the ledger, so lists stand for tuples.
     """
     try:
         built = model.model_validate_json(json.dumps(config))
     except ValidationError as error:
-        return None, [_about_the_list(item) for item in error.errors(include_url=False)]
+        return None, [_as_list_error(item) for item in error.errors(include_url=False)]
     return built.model_dump(mode="json"), []
 
 
-def _about_the_list(error: Any) -> Any:
-    """Missing entries of a short list as one error of the list, not one for each."""
+def _as_list_error(error: Any) -> Any:
+    """Report the missing entries of a short list as one error of the list instead of one each."""
     if error["type"] == "missing" and isinstance(error["loc"][-1], int):
         return {**error, "type": "too_few", "loc": error["loc"][:-1]}
     return error
 
 
 def valid_keys(model: type[BaseModel], loc: Iterable[str | int]) -> list[str]:
-    """The keys that the section or family at a place of pydantic's takes; [] for a value."""
+    """Return the valid keys of the section or family at a pydantic location; [] for a value."""
     at: type[BaseModel] | None = model
     families: dict[str, type[BaseModel]] = {}
     for step in loc:

@@ -1,7 +1,7 @@
-"""A search file as layers: the files that it extends, itself, then the overrides.
+"""Layers of a search: the files that it extends, the file itself, then the overrides.
 
-Every layer has the same shape and goes onto those below by the same rule (`merge`), so an override
-can say whatever a file can, and null takes a key away in both.
+All layers have the same structure and `merge` combines them by the same rules, so an override can
+express whatever a file can, and null removes a key in both.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 LARGEST_BYTES = 1_000_000
 # Sections whose keys are dotted names of configuration fields, each with one value.
 _NAMED = ("train", "data", "space")
-# Mappings with one key that says which: another key replaces the whole.
-_EITHER_OR = ("search.sampler", "search.early_stopping")
+# Mappings whose single key selects a kind: another key replaces the whole mapping.
+_ONE_KIND = ("search.sampler", "search.early_stopping")
 _GOALS = ("minimize", "maximize")
 
 
 def read_files(path: Path, problems: Problems) -> list[Node]:
-    """The file's layers, the one it extends at last first; [] where one can't be read."""
+    """Return the layers of a file, the base of its `extends` chain first; [] after an error."""
     layers: list[Node] = []
     chain: list[Path] = []
     note = ""
@@ -37,7 +37,7 @@ def read_files(path: Path, problems: Problems) -> list[Node]:
         root = _read(path, note, problems)
         if root is None:
             return []
-        # `name` stays with its file: a search that extends another is another search.
+        # `name` is not inherited: a search that extends another one is a different search.
         mapping = {
             k: v for k, v in root.mapping.items() if k != "extends" and (not chain or k != "name")
         }
@@ -62,13 +62,13 @@ def read_files(path: Path, problems: Problems) -> list[Node]:
 
 
 def read_mapping(content: Mapping[str, Any], problems: Problems) -> list[Node]:
-    """The only layer of a search that is given as a mapping; [] where it holds what no file can."""
+    """Return the layer of a search given as a mapping; [] if no file could hold its content."""
     origin = Origin("the search")
     if "extends" in content:
         problems.add(origin.name, "extends", "only a file can extend another")
         return []
     try:
-        # JSON is YAML.
+        # YAML includes JSON.
         return [parse(json.dumps(content, ensure_ascii=False, default=json_value), origin)]
     except Unreadable as error:
         problems.add(origin.name, "", str(error))
@@ -76,12 +76,12 @@ def read_mapping(content: Mapping[str, Any], problems: Problems) -> list[Node]:
 
 
 def override(key: str, value: Any) -> str:
-    """An override as it is typed: `dotted.key=value`."""
+    """Format an override as on the command line: `dotted.key=value`."""
     return f"{key}={json.dumps(value, ensure_ascii=False, default=json_value)}"
 
 
 def read_override(text: str, problems: Problems) -> Node | None:
-    """`dotted.key=value` as a layer; the value is YAML."""
+    """Read an override `dotted.key=value`, its value in YAML, as a layer; None if it is invalid."""
     key, equals, value = text.partition("=")
     keys = key.strip().split(".")
     if not equals or not all(keys):
@@ -105,13 +105,13 @@ def read_override(text: str, problems: Problems) -> Node | None:
     return node
 
 
-def named_sections_flat(layer: Node, names: Collection[str], problems: Problems) -> Node:
-    """The layer with nested keys of `train` and `data` as dotted ones.
+def flatten_sections(layer: Node, names: Collection[str], problems: Problems) -> Node:
+    """Replace nested keys of `train` and `data` by dotted names.
 
     Args:
         layer: top-level mapping of one file or override.
         names: dotted names of all fields of the trainer's configuration.
-        problems: takes names that the layer sets twice, and sections that are no mappings.
+        problems: collects names that the layer sets twice and sections that are not mappings.
     """
     changed = dict(layer.mapping)
     for section in _NAMED:
@@ -132,7 +132,7 @@ def named_sections_flat(layer: Node, names: Collection[str], problems: Problems)
 
 
 def merge(under: Node, over: Node, problems: Problems, path: str = "") -> Node:
-    """One layer on those below: mappings key by key, all other values replaced, null removes."""
+    """Merge a layer over those below: mappings key by key, other values replaced, null removes."""
     merged = dict(under.mapping)
     if path == "search" and any(goal in over.mapping for goal in _GOALS):
         merged = {key: node for key, node in merged.items() if key not in _GOALS}
@@ -143,14 +143,14 @@ def merge(under: Node, over: Node, problems: Problems, path: str = "") -> Node:
             _remove(merged, key, node, here, problems)
         elif not isinstance(node.value, dict) or path in _NAMED:
             merged[key] = node
-        elif here in _EITHER_OR:
-            merged[key] = _merge_either_or(below, node, problems, here)
+        elif here in _ONE_KIND:
+            merged[key] = _merge_one_kind(below, node, problems, here)
         else:
             merged[key] = merge(below, node, problems, here)
     return Node(merged, over.where, over.folder)
 
 
-def _merge_either_or(under: Node, over: Node, problems: Problems, path: str) -> Node:
+def _merge_one_kind(under: Node, over: Node, problems: Problems, path: str) -> Node:
     # `tpe:` with nothing after it means the sampler with its defaults, not its removal.
     given = {key: Node(node.value or {}, node.where) for key, node in over.mapping.items()}
     if set(given) != set(under.mapping):
@@ -159,11 +159,11 @@ def _merge_either_or(under: Node, over: Node, problems: Problems, path: str) -> 
 
 
 def _remove(merged: dict[str, Node], key: str, node: Node, here: str, problems: Problems) -> None:
-    gone = [name for name in merged if name == key or name.startswith(f"{key}.")]
-    for name in gone:
+    removed = [name for name in merged if name == key or name.startswith(f"{key}.")]
+    for name in removed:
         del merged[name]
-    if not gone and node.where.startswith("-o "):
-        problems.add(node.where, here, f"there is nothing to take away{did_you_mean(key, merged)}")
+    if not removed and node.where.startswith("-o "):
+        problems.add(node.where, here, f"there is nothing to remove{did_you_mean(key, merged)}")
 
 
 def _flatten(
@@ -171,7 +171,7 @@ def _flatten(
 ) -> None:
     for key, inner in node.mapping.items():
         name = prefix + key
-        is_section = name not in names and any(known.startswith(f"{name}.") for known in names)
+        is_section = name not in names and any(field.startswith(f"{name}.") for field in names)
         if is_section and isinstance(inner.value, dict):
             _flatten(inner, f"{name}.", flat, names, problems)
         elif name in flat:
@@ -186,7 +186,9 @@ def _read(path: Path, note: str, problems: Problems) -> Node | None:
         with path.open("rb") as stream:
             content = stream.read(LARGEST_BYTES + 1)
         if len(content) > LARGEST_BYTES:
-            problems.add(origin.where(0), "", f"larger than {LARGEST_BYTES} bytes: no search file")
+            problems.add(
+                origin.where(0), "", f"larger than {LARGEST_BYTES} bytes: not a search file"
+            )
             return None
         root = parse(content.decode("utf-8-sig"), origin)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""One call from a search file to a resolved specification, or to all of the file's mistakes."""
+"""Load a search file into a resolved specification, or report all of its mistakes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 from synrep_search.search_file.checks import Checks
 from synrep_search.search_file.fields import leaves
 from synrep_search.search_file.layers import (
+    flatten_sections,
     merge,
-    named_sections_flat,
     override,
     read_files,
     read_mapping,
@@ -32,9 +32,9 @@ from synrep_search.search_file.source import Node
 from synrep_search.trainers import TRAINERS, Trainer
 
 SearchSource: TypeAlias = str | os.PathLike[str] | Mapping[str, Any]
-"""A search file, or what one holds."""
+"""Path of a search file, or its content as a mapping."""
 Overrides: TypeAlias = Iterable[str] | Mapping[str, Any]
-"""`dotted.key=value` each, or values by dotted key; later ones first in rank."""
+"""Strings `dotted.key=value`, or values by dotted key; later ones take precedence."""
 
 KEYS = (
     *("name", "extends", "trainer", "data", "train", "space", "search", "start_from"),
@@ -45,17 +45,17 @@ KEYS = (
 def load_spec(
     search: SearchSource, overrides: Overrides = (), name: str | None = None
 ) -> SearchSpec:
-    """Read a search file with the files that it extends, and check every key of it.
+    """Read a search file with the files that it extends, and check every key.
 
     Args:
-        search: the YAML file, or what it would hold, as a mapping; that is called `search` unless
-            it has a name, and its relative paths start from the working folder.
-        overrides: `dotted.key=value` each, or values by dotted key, later ones first in rank; a
-            value of null (None) removes.
-        name: the search's name in place of the file's.
+        search: path of the YAML file, or its content as a mapping. The name of a mapping defaults
+            to `search`, and its relative paths start from the working folder.
+        overrides: strings `dotted.key=value`, or values by dotted key; later ones take precedence
+            and null (None) removes a key.
+        name: name of the search, in place of the one in the file.
 
     Raises:
-        SpecError: the file or an override breaks rules; carries all of them, each with its line.
+        SpecError: the file or an override has mistakes; lists all of them, each with its line.
     """
     problems = Problems()
     if isinstance(search, Mapping):
@@ -65,8 +65,8 @@ def load_spec(
         layers = read_files(path, problems)
     if isinstance(overrides, Mapping):
         overrides = [override(key, value) for key, value in overrides.items()]
-    more = [read_override(text, problems) for text in overrides]
-    layers += [layer for layer in more if layer is not None]
+    extra = [read_override(text, problems) for text in overrides]
+    layers += [layer for layer in extra if layer is not None]
     if name is not None:
         layers.append(Node({"name": Node(name, "--name")}, "--name"))
     if not layers:
@@ -75,7 +75,7 @@ def load_spec(
     names = leaves(trainer.config_model())
     root = Node({}, str(path), path.parent)
     for layer in layers:
-        root = merge(root, named_sections_flat(layer, names, problems), problems)
+        root = merge(root, flatten_sections(layer, names, problems), problems)
     return _resolve(Node(root.mapping, str(path), path.parent), path, trainer, problems)
 
 
@@ -99,7 +99,7 @@ def _resolve(root: Node, path: Path, trainer: Trainer, problems: Problems) -> Se
     ledger = address(sections.get("ledger"), "ledger", problems)
     name = name_of(sections.get("name"), path.stem, problems)
     if space is not None and not problems.found:
-        _sampler_can(root, search, Task(space, search.trials, start_from), problems)
+        _check_sampler(root, search, Task(space, search.trials, start_from), problems)
     problems.check()
     assert space is not None
     return SearchSpec(
@@ -118,14 +118,14 @@ def _resolve(root: Node, path: Path, trainer: Trainer, problems: Problems) -> Se
     )
 
 
-def _sampler_can(root: Node, search: SearchSection, task: Task, problems: Problems) -> None:
-    """Note why the sampler can't do what the file asks of it."""
+def _check_sampler(root: Node, search: SearchSection, task: Task, problems: Problems) -> None:
+    """Report why the sampler can't run the search, if so."""
     for keys, rule in search.sampler.refusals(task):
         problems.add(root.at(keys).where, ".".join(keys), rule)
 
 
 def _trainer(layers: list[Node], problems: Problems) -> Trainer:
-    """The trainer that the topmost layer names; without one, nothing else can be checked."""
+    """Return the trainer of the topmost layer that names one; raise at once if it is unknown."""
     given = [layer.mapping["trainer"] for layer in layers if "trainer" in layer.mapping]
     name = given[-1].value if given else None
     if name is None:

@@ -1,4 +1,4 @@
-"""What a search is: the resolved search file, frozen, which the ledger keeps word for word."""
+"""Specification of a search: the resolved search file, frozen, as the ledger stores it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from synrep_search.search_file.samplers import Sampler, Seed, Tpe
 from synrep_search.search_file.space.space import Space
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-"""What a search can be called."""
+"""Valid names of a search."""
 LEDGER_URL = re.compile(r"(sqlite|postgresql)(\+[a-z0-9]+)?://[^\r\n]*")
-"""Where its ledger can be."""
+"""Valid URLs of a ledger."""
 
 
 class SearchSection(Section):
@@ -31,25 +31,25 @@ class SearchSection(Section):
     seed: Seed = 0
     """Seed from which the seed of each trial is derived."""
     sampler: Sampler = Tpe()
-    """How points are proposed."""
+    """Sampler that proposes the points."""
     early_stopping: Annotated[EarlyStopping | None, Field(discriminator="kind")] = None
-    """How poor trials are ended early; None lets every trial run its full length."""
+    """Rule that stops poor trials early; None lets every trial run its full length."""
 
     @property
     def metric(self) -> str:
-        """The goal's metric."""
+        """Name of the metric to optimize."""
         return self.minimize or self.maximize or ""
 
     @property
     def direction(self) -> Literal["minimize", "maximize"]:
-        """Which way the metric should go."""
+        """Direction of optimization."""
         return "minimize" if self.minimize else "maximize"
 
 
 def _fuse(value: Any) -> str | int:
-    """One message for a value that fits none of the three kinds."""
-    many = isinstance(value, int) and not isinstance(value, bool) and value > 1
-    if value in ("off", "auto") or many:
+    """Validate `fuse`, with one message instead of one for each of its three types."""
+    is_count = isinstance(value, int) and not isinstance(value, bool) and value > 1
+    if value in ("off", "auto") or is_count:
         return cast("str | int", value)
     raise ValueError(f"must be off, auto, or a whole number from 2 on, got {json.dumps(value)}")
 
@@ -96,25 +96,25 @@ class Tracking(Section):
 
 
 class SearchSpec(Section):
-    """A search with nothing left open: all defaults filled, every value checked."""
+    """A fully resolved search: all defaults filled in, every value checked."""
 
     name: str
-    """Names the search everywhere: ledger, folders, tags."""
+    """Name of the search in the ledger, folders and MLflow tags."""
     trainer: str = "synrep"
     """Name in `synrep_search.trainers.TRAINERS`."""
     train: dict[str, Any]
-    """The complete configuration of a training; a trial replaces its seed and searched names."""
+    """Complete training configuration; each trial replaces the seed and the searched names."""
     space: Space
-    """The searched names."""
+    """Distribution of each searched name."""
     search: SearchSection
-    """Goal, number of trials, sampler, early stopping."""
+    """Metric, number of trials, sampler and early stopping."""
     start_from: tuple[dict[str, Any], ...] = ()
-    """Points tried first, complete: values by searched name."""
+    """Points evaluated first: a value for each searched name."""
     resources: Resources = Resources()
     budget: Budget = Budget()
     failures: Failures = Failures()
     storage: str | None = None
-    """Folder or URI for checkpoints and copies of the ledger; None is the search's own folder."""
+    """Folder or URI for checkpoints and copies of the ledger; None for the search's own folder."""
     ledger: str | None = None
-    """SQLAlchemy URL without a password; None is SQLite in the search's own folder."""
+    """SQLAlchemy URL without a password; None for SQLite in the search's own folder."""
     tracking: Tracking = Tracking()

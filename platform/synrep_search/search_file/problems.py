@@ -1,4 +1,4 @@
-"""Gathers everything that is wrong with a search file, in words for the person who wrote it."""
+"""Collect the mistakes of a search file and describe them for its author."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _LONGEST = 80
 
 
 class Problems:
-    """The list of problems found so far; equal ones are kept once."""
+    """Collected problems, without duplicates."""
 
     def __init__(self) -> None:
         self.found: list[Problem] = []
 
     def add(self, where: str, path: str, rule: str) -> None:
-        """Note one broken rule; see `Problem` for the arguments."""
+        """Add a problem; see `Problem` for the arguments."""
         problem = Problem(where=where, path=path, rule=rule)
         if problem not in self.found:
             self.found.append(problem)
 
     def check(self) -> None:
-        """Raise what was found, in reading order.
+        """Raise the collected problems, if any, in reading order.
 
         Raises:
             SpecError: at least one problem was added.
@@ -40,26 +40,26 @@ class Problems:
 
 
 def _reading_order(problem: Problem) -> tuple[str, int]:
-    """Options first, then the files by name and line."""
+    """Return the sort key: command-line options first, then files by name and line."""
     place = re.match(r"(.*?):(\d+)", problem.where)
     return (place[1], int(place[2])) if place else ("", 0)
 
 
 def shown(value: Any) -> str:
-    """A value as a user would write it, shortened, without any password in it."""
+    """Format a value as a user would write it, shortened and with passwords masked."""
     text = json.dumps(value, default=str, ensure_ascii=False)
     text = printable(masked(text))
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 
 def unknown(word: Any, valid: Iterable[str], kind: str = "key") -> str:
-    """The rule for a word that is not among the valid ones: a guess, and all of them."""
+    """Return the message for an unknown word: a suggestion and all valid words."""
     valid = list(valid)
     return f"unknown {kind} {shown(word)}{did_you_mean(word, valid)}; valid: {', '.join(valid)}"
 
 
 def did_you_mean(word: Any, valid: Iterable[str]) -> str:
-    """`: did you mean x?`, or nothing where no valid word is close."""
+    """Return `: did you mean x?`, or an empty string if no valid word is close."""
     close = difflib.get_close_matches(str(word)[:_LONGEST], list(valid), n=1)
     return f": did you mean {close[0]}?" if close else ""
 
@@ -87,11 +87,11 @@ _RULES = {
 
 
 def explain(error: Mapping[str, Any], valid: Iterable[str] = ()) -> str:
-    """One validation error of pydantic's as a rule in plain words.
+    """Describe a validation error of pydantic in plain words.
 
     Args:
         error: an item of `ValidationError.errors()`.
-        valid: the keys that the place takes, for an unknown key.
+        valid: valid keys at that location, used for an unknown key.
     """
     kind, context, got = error["type"], error.get("ctx", {}), shown(error.get("input"))
     if kind == "extra_forbidden":

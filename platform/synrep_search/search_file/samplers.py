@@ -1,8 +1,8 @@
-"""The samplers that a search file can name: their options, and the spaces that each can search.
+"""Options of the samplers that a search file can name, and the spaces that each can search.
 
-A new sampler takes an options class here, listed in `Sampler`, and the function that builds it, in
-`FACTORIES` of synrep_search/search/samplers/factories.py. What users read of it (messages, `plan`,
-the documentation) comes from the class: its docstring, and those of its fields.
+To add a sampler, define its options class here, list it in `Sampler`, and register the function
+that builds it in `FACTORIES` of synrep_search/search/samplers/factories.py. Messages, `plan` and
+the documentation use the options class: its docstring and those of its fields.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ LARGEST_GRID = 1_000_000
 
 
 class Task(NamedTuple):
-    """What a search file asks of its sampler.
+    """The task that a search file sets its sampler.
 
     Attributes:
-        space: that is searched.
-        trials: to be made in all.
-        start_from: points that come first.
+        space: the search space.
+        trials: total number of trials.
+        start_from: points that are evaluated first.
     """
 
     space: Space
@@ -41,11 +41,11 @@ class Task(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """Why a sampler can't do what a search file asks of it.
+    """A reason why a sampler can't do a task.
 
     Attributes:
-        keys: of the place in the file, from the top.
-        rule: what is wrong, and what to do instead.
+        keys: path of keys to the place in the search file.
+        rule: what is wrong and how to correct it.
     """
 
     keys: tuple[str, ...]
@@ -53,19 +53,19 @@ class Refusal(NamedTuple):
 
 
 class SamplerOptions(Section):
-    """What all samplers share."""
+    """Options that all samplers have."""
 
     kind: str
     seed: Seed = 0
     """Seed of the sampler."""
 
     def refusals(self, task: Task) -> list[Refusal]:
-        """Why it can't do the task; empty where it can."""
+        """Return the reasons why the sampler can't do a task; empty if it can."""
         del task
         return []
 
     def summary(self, task: Task) -> str:
-        """What `plan` says of it."""
+        """Return the description that `plan` shows."""
         del task
         return self.kind
 
@@ -79,7 +79,7 @@ class Tpe(SamplerOptions):
 
 
 class RandomSampler(SamplerOptions):
-    """Every trial is drawn independently: the honest baseline, and the one for ablations."""
+    """Random search: draws every trial independently, as a baseline and for ablations."""
 
     kind: Literal["random"] = "random"
 
@@ -98,7 +98,7 @@ class GaussianProcess(SamplerOptions):
     """Trials sampled at random before the process takes over."""
 
     def summary(self, task: Task) -> str:
-        """With the parameters that it leaves to chance."""
+        """Return the description, with the parameters that are sampled at random."""
         drawn = [one.name for one in parameters(task.space) if one.conditional]
         return f"gp; drawn at random: {', '.join(drawn)}" if drawn else "gp"
 
@@ -116,12 +116,12 @@ class CmaEs(SamplerOptions):
     4 + 3 ln(number of parameters)."""
 
     def refusals(self, task: Task) -> list[Refusal]:
-        """Choices, families, and a missing package."""
+        """Refuse choices, families and an empty space, and report a missing package."""
         found = []
         for name, part in task.space.names.items():
-            odd = [p.name for p in parameters_of(name, part) if p.options or p.conditional]
-            if odd:
-                rule = f"cmaes moves numbers alone, and can't search {', '.join(odd)}: give it a "
+            refused = [p.name for p in parameters_of(name, part) if p.options or p.conditional]
+            if refused:
+                rule = f"cmaes searches ranges only, not {', '.join(refused)}: give it a "
                 rule += "range, fix it under train, or use the sampler tpe"
                 found.append(Refusal(("space", name), rule))
         if not parameters(task.space):
@@ -134,18 +134,19 @@ class CmaEs(SamplerOptions):
 
 
 class QuasiMonteCarlo(SamplerOptions):
-    """Quasi-Monte Carlo: a sequence of points that covers the space more evenly than random ones.
+    """Quasi-Monte Carlo: a sequence that covers the space more evenly than random points.
 
-    It does not learn. Choices, families and their parameters are coordinates of the sequence.
+    It does not learn from trials. Choices, families and their parameters are dimensions of the
+    sequence.
     """
 
     kind: Literal["qmc"] = "qmc"
     sequence: Literal["sobol", "halton"] = "sobol"
-    """Sobol's sequence, most even if the number of trials is a power of two, or Halton's; the seed
-    scrambles either."""
+    """Sobol sequence, which is most even if the number of trials is a power of two, or Halton
+    sequence; the seed scrambles either."""
 
     def summary(self, task: Task) -> str:
-        """With the sequence."""
+        """Return the description, with the name of the sequence."""
         del task
         return f"qmc, {self.sequence}"
 
@@ -159,23 +160,23 @@ class Grid(SamplerOptions):
     kind: Literal["grid"] = "grid"
 
     def refusals(self, task: Task) -> list[Refusal]:
-        """Ranges without steps, and more trials than there are points."""
-        if odd := grid.continuous(task.space):
+        """Refuse ranges without steps, too large grids, and more trials than points."""
+        if continuous := grid.continuous(task.space):
             rule = "has no grid: give it steps, list values under choice, or use another sampler"
-            return [Refusal(("space", *_path(task.space, name)), rule) for name in odd]
+            return [Refusal(("space", *_path(task.space, name)), rule) for name in continuous]
         points = grid.size(task.space)
         if points > LARGEST_GRID:
             rule = f"the grid has {points} points, more than {LARGEST_GRID}: take larger steps, or "
             return [Refusal(("search", "sampler", self.kind), f"{rule}use another sampler")]
         flat = [task.space.flatten(start) for start in task.start_from]
-        twice = len(flat) - len({grid.number_of(task.space, params) for params in flat})
-        if task.trials > points + twice:
+        duplicates = len(flat) - len({grid.number_of(task.space, params) for params in flat})
+        if task.trials > points + duplicates:
             rule = f"the grid has {points} points, too few for {task.trials} trials: ask for at "
-            return [Refusal(("search", "trials"), f"{rule}most {points + twice}")]
+            return [Refusal(("search", "trials"), f"{rule}most {points + duplicates}")]
         return []
 
     def summary(self, task: Task) -> str:
-        """With the number of points."""
+        """Return the description, with the number of points."""
         points = grid.size(task.space)
         share = "all" if task.trials >= points else str(task.trials)
         return f"grid of {points} points, {share} of them tried"
@@ -185,15 +186,15 @@ Sampler: TypeAlias = Annotated[
     Tpe | RandomSampler | GaussianProcess | CmaEs | QuasiMonteCarlo | Grid,
     Field(discriminator="kind"),
 ]
-"""All samplers."""
+"""Options of any sampler."""
 SAMPLERS: dict[str, type[SamplerOptions]] = {
     kind.model_fields["kind"].default: kind for kind in get_args(get_args(Sampler)[0])
 }
-"""Options by the name that a search file uses."""
+"""Options class by the name used in search files."""
 
 
 def require(sampler: SamplerOptions, task: Task) -> None:
-    """Check a task outside a search file.
+    """Check a task that does not come from a search file.
 
     Raises:
         InputError: the sampler can't do it.
@@ -203,6 +204,6 @@ def require(sampler: SamplerOptions, task: Task) -> None:
 
 
 def _path(space: Space, name: str) -> tuple[str, ...]:
-    """The searched name of a flat parameter, and what follows it."""
+    """Split a flat parameter name into its searched name and the rest."""
     top = next(top for top in space.names if f"{name}.".startswith(f"{top}."))
     return (top, name.removeprefix(top).removeprefix(".")) if name != top else (top,)

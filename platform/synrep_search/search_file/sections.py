@@ -1,4 +1,4 @@
-"""Reads the sections of a search file that don't depend on what is trained."""
+"""Read the sections of a search file that don't depend on the trainer."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 Part = TypeVar("Part", bound=Section)
 
-_METRIC = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")  # as far as MLflow's keys go
+_METRIC = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")  # valid in MLflow metric keys
 _SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!:memory:|file:)([^?]+)(.*)")
 DEFAULT_METRIC = "validation/mpjpe_mm"
 
 
 def section(model: type[Part], node: Node | None, path: str, problems: Problems) -> Part:
-    """One section by its model; its defaults where the file leaves it out or gets it wrong."""
+    """Read a section with its model; return the defaults if it is missing or invalid."""
     if node is None:
         return model()
     if not isinstance(node.value, dict):
@@ -38,14 +38,14 @@ def section(model: type[Part], node: Node | None, path: str, problems: Problems)
         problems.add(node.where, path, rule)
         return model()
     valid = [key for key in model.model_fields if key != "kind"]
-    known = {}
+    values = {}
     for key, inner in node.mapping.items():
         if key in valid:
-            known[key] = inner.plain()
+            values[key] = inner.plain()
         else:
             problems.add(inner.where, f"{path}.{key}", unknown(key, valid))
     try:
-        return model.model_validate_json(json.dumps(known))
+        return model.model_validate_json(json.dumps(values))
     except ValidationError as error:
         for item in error.errors(include_url=False):
             place = ".".join([path, *map(str, item["loc"])])
@@ -54,12 +54,12 @@ def section(model: type[Part], node: Node | None, path: str, problems: Problems)
 
 
 def search_section(node: Node | None, goals: tuple[str, ...], problems: Problems) -> SearchSection:
-    """The section `search`: goal, sampler and early stopping are choices of one among several.
+    """Read the section `search` with its goal, sampler and early stopping.
 
     Args:
-        node: the section, or None where the file has none.
-        goals: the metrics that the trainer offers; empty where any will do.
-        problems: takes every mistake.
+        node: the section, or None if the file has none.
+        goals: metrics that the trainer reports; empty if any metric is accepted.
+        problems: collects every mistake.
     """
     if node is None or not isinstance(node.value, dict):
         found = section(SearchSection, node, "search", problems)
@@ -111,20 +111,20 @@ def _one_kind(
     *,
     also: str = "",
 ) -> Part | None:
-    """The options under the one key that names a kind; None after a mistake in that key.
+    """Read the options under the single key that names a kind; return None if the key is wrong.
 
     Args:
         node: a mapping such as `{tpe: {seed: 0}}`.
-        path: of the node.
-        kinds: the options of each kind.
-        word: what they are kinds of.
-        problems: takes every mistake.
-        also: what could stand there in place of a kind.
+        path: path of the node in the file.
+        kinds: options class of each kind.
+        word: what the kinds are called in messages.
+        problems: collects every mistake.
+        also: a further valid value, listed in messages.
     """
-    odd = [key for key in node.mapping if key not in kinds]
-    for key in odd:
+    unknown_keys = [key for key in node.mapping if key not in kinds]
+    for key in unknown_keys:
         problems.add(node.mapping[key].where, f"{path}.{key}", unknown(key, kinds, word))
-    if odd:
+    if unknown_keys:
         return None
     if len(node.mapping) != 1:
         example = next(iter(kinds))
@@ -139,7 +139,7 @@ def _one_kind(
 
 
 def name_of(node: Node | None, fallback: str, problems: Problems) -> str:
-    """The search's name: as given, or else the file's."""
+    """Return the name of the search; the fallback if the file gives none."""
     value = fallback if node is None else node.value
     if isinstance(value, str) and NAME.fullmatch(value):
         return value
@@ -150,7 +150,7 @@ def name_of(node: Node | None, fallback: str, problems: Problems) -> str:
 
 
 def address(node: Node | None, path: str, problems: Problems) -> str | None:
-    """A folder, URI or database URL; a folder or database file in it is made absolute.
+    """Return a folder, URI or database URL; a folder or database file in it is made absolute.
 
     One that carries credentials is refused.
     """
@@ -166,14 +166,14 @@ def address(node: Node | None, path: str, problems: Problems) -> str | None:
 
 
 def _refusal(value: str, path: str) -> str:
-    """Why an address can't be taken; empty where it can."""
+    """Return why an address can't be taken; empty where it can."""
     if not value.strip():
         return "is empty; leave the key out for the default"
     if carries_credentials(value):
         variable = ", e.g. PGPASSWORD" if path == "ledger" else ""
         return f"holds a password or key: leave it out and give it by the environment{variable}"
     scheme, uri, _ = value.partition("://")
-    if uri and "@" in value and re.search(r"\s", value):  # what the mask could not hide
+    if uri and "@" in value and re.search(r"\s", value):  # `masked` could not hide the password
         return "must be a URL without spaces"
     if path == "storage" and uri and scheme not in SCHEMES:
         return f"must be a folder or a URI of {', '.join(SCHEMES)}, got {shown(value)}"
@@ -183,7 +183,7 @@ def _refusal(value: str, path: str) -> str:
 
 
 def _absolute(value: str, path: str, node: Node, problems: Problems) -> str:
-    """An address that says the same wherever it is read."""
+    """Make the path in an address absolute, so that it does not depend on the working folder."""
     before, file, after = "", value, ""
     if path != "storage" or "://" in value:
         found = _SQLITE_FILE.fullmatch(value)
@@ -191,18 +191,18 @@ def _absolute(value: str, path: str, node: Node, problems: Problems) -> str:
             return value
         before, file, after = found.groups()
     try:
-        # Links stay: other machines may know the place by the link alone.
-        return f"{before}{found_near(node, file).absolute()}{after}"
+        # Keep symbolic links: other machines may reach the folder by the link only.
+        return f"{before}{resolve_path(node, file).absolute()}{after}"
     except OSError as error:
         problems.add(node.where, path, f"can't be used: {error.strerror}")
         return value
 
 
-def found_near(node: Node, path: str) -> Path:
-    """A path: beside the file that names it if it is there, else in the working folder.
+def resolve_path(node: Node, path: str) -> Path:
+    """Resolve a path beside the file that names it if it exists there, else in the working folder.
 
     Raises:
-        OSError: too long a name, or a circle of links.
+        OSError: the name is too long, or symbolic links form a cycle.
     """
     near = node.folder / path if node.folder is not None else Path(path)
     return near if near.exists() else Path(path)

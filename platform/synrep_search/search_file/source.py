@@ -1,8 +1,8 @@
-"""Reads YAML into a tree that remembers the line of every key.
+"""Parse YAML into a tree of nodes that carry the line of every key.
 
-YAML 1.2, core schema: `1e-5` is a number, `off` and `no` are words, dates are words. What a search
-file has no use for is refused: anchors and aliases (a short file could grow without bound), tags,
-several documents, duplicate keys, NaN and infinity.
+The YAML 1.2 core schema applies: `1e-5` is a number; `off`, `no` and dates are strings. Features
+that search files don't need are rejected: anchors and aliases (a short file could expand without
+bound), tags, several documents, duplicate keys, NaN and infinity.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _LARGEST_INT = 2**63
 
 @dataclass(frozen=True)
 class Node:
-    """A value of the file and where it stands.
+    """A value of a search file with its position.
 
     Attributes:
         value: a scalar, a list of nodes or a mapping of names to nodes.
         where: `file:line` of the key (of the value itself inside a list), or the option `-o key`.
-        folder: the folder of the file, which relative paths start from; None for an option.
+        folder: folder of the file, from which relative paths start; None for an option.
     """
 
     value: Value
@@ -45,11 +45,11 @@ class Node:
 
     @property
     def mapping(self) -> dict[str, Node]:
-        """The value's entries; empty where it is no mapping."""
+        """Entries of the value; empty if it is not a mapping."""
         return self.value if isinstance(self.value, dict) else {}
 
     def plain(self) -> Any:
-        """The value with all nodes below it taken off."""
+        """Return the value as plain Python data, without nodes."""
         if isinstance(self.value, dict):
             return {key: node.plain() for key, node in self.value.items()}
         if isinstance(self.value, list):
@@ -57,7 +57,7 @@ class Node:
         return self.value
 
     def at(self, keys: Sequence[str | int]) -> Node:
-        """The deepest node along the path: keys that are not there are passed over."""
+        """Return the deepest node along a path; missing keys are skipped."""
         node = self
         for key in keys:
             if isinstance(node.value, dict) and key in node.value:
@@ -67,12 +67,12 @@ class Node:
         return node
 
 
-class Unreadable(Exception):  # noqa: N818 - the text, not the program, is at fault
-    """The text is no YAML that a search file may hold.
+class Unreadable(Exception):  # noqa: N818 - a fault of the text, not of the program
+    """Raised for text that is not YAML or uses YAML that search files don't support.
 
     Attributes:
-        line: counted from 1; 0 where unknown.
-        column: counted from 1; 0 where unknown.
+        line: counted from 1; 0 if unknown.
+        column: counted from 1; 0 if unknown.
     """
 
     def __init__(self, rule: str, line: int = 0, column: int = 0) -> None:
@@ -83,12 +83,12 @@ class Unreadable(Exception):  # noqa: N818 - the text, not the program, is at fa
 
 @dataclass(frozen=True)
 class Origin:
-    """What is being read: names the places in it.
+    """The source of a text, from which positions are formatted.
 
     Attributes:
-        name: the file as the user wrote it, or the option `-o key`.
-        folder: the file's folder, or None for an option: its places have no lines.
-        note: appended to each place, e.g. ` (extended by a.yaml:1)`.
+        name: path of the file as the user wrote it, or the option `-o key`.
+        folder: folder of the file; None for an option, whose positions have no lines.
+        note: text appended to each position, e.g. ` (extended by a.yaml:1)`.
     """
 
     name: str
@@ -96,19 +96,19 @@ class Origin:
     note: str = ""
 
     def where(self, line: int, column: int = 0) -> str:
-        """The place of a line (and column) counted from 1."""
+        """Format the position of a line (and column), counted from 1."""
         if self.folder is None or not line:
             return self.name + self.note
         return f"{self.name}:{line}" + (f":{column}" if column else "") + self.note
 
 
 def parse(text: str, origin: Origin) -> Node:
-    """The tree of a text; an empty text is null.
+    """Parse a text into a tree of nodes; an empty text is null.
 
     Raises:
         Unreadable: with the rule and, where known, the position.
     """
-    # Imported here: 40 ms that a program which only has specifications from a ledger does not pay.
+    # Imported here: it takes 40 ms and is not needed to read specifications from a ledger.
     from ruamel.yaml import YAML  # noqa: PLC0415
     from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
 
@@ -128,13 +128,13 @@ def parse(text: str, origin: Origin) -> Node:
 
 
 class _Builder:
-    """Builds nodes from the parser's events, without recursion."""
+    """Builds nodes from parser events, without recursion."""
 
     def __init__(self, origin: Origin) -> None:
         self.root: Node | None = None
         self._origin = origin
         self._open: list[Node] = []
-        self._keys: list[tuple[str, int] | None] = []  # the key that waits for its value, and line
+        self._keys: list[tuple[str, int] | None] = []  # key without a value yet, and its line
 
     def take(self, event: Any) -> None:
         kind = type(event).__name__
@@ -143,10 +143,10 @@ class _Builder:
             raise Unreadable("only one document: nothing may follow a line of `---`", line)
         if kind == "AliasEvent" or getattr(event, "anchor", None):
             raise Unreadable(
-                "anchors (&) and aliases (*) are not taken: use `extends`", line, column
+                "anchors (&) and aliases (*) are not supported: use `extends`", line, column
             )
         if tag := _tag(event):
-            raise Unreadable(f"tags such as {shown(tag)} are not taken", line, column)
+            raise Unreadable(f"tags such as {shown(tag)} are not supported", line, column)
         if kind == "ScalarEvent":
             self._scalar(event, line, column)
         elif kind in {"MappingStartEvent", "SequenceStartEvent"}:
@@ -160,9 +160,9 @@ class _Builder:
     def _scalar(self, event: Any, line: int, column: int) -> None:
         text = event.value
         if any("\ud800" <= char <= "\udfff" for char in text):
-            raise Unreadable("half a surrogate pair is no character", line, column)
+            raise Unreadable("an unpaired surrogate is not a character", line, column)
         if "\0" in text:
-            raise Unreadable("a text with a null character names nothing", line, column)
+            raise Unreadable("null characters are not allowed", line, column)
         if self._open and isinstance(self._open[-1].value, dict) and self._keys[-1] is None:
             if text in self._open[-1].value:
                 first = self._open[-1].value[text].where
@@ -179,7 +179,7 @@ class _Builder:
         self._keys.append(None)
 
     def _place(self, value: Value, line: int) -> Node:
-        """Put a value where the parser stands: into the list, under the waiting key, or on top."""
+        """Add a value at the current position: to the list, under the open key, or as the root."""
         if not self._open:
             self.root = node = Node(value, self._origin.where(line), self._origin.folder)
             return node
@@ -196,21 +196,21 @@ class _Builder:
 
 
 def _tag(event: Any) -> str | None:
-    """The explicit tag of an event, `!` for the one without a name."""
+    """Return the explicit tag of an event, or None; `!` is the non-specific tag."""
     tag = getattr(event, "tag", None)
     return None if tag is None else str(tag)
 
 
 def _resolve(text: str, line: int, column: int) -> Value:
-    """A plain scalar by the core schema of YAML 1.2."""
+    """Resolve a plain scalar by the YAML 1.2 core schema."""
     if _NULL.fullmatch(text):
         return None
     if _BOOL.fullmatch(text):
         return text.lower() == "true"
     if _NOT_FINITE.fullmatch(text):
-        raise Unreadable(f"{text} is no number that a search can use", line, column)
+        raise Unreadable(f"{text} is not a number that a search can use", line, column)
     if _INT.fullmatch(text):
-        # The length is asked first: converting digits takes quadratic time.
+        # Check the length first: the conversion takes quadratic time.
         number = int(text, 0 if text[:2] in {"0o", "0x"} else 10) if len(text) < 25 else None
         if number is None or not -_LARGEST_INT <= number < _LARGEST_INT:
             raise Unreadable("the number does not fit into 64 bits", line, column)

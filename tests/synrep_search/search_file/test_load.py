@@ -112,8 +112,8 @@ def test_trial_config_holds_values_and_seed(write, draw) -> None:
 @pytest.mark.parametrize(
     ("values", "rule"),
     [
-        ({"loss.lamda": 1.0}, r"loss\.lamda: is no field of the configuration"),
-        ({"nothing.here": 1.0}, r"nothing\.here: is no field of the configuration"),
+        ({"loss.lamda": 1.0}, r"loss\.lamda: is not a field of the configuration"),
+        ({"nothing.here": 1.0}, r"nothing\.here: is not a field of the configuration"),
         ({"critic.steps": 0}, r"critic\.steps: must be at least 1, got 0"),
     ],
 )
@@ -226,7 +226,7 @@ def test_poses_that_are_no_store_are_refused(write, refused, tmp_path) -> None:
     (tmp_path / "empty").mkdir()
     for folder, rule in [
         ("nowhere", f"there is no folder {tmp_path / 'nowhere'}"),
-        ("empty", f"{tmp_path / 'empty'} holds no store.json"),
+        ("empty", f"{tmp_path / 'empty'} has no store.json"),
     ]:
         (problem,) = refused(f"{SMALL}data:\n  poses: {folder}\n")
         assert (problem.where, problem.path) == ("a.yaml:3", "data.poses")

@@ -25,13 +25,13 @@ FILES = [
         "train:\n  generator:\n    widht: 3",
         4,
         "train.generator.widht",
-        "is no field of synrep's configuration: did you mean generator.width?; valid: generator.w",
+        "is not a field of synrep's configuration: did you mean generator.width?; valid: generator",
     ),
     (
         "train: {iteration: 3}",
         2,
         "train.iteration",
-        "is no field of synrep's configuration: did you mean iterations?; valid: seed, iterations",
+        "is not a field of synrep's configuration: did you mean iterations?; valid: seed, iter",
     ),
     (
         "train:\n  generator.width: 3\n  generator:\n    width: 4",
@@ -44,7 +44,7 @@ FILES = [
         "train: {kcs.weighting.scale: 2}",
         2,
         "train.kcs.weighting.scale",
-        "kcs.weighting is one value, given whole",
+        "kcs.weighting is a single value: give a family",
     ),
     (
         "train:\n  kcs.weighting:\n    family: tanh\n    scal: 2",
@@ -83,7 +83,12 @@ FILES = [
         "must be 'full' or 'upper', got \"uper\": did you mean upper?",
     ),
     ("train: {kcs.cosine: yes}", 2, "train.kcs.cosine", 'must be true or false, got "yes"'),
-    ("data:\n  noise: 3", 3, "data.noise", "is no field of synrep's configuration: did you mean d"),
+    (
+        "data:\n  noise: 3",
+        3,
+        "data.noise",
+        "is not a field of synrep's configuration: did you mean d",
+    ),
     ("data: {noise_px: -1}", 2, "data.noise_px", "must be at least 0, got -1"),
     ("data: {poses: 5}", 2, "data.poses", "must be text, got 5"),
     ("search: {trials: 0}", 2, "search.trials", "must be at least 1, got 0"),
@@ -210,7 +215,7 @@ def test_paper_needs_tanh_among_the_families(refused) -> None:
     text = f"space: {{kcs.weighting: {{one_of: {{{families}}}}}}}\nstart_from: [paper]\n"
     (problem,) = refused(text)
     assert problem.path == "start_from[0].kcs.weighting"
-    assert "is of none of the families band" in problem.rule
+    assert "belongs to none of the families band" in problem.rule
     families = "tanh: {scale: {float: [2, 3]}}"
     text = f"space: {{kcs.weighting: {{one_of: {{{families}}}}}}}\nstart_from: [paper]\n"
     (problem,) = refused(text)
@@ -223,8 +228,12 @@ def test_paper_needs_tanh_among_the_families(refused) -> None:
     [
         ("{family: tanh, power: 3}", ".tanh.power", "is not searched"),
         ("{family: band, reach: 2.5}", ".band.reach", "2.5 is not a whole number"),
-        ("{family: uniform}", "", '{"family": "uniform"} is of none of the families tanh, band'),
-        ("tanh", "", '"tanh" is of none of the families tanh, band'),
+        (
+            "{family: uniform}",
+            "",
+            '{"family": "uniform"} belongs to none of the families tanh, band',
+        ),
+        ("tanh", "", '"tanh" belongs to none of the families tanh, band'),
     ],
 )
 def test_a_family_outside_the_space_is_no_start(refused, point, path, rule) -> None:

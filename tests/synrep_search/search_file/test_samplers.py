@@ -68,7 +68,7 @@ def test_stored_specifications_read_as_before(make_spec, stored, expected) -> No
             f"space:\n  kcs.weighting: {FAMILIES}\nsearch: {{sampler: {{cmaes: {{}}}}}}",
             2,
             "space.kcs.weighting",
-            "can't search kcs.weighting, kcs.weighting.tanh.scale, kcs.weighting.band.reach: give",
+            "only, not kcs.weighting, kcs.weighting.tanh.scale, kcs.weighting.band.reach: give it",
         ),
         (
             "space:\n  critic.steps: {choice: [1, 2]}\nsearch: {sampler: {cmaes: {}}}",

@@ -67,12 +67,12 @@ def test_every_node_knows_its_line(tmp_path) -> None:
         ("a: \x00", "a.yaml", "not valid YAML: "),
         ("a: 1\na: 2\n", "a.yaml:2", 'the key "a" is given twice, first at a.yaml:1'),
         ("x: {b: 1, b: 2}\n", "a.yaml:1", 'the key "b" is given twice, first at a.yaml:1'),
-        ("a: &x 1\nb: *x\n", "a.yaml:1:4", "anchors (&) and aliases (*) are not taken"),
-        ("b: *x\n", "a.yaml:1:4", "anchors (&) and aliases (*) are not taken"),
+        ("a: &x 1\nb: *x\n", "a.yaml:1:4", "anchors (&) and aliases (*) are not supported"),
+        ("b: *x\n", "a.yaml:1:4", "anchors (&) and aliases (*) are not supported"),
         ("a: !!python/name:os.system 1", "a.yaml:1:4", "tags such as "),
         ("a: !thing {}", "a.yaml:1:4", "tags such as "),
-        ("a: .inf", "a.yaml:1:4", ".inf is no number that a search can use"),
-        ("a: .nan", "a.yaml:1:4", ".nan is no number that a search can use"),
+        ("a: .inf", "a.yaml:1:4", ".inf is not a number that a search can use"),
+        ("a: .nan", "a.yaml:1:4", ".nan is not a number that a search can use"),
         ("a: 1e999", "a.yaml:1:4", '"1e999" is too large a number'),
         ("a: 99999999999999999999", "a.yaml:1:4", "the number does not fit into 64 bits"),
         ("a: 9" + "9" * 5000, "a.yaml:1:4", "the number does not fit into 64 bits"),
@@ -81,7 +81,7 @@ def test_every_node_knows_its_line(tmp_path) -> None:
         ("[" * 30, "a.yaml:1:17", "nested more than 16 deep"),
         ("- a\n", "a.yaml:1", 'must be a mapping of sections, got ["a"]'),
         ("text", "a.yaml:1", 'must be a mapping of sections, got "text"'),
-        ('a: "\\ud800"', "a.yaml:1:4", "half a surrogate pair is no character"),
+        ('a: "\\ud800"', "a.yaml:1:4", "an unpaired surrogate is not a character"),
     ],
 )
 def test_what_is_refused(refused, text, where, rule) -> None:
@@ -102,10 +102,10 @@ def test_aliases_cannot_blow_up(refused) -> None:
 
 
 def test_a_large_file_is_refused_unread(refused) -> None:
-    """What is above one megabyte is no search file."""
+    """What is above one megabyte is not a search file."""
     (problem,) = refused("# " + "x" * 1_000_000)
     assert problem.where == "a.yaml"
-    assert problem.rule == "larger than 1000000 bytes: no search file"
+    assert problem.rule == "larger than 1000000 bytes: not a search file"
 
 
 def test_text_that_is_not_utf8_is_refused(write) -> None:

@@ -1,1 +1,1 @@
-"""Samplers. Nothing else in `search` imports Optuna."""
+"""Samplers: the only package of `search` that imports Optuna."""

@@ -1,10 +1,10 @@
-"""The samplers of a search file, built from its options.
+"""Factories that build the samplers from their options in the search file.
 
-Each sampler of `synrep_search.search_file.samplers` has a function in `FACTORIES`. It is called
-once a search and gives a function from a trial's number to the Optuna sampler that draws that
-trial's point. The draw may depend on the options, the number and the trials known, and on nothing
-else: a resumed search must propose what one that never stopped would have. What a sampler needs
-beyond Optuna is imported in its function.
+Each sampler of `synrep_search.search_file.samplers` has a factory in `FACTORIES`. A factory is
+called once per search and returns a function that maps a trial's number to the Optuna sampler that
+draws its point. The draw may depend only on the options, the number and the recorded trials: a
+resumed search must propose the same points as an uninterrupted one. Factories import packages other
+than Optuna locally.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from optuna.trial import TrialState, create_trial
 from synrep.errors import InputError
 from synrep_search.durability.records import derived_seed
 from synrep_search.durability.study.trials import OptunaSuggest, distributions
-from synrep_search.search.samplers.study import At
+from synrep_search.search.samplers.study import PointSampler
 from synrep_search.search_file.samplers import (
     CmaEs,
     GaussianProcess,
@@ -43,16 +43,16 @@ if TYPE_CHECKING:
 ForTrial: TypeAlias = Callable[[int], BaseSampler]
 
 LARGEST_PROCESS = 500
-"""Trials that a Gaussian process is fitted to: the best half and the newest. The time of a fit
-grows with the cube of their number."""
+"""Number of trials that a Gaussian process is fitted to: half of them the best, half the newest.
+The time of a fit grows with the cube of their number."""
 
 
 def for_trials(options: SamplerOptions, history: History) -> ForTrial:
-    """The function that gives each trial its sampler.
+    """Return the function that maps a trial's number to its sampler.
 
     Args:
-        options: of the sampler.
-        history: the space and the trials; the sampler looks at it again for each trial.
+        options: options of the sampler.
+        history: the space and the trials; read again for each trial.
 
     Raises:
         InputError: a package that the sampler needs is missing.
@@ -64,7 +64,7 @@ def _tpe(options: Tpe, _history: History) -> ForTrial:
     def sampler(number: int) -> BaseSampler:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of `group`
-            # Groups make conditional parameters joint with those that decide over them; the
+            # `group` samples conditional parameters jointly with those that they depend on; the
             # constant liar keeps trials that run at the same time apart.
             return optuna.samplers.TPESampler(
                 seed=derived_seed(options.seed, number, "sampler"),
@@ -84,9 +84,9 @@ def _random(options: RandomSampler, _history: History) -> ForTrial:
 
 
 def _gp(options: GaussianProcess, history: History) -> ForTrial:
-    # Optuna's looks at completed trials alone, and would propose again and again the point of one
-    # that diverged: it gets a study of its own, where all that ended are completed. A new sampler
-    # for each trial, since one would begin its fit where the one before has ended.
+    # GPSampler considers completed trials only and would propose the point of a diverged trial
+    # again and again: it gets a separate study, in which all ended trials are completed. Each trial
+    # gets a new sampler, since GPSampler starts its fit from the result of the previous one.
     def sampler(number: int) -> BaseSampler:
         seed = derived_seed(options.seed, number, "sampler")
         process = optuna.samplers.GPSampler(
@@ -97,17 +97,17 @@ def _gp(options: GaussianProcess, history: History) -> ForTrial:
             study.add_trial(trial)
         asked = study.ask()
         history.space.sample(OptunaSuggest(asked))
-        return At(asked.params)
+        return PointSampler(asked.params)
 
     return sampler
 
 
 def _all_completed(history: History) -> list[FrozenTrial]:
-    """Trials with a loss as completed ones; those that diverged as poor as the worst."""
-    known = history.best_and_newest(LARGEST_PROCESS)
-    worst = max((one.loss for one in known if one.loss is not None), default=None)
+    """Return trials with a loss as completed ones; diverged trials get the worst loss."""
+    summaries = history.best_and_newest(LARGEST_PROCESS)
+    worst = max((one.loss for one in summaries if one.loss is not None), default=None)
     found = []
-    for one in known:
+    for one in summaries:
         running = one.state == "running"
         loss = worst if one.state == "diverged" else one.loss
         if running or (loss is not None and one.state != "failed"):
@@ -121,8 +121,8 @@ def _all_completed(history: History) -> list[FrozenTrial]:
 
 
 def _cmaes(options: CmaEs, history: History) -> ForTrial:
-    # Not Optuna's, which pickles its state into the trials and needs to know which of its
-    # populations drew each: the ledger tells neither.
+    # Not CmaEsSampler of Optuna: it pickles its state into the trials and needs the generation of
+    # each trial, and the ledger records neither.
     try:
         from synrep_search.search.samplers.evolution import Evolution  # noqa: PLC0415
     except ImportError:
@@ -131,27 +131,27 @@ def _cmaes(options: CmaEs, history: History) -> ForTrial:
     evolution = Evolution(history, options.population)
 
     def sampler(number: int) -> BaseSampler:
-        return At(evolution.draw(derived_seed(options.seed, number, "sampler")))
+        return PointSampler(evolution.draw(derived_seed(options.seed, number, "sampler")))
 
     return sampler
 
 
 def _qmc(options: QuasiMonteCarlo, history: History) -> ForTrial:
-    # Not Optuna's QMCSampler: it counts in attributes of the study, which a resume would lose, and
+    # Not QMCSampler of Optuna: it counts in attributes of the study, which a resume would lose, and
     # draws the first trial and all conditional parameters at random.
-    from scipy.stats import qmc  # noqa: PLC0415 - half a second
+    from scipy.stats import qmc  # noqa: PLC0415 - takes half a second
 
     sequences = {"sobol": qmc.Sobol, "halton": qmc.Halton}
     axes = parameters(history.space)
 
     def sampler(number: int) -> BaseSampler:
         if not axes:
-            return At({})
+            return PointSampler({})
         sequence = sequences[options.sequence](len(axes), scramble=True, seed=options.seed)
         if number:
             sequence.fast_forward(number)
         (point,) = sequence.random(1).tolist()
-        return At({axis.name: axis.at(u) for axis, u in zip(axes, point, strict=True)})
+        return PointSampler({axis.name: axis.at(u) for axis, u in zip(axes, point, strict=True)})
 
     return sampler
 
@@ -159,18 +159,18 @@ def _qmc(options: QuasiMonteCarlo, history: History) -> ForTrial:
 def _grid(options: Grid, history: History) -> ForTrial:
     space = history.space
     order = list(range(grid.size(space)))
-    random.Random(options.seed).shuffle(order)  # noqa: S311 - guards no secret
+    random.Random(options.seed).shuffle(order)  # noqa: S311 - not for security
     tried: set[int] = set()
     seen = 0
 
     def sampler(_number: int) -> BaseSampler:
         nonlocal seen
-        new = islice(history.trials.values(), seen, None)  # those that end keep their place
+        new = islice(history.trials.values(), seen, None)  # ended trials keep their position
         tried.update(grid.number_of(space, one.params) for one in new)
         seen = len(history.trials)
         while order[-1] in tried:
             order.pop()
-        return At(grid.point(space, order[-1]))
+        return PointSampler(grid.point(space, order[-1]))
 
     return sampler
 

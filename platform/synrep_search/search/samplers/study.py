@@ -1,4 +1,4 @@
-"""A study in memory for Optuna's samplers to look at, and a sampler that draws a given point."""
+"""An in-memory study for Optuna's samplers, and a sampler that returns a given point."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from synrep_search.search_file import Space
 
 
-class At(BaseSampler):
-    """Draws one given point.
+class PointSampler(BaseSampler):
+    """Sampler that returns a given point.
 
     Args:
-        params: its flat parameters; those that the trial does not ask for are passed over.
+        params: flat parameters of the point; those that the trial does not request are ignored.
     """
 
     def __init__(self, params: Mapping[str, Any]) -> None:
@@ -36,43 +36,44 @@ class At(BaseSampler):
     def infer_relative_search_space(
         self, _study: Study, _trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """No parameters are drawn together."""
+        """Return an empty space: no parameters are drawn jointly."""
         return {}
 
     def sample_relative(
         self, _study: Study, _trial: FrozenTrial, _search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """None."""
+        """Return no parameters."""
         return {}
 
     def sample_independent(
         self, _study: Study, _trial: FrozenTrial, param_name: str, _: BaseDistribution
     ) -> Any:
-        """The value at the point."""
+        """Return the value of the point."""
         return self._params[param_name]
 
 
 class _Mirror(optuna.storages.InMemoryStorage):
-    """Keeps of a trial that runs no more than the ledger does.
+    """Storage that keeps no more of a running trial than the ledger does.
 
-    The estimator also notes what it drew for the branches that a trial did not take, to keep
-    other trials away from there. A resumed search does not know that.
+    TPE also stores the parameters that it drew for the families that a trial did not choose, to
+    keep other trials away from them. A resumed search does not have this information.
     """
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Note an attribute, unless it is what was drawn."""
+        """Store an attribute, unless it holds the parameters that TPE drew."""
         if not key.startswith("tpe:relative_params"):
             super().set_trial_system_attr(trial_id, key, value)
 
 
 class MemoryStudy:
-    """A study in memory that mirrors the ledger, for samplers to look at.
+    """In-memory copy of the ledger's study for samplers.
 
-    Asking a database for the whole history before each proposal would cost more than the proposal.
+    Reading the whole history from a database before each proposal would cost more than the proposal
+    itself.
 
     Args:
-        space: that is searched.
-        direction: of the goal.
+        space: the search space.
+        direction: direction of optimization.
     """
 
     def __init__(self, space: Space, direction: Literal["minimize", "maximize"]) -> None:
@@ -81,13 +82,13 @@ class MemoryStudy:
         self._asked: dict[int, optuna.Trial] = {}
 
     def running(self) -> dict[int, dict[str, Any]]:
-        """Flat parameters of the trials that were begun and have not ended."""
+        """Return the flat parameters of the trials that have not ended, by number."""
         return {number: asked.params for number, asked in self._asked.items()}
 
     def begin(
         self, number: int, sampler: BaseSampler | None, given: dict[str, Any] | None
     ) -> Point:
-        """Begin a trial: at the given values, or where the sampler wants it.
+        """Start a trial at the given values, or at a point that the sampler draws.
 
         Raises:
             InputError: the given values lie outside the space.
@@ -102,7 +103,7 @@ class MemoryStudy:
         return Point(values=values, params=asked.params)
 
     def end(self, trial: Trial) -> None:
-        """Take in how a trial has ended, whether it was begun here or not."""
+        """Record the final state of a trial, whether it was started here or not."""
         asked = self._asked.pop(trial.number, None)
         if asked is None:
             self._add(trial)
@@ -119,7 +120,7 @@ class MemoryStudy:
         try:
             params = self._space.flatten(trial.record.values)
         except InputError:
-            return  # the space was changed since: nothing to learn for the new one
+            return  # the space has changed since: the trial does not apply to it
         values = {} if trial.value is None else {max(trial.best_by_iteration): trial.value}
         frozen = create_trial(
             state=TO_OPTUNA[trial.state],

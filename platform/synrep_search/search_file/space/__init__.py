@@ -1,1 +1,1 @@
-"""The search space: distributions, how they are written in a search file, and points in them."""
+"""The search space: distributions, their notation in search files, and points of the space."""

@@ -1,8 +1,9 @@
-"""Distributions: what a searched name can be, how it is drawn and how a value is found in it.
+"""Distributions of searched names.
 
-Samplers see flat parameters only: numbers and choices by name. A distribution draws its value from
-them (`sample`) and gives the flat parameters of a value (`flatten`, its inverse). Conditional
-parameters carry their family: `kcs.weighting` = "tanh", `kcs.weighting.tanh.scale` = 1.3.
+Samplers handle flat parameters only: numbers and choices by name. A distribution builds its value
+from them (`sample`) and converts a value back to flat parameters (`flatten`, the inverse). The name
+of a conditional parameter contains its family: `kcs.weighting` = "tanh",
+`kcs.weighting.tanh.scale` = 1.3.
 """
 
 from __future__ import annotations
@@ -24,32 +25,32 @@ if TYPE_CHECKING:
 
 
 class Fixed(Section):
-    """A constant inside `one_of` or a list; draws nothing."""
+    """A constant inside `one_of` or a list; has no flat parameters."""
 
     kind: Literal["fixed"] = "fixed"
     value: Scalar
 
     def sample(self, _name: str, _suggest: Suggest) -> Scalar:
-        """The constant."""
+        """Return the constant."""
         return self.value
 
     def flatten(self, name: str, value: Any) -> dict[str, Any]:
-        """Nothing, provided that the value is the constant."""
+        """Return no parameters after checking that the value is the constant."""
         if value != self.value:
             raise InputError(name, f"{shown(value)} is not {shown(self.value)}, its fixed value")
         return {}
 
     def describe(self, name: str) -> list[Row]:
-        """One line."""
+        """Return one row."""
         return [Row(name, "fixed", printable(str(self.value)))]
 
     def probes(self) -> list[Probe]:
-        """The constant."""
+        """Return a probe of the constant."""
         return [Probe((), self.value, ())]
 
 
 class FloatRange(Section):
-    """A number in [low, high]: evenly, on a logarithmic scale, or on steps from low."""
+    """A number in [low, high], uniform on a linear or logarithmic scale, or in steps from low."""
 
     kind: Literal["float"] = "float"
     low: float
@@ -62,7 +63,7 @@ class FloatRange(Section):
         return suggest.float(name, self.low, self.high, log=self.log, step=self.step)
 
     def flatten(self, name: str, value: Any) -> dict[str, Any]:
-        """The number itself, provided that it is in the range and on a step."""
+        """Return the number after checking that it is in the range and on a step."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise InputError(name, f"{shown(value)} is not a number")
         if not self.low <= value <= self.high:
@@ -72,19 +73,19 @@ class FloatRange(Section):
         return {name: float(value)}
 
     def describe(self, name: str) -> list[Row]:
-        """One line."""
+        """Return one row."""
         step = "" if self.step is None else f" in steps of {self.step}"
         kind = "log" if self.log else "float"
         return [Row(name, kind, f"{self.low} .. {self.high}{step}")]
 
     def probes(self) -> list[Probe]:
-        """Both ends."""
+        """Return a probe of each bound."""
         kind = "log" if self.log else "float"
         return [Probe((kind, 0), self.low, ()), Probe((kind, 1), self.high, ())]
 
 
 class IntRange(Section):
-    """A whole number in [low, high]: evenly, on a logarithmic scale, or on steps from low."""
+    """An integer in [low, high], uniform on a linear or logarithmic scale, or in steps from low."""
 
     kind: Literal["int"] = "int"
     low: int
@@ -93,11 +94,11 @@ class IntRange(Section):
     log: bool = False
 
     def sample(self, name: str, suggest: Suggest) -> int:
-        """Draw one whole number."""
+        """Draw one integer."""
         return suggest.int(name, self.low, self.high, log=self.log, step=self.step)
 
     def flatten(self, name: str, value: Any) -> dict[str, Any]:
-        """The number itself, provided that it is whole, in the range and on a step."""
+        """Return the number after checking that it is an integer in the range and on a step."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise InputError(name, f"{shown(value)} is not a number")
         if not float(value).is_integer():
@@ -109,19 +110,19 @@ class IntRange(Section):
         return {name: int(value)}
 
     def describe(self, name: str) -> list[Row]:
-        """One line."""
+        """Return one row."""
         step = "" if self.step == 1 else f" in steps of {self.step}"
         kind = "int_log" if self.log else "int"
         return [Row(name, kind, f"{self.low} .. {self.high}{step}")]
 
     def probes(self) -> list[Probe]:
-        """Both ends."""
+        """Return a probe of each bound."""
         kind = "int_log" if self.log else "int"
         return [Probe((kind, 0), self.low, ()), Probe((kind, 1), self.high, ())]
 
 
 class Choice(Section):
-    """One of several numbers, words or truth values, without an order."""
+    """One of several numbers, strings or booleans, without an order."""
 
     kind: Literal["choice"] = "choice"
     options: tuple[Scalar, ...]
@@ -131,29 +132,29 @@ class Choice(Section):
         return suggest.choice(name, self.options)
 
     def flatten(self, name: str, value: Any) -> dict[str, Any]:
-        """The option that equals the value."""
+        """Return the option that equals the value."""
         for option in self.options:
             if option == value and isinstance(option, bool) == isinstance(value, bool):
                 return {name: option}
         raise InputError(name, f"{shown(value)} is none of {_listed(self.options)}")
 
     def describe(self, name: str) -> list[Row]:
-        """One line."""
+        """Return one row."""
         return [Row(name, "choice", _listed(self.options))]
 
     def probes(self) -> list[Probe]:
-        """Every option."""
+        """Return a probe of each option."""
         return [Probe(("choice", i), option, ()) for i, option in enumerate(self.options)]
 
 
 class OneOf(Section):
-    """A family and, for that family alone, its parameters; the value is one mapping."""
+    """A family together with its conditional parameters; the value is one mapping."""
 
     kind: Literal["one_of"] = "one_of"
     families: dict[str, dict[str, Distribution]]
 
     def sample(self, name: str, suggest: Suggest) -> dict[str, Any]:
-        """Draw a family, then its parameters: {"family": ..., parameter: ...}."""
+        """Draw a family, then its parameters, as {"family": ..., parameter: ...}."""
         family = str(suggest.choice(name, tuple(self.families)))
         return {"family": family} | {
             key: part.sample(f"{name}.{family}.{key}", suggest)
@@ -161,23 +162,23 @@ class OneOf(Section):
         }
 
     def flatten(self, name: str, value: Any) -> dict[str, Any]:
-        """The family under the name itself, its parameters below."""
+        """Return the family under `name` and its parameters under `name.family`."""
         family = value.get("family") if isinstance(value, dict) else None
         if not isinstance(family, str) or family not in self.families:
             raise InputError(
-                name, f"{shown(value)} is of none of the families {_listed(self.families)}"
+                name, f"{shown(value)} belongs to none of the families {_listed(self.families)}"
             )
         parts = self.families[family]
-        if odd := sorted(set(value) ^ {"family", *parts}):
-            word = "is not searched" if odd[0] in value else "is missing"
-            raise InputError(f"{name}.{family}.{odd[0]}", word)
+        if mismatched := sorted(set(value) ^ {"family", *parts}):
+            rule = "is not searched" if mismatched[0] in value else "is missing"
+            raise InputError(f"{name}.{family}.{mismatched[0]}", rule)
         flat: dict[str, Any] = {name: family}
         for key, part in parts.items():
             flat |= part.flatten(f"{name}.{family}.{key}", value[key])
         return flat
 
     def describe(self, name: str) -> list[Row]:
-        """The families, then a line for each parameter of each."""
+        """Return a row for the families, then one for each parameter of each family."""
         rows = [Row(name, "one_of", _listed(self.families))]
         for family, parts in self.families.items():
             for key, part in parts.items():
@@ -185,7 +186,7 @@ class OneOf(Section):
         return rows
 
     def probes(self) -> list[Probe]:
-        """Each family with each of its parameters at each of its edges."""
+        """Return probes of each family with each of its parameters at each bound."""
         found = []
         for family, parts in self.families.items():
             whole = {"family": family} | {k: p.probes()[0].value for k, p in parts.items()}
@@ -199,13 +200,13 @@ class OneOf(Section):
                     )
                     for probe in part.probes()
                 ]
-            # What no parameter of the space answers for, e.g. one that the family needs as well.
+            # For errors outside the parameters of the space, e.g. a missing required one.
             found.append(Probe(("one_of", family), whole, (family,)))
         return found
 
 
 class Vector(Section):
-    """A list with a distribution, or a constant, for each entry."""
+    """A list with a distribution or a constant for each entry."""
 
     kind: Literal["vector"] = "vector"
     entries: tuple[Distribution, ...]
@@ -215,7 +216,7 @@ class Vector(Section):
         return [part.sample(f"{name}.{i}", suggest) for i, part in enumerate(self.entries)]
 
     def flatten(self, name: str, value: Any) -> dict[str, Any]:
-        """The parameters of every entry."""
+        """Return the flat parameters of all entries."""
         entries = entries_of(name, value, len(self.entries))
         flat: dict[str, Any] = {}
         for i, (part, entry) in enumerate(zip(self.entries, entries, strict=True)):
@@ -223,11 +224,11 @@ class Vector(Section):
         return flat
 
     def describe(self, name: str) -> list[Row]:
-        """A line for each entry."""
+        """Return the rows of each entry."""
         return [row for i, part in enumerate(self.entries) for row in part.describe(f"{name}.{i}")]
 
     def probes(self) -> list[Probe]:
-        """The list as a whole, then each entry at each of its edges."""
+        """Return a probe of the list as a whole, then of each entry at each bound."""
         whole = [part.probes()[0].value for part in self.entries]
         found = [Probe((), whole, (len(whole),))]
         for i, part in enumerate(self.entries):
@@ -245,17 +246,17 @@ OneOf.model_rebuild()
 Vector.model_rebuild()
 
 
-# Relative slack when asking whether a float is on a step: 0.1 has no exact binary form.
-_SLACK = 1e-9
+# Relative tolerance of `on_step`: 0.1, for example, has no exact binary representation.
+_TOLERANCE = 1e-9
 
 
 def on_step(value: float, low: float, step: float) -> bool:
-    """Whether `value` is `low` plus a multiple of `step`, to rounding."""
+    """Return whether `value` is `low` plus a multiple of `step`, up to rounding."""
     count = (value - low) / step
-    # The difference of two large numbers carries their rounding, whatever its own size.
+    # The difference of two large numbers has their rounding error, even if it is small itself.
     rounding = 2 * sys.float_info.epsilon * max(abs(value), abs(low)) / step
-    slack = _SLACK * max(1.0, abs(count)) + rounding
-    return math.isfinite(count) and abs(count - round(count)) <= slack
+    tolerance = _TOLERANCE * max(1.0, abs(count)) + rounding
+    return math.isfinite(count) and abs(count - round(count)) <= tolerance
 
 
 def _listed(options: Any) -> str:

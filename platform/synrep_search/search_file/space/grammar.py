@@ -1,4 +1,4 @@
-"""From what stands under `space` to distributions, noting every mistake."""
+"""Parse the section `space` of a search file into distributions and report every mistake."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _STEPPED = ("float", "int")
 
 
 def distribution(node: Node, path: str, problems: Problems) -> Distribution | None:
-    """The distribution that a node describes; None after noting what is wrong with it."""
+    """Return the distribution that a node describes; report mistakes and return None if invalid."""
     if isinstance(node.value, list):
         found = _vector(node, path, problems)
         if found is None or not all(isinstance(part, Fixed) for part in found.entries):
@@ -45,13 +45,13 @@ def distribution(node: Node, path: str, problems: Problems) -> Distribution | No
 
 
 def _kind(node: Node, path: str, problems: Problems) -> str | None:
-    """The one key that names a distribution, all keys being checked."""
+    """Check all keys and return the one that names a distribution, or None if invalid."""
     kinds = [key for key in node.mapping if key in KINDS]
-    odd = [key for key in node.mapping if key not in (*KINDS, "step")]
-    for key in odd:
+    unknown_keys = [key for key in node.mapping if key not in (*KINDS, "step")]
+    for key in unknown_keys:
         rule = unknown(key, [*KINDS, "step"], "distribution")
         problems.add(node.mapping[key].where, f"{path}.{key}", rule)
-    if odd:
+    if unknown_keys:
         return None
     if len(kinds) != 1:
         got = " and ".join(kinds) if kinds else shown(node.plain())
@@ -62,7 +62,7 @@ def _kind(node: Node, path: str, problems: Problems) -> str | None:
         return None
     if "step" in node.mapping and kinds[0] not in _STEPPED:
         where = node.mapping["step"].where
-        rule = f"the sampler can't honour steps of {kinds[0]}; list the values under choice instead"
+        rule = f"can't be combined with {kinds[0]}; list the values under choice instead"
         problems.add(where, f"{path}.step", rule)
         return None
     return kinds[0]
@@ -91,7 +91,7 @@ def _range(node: Node, kind: str, path: str, problems: Problems) -> Distribution
     elif size is not None and size <= 0:
         rule = f"the step must be greater than 0, got {size}"
     elif size is not None and not on_step(high, low, size):
-        rule = f"steps of {size} from {low} don't meet {high}"
+        rule = f"steps of {size} from {low} don't reach {high} exactly"
     if rule is not None:
         problems.add(ends.where, here, rule)
         return None
@@ -154,7 +154,7 @@ def _vector(node: Node, path: str, problems: Problems) -> Vector | None:
 
 
 def _part(node: Node, path: str, problems: Problems) -> Distribution | None:
-    """A distribution inside another, where a plain value is a constant."""
+    """Parse a distribution inside another one, where a plain value is a constant."""
     value = node.value
     if isinstance(value, bool | int | float | str):
         return Fixed(value=value)

@@ -1,7 +1,7 @@
-"""A space as a grid: its points are counted and numbered, families included.
+"""Enumeration of a space as a grid, families included.
 
-A point's number is written in mixed radix: one digit for each parameter, and for a family the
-numbers of its own points follow those of the families before it.
+The number of a point is a mixed-radix number with one digit for each parameter. In the digit of a
+`one_of`, the points of each family are numbered after those of the families before it.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 
 
 def continuous(space: Space) -> list[str]:
-    """Flat parameters that have no grid: ranges without even steps."""
-    return [found.name for found in parameters(space) if found.count is None]
+    """Return the flat parameters that can't be enumerated: ranges without steps."""
+    return [axis.name for axis in parameters(space) if axis.count is None]
 
 
 def size(space: Space) -> int:
-    """Number of points of a space in which nothing is `continuous`."""
+    """Return the number of points of a space that has no `continuous` parameter."""
     return _product(list(space.names.items()))
 
 
 def point(space: Space, number: int) -> dict[str, Any]:
-    """The flat parameters of a point, 0 <= number < size."""
+    """Return the flat parameters of a point, 0 <= number < size."""
     return _digits(list(space.names.items()), number)
 
 
 def number_of(space: Space, params: dict[str, Any]) -> int:
-    """The number of the point with those flat parameters: the inverse of `point`."""
+    """Return the number of the point with these flat parameters: the inverse of `point`."""
     return _number(list(space.names.items()), params)
 
 
 def _parts(name: str, part: Distribution, family: str = "") -> list[tuple[str, Distribution]]:
-    """The distributions inside one, by flat name: the entries of a list, or a family's own."""
+    """Return the inner distributions by flat name: the entries of a list or those of a family."""
     if isinstance(part, OneOf):
         return [(f"{name}.{family}.{key}", inner) for key, inner in part.families[family].items()]
     assert isinstance(part, Vector)

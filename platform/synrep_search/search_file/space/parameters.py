@@ -1,7 +1,7 @@
-"""The flat parameters of a space, each as one axis of the unit cube.
+"""The flat parameters of a space, each as an axis of the unit cube.
 
-Samplers that know nothing of spaces (sequences, evolution strategies) move in the unit cube; a
-parameter turns its coordinate into a value and back.
+Generic samplers (low-discrepancy sequences, evolution strategies) work in the unit cube; a
+parameter converts its coordinate to a value and back.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class Parameter:
 
     Attributes:
         name: flat name, e.g. `kcs.weighting.tanh.scale`.
-        options: of a choice; empty for a range.
-        low: lower end of a range.
-        high: upper end.
-        log: whether it is even in its logarithm.
-        step: between neighbours; None where any number will do.
-        whole: whether values are whole numbers.
-        conditional: whether only the trials of one family have it.
+        options: options of a choice; empty for a range.
+        low: lower bound of a range.
+        high: upper bound of a range.
+        log: whether the range is uniform on a logarithmic scale.
+        step: difference of neighbouring values; None for a continuous range.
+        whole: whether values are integers.
+        conditional: whether only trials of one family have the parameter.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Parameter:
         return None if self.step is None else round((self.high - self.low) / self.step) + 1
 
     def nth(self, index: int) -> Scalar:
-        """The value of that index, for a parameter with a `count`."""
+        """Return the value with an index, for a parameter with a `count`."""
         if self.options:
             return self.options[index]
         assert self.step is not None
@@ -63,14 +63,14 @@ class Parameter:
         return int(value) if self.whole else value
 
     def index(self, value: Scalar) -> int:
-        """The index of a value, for a parameter with a `count`."""
+        """Return the index of a value, for a parameter with a `count`."""
         if self.options:
             return self.options.index(value)
         assert self.step is not None
         return round((float(value) - self.low) / self.step)
 
     def at(self, coordinate: float) -> Scalar:
-        """The value at a coordinate in [0, 1]; options and steps have equal shares of it."""
+        """Return the value at a coordinate in [0, 1], where options and steps have equal widths."""
         if self.count is not None:
             return self.nth(min(int(coordinate * self.count), self.count - 1))
         low, high = self._ends()
@@ -79,7 +79,7 @@ class Parameter:
         return round(value) if self.whole else value
 
     def coordinate(self, value: Scalar) -> float:
-        """The coordinate of a value: of the middle of its share, where it has one."""
+        """Return the coordinate of a value; for options and steps, the middle of their interval."""
         if self.count is not None:
             return (self.index(value) + 0.5) / self.count
         low, high = self._ends()
@@ -87,19 +87,19 @@ class Parameter:
         return (position - low) / (high - low)
 
     def _ends(self) -> tuple[float, float]:
-        """The range as it is even; whole numbers have half a unit on either side."""
+        """Return the bounds on the uniform scale; integers extend half a unit either way."""
         half = 0.5 if self.whole else 0.0
         low, high = self.low - half, self.high + half
         return (math.log(low), math.log(high)) if self.log else (low, high)
 
 
 def parameters(space: Space) -> list[Parameter]:
-    """Every flat parameter, those of all families included, in the order of the file."""
-    return [found for name, part in space.names.items() for found in parameters_of(name, part)]
+    """Return all flat parameters, those of all families included, in the order of the file."""
+    return [axis for name, part in space.names.items() for axis in parameters_of(name, part)]
 
 
 def parameters_of(name: str, part: Distribution, *, conditional: bool = False) -> list[Parameter]:
-    """The flat parameters of one distribution; see `parameters`."""
+    """Return the flat parameters of one distribution; see `parameters`."""
     return list(_walk(name, part, conditional=conditional))
 
 
@@ -115,35 +115,35 @@ def _walk(name: str, part: Distribution, *, conditional: bool) -> Iterator[Param
         for i, inner in enumerate(part.entries):
             yield from _walk(f"{name}.{i}", inner, conditional=conditional)
     else:
-        leaves = _Leaves(conditional=conditional)
-        part.sample(name, leaves)
-        yield from leaves.found
+        collector = _Collector(conditional=conditional)
+        part.sample(name, collector)
+        yield from collector.parameters
 
 
-class _Leaves:
-    """Notes what a distribution without families or entries asks for."""
+class _Collector:
+    """A `Suggest` that records the parameters of a distribution without families or entries."""
 
     def __init__(self, *, conditional: bool) -> None:
-        self.found: list[Parameter] = []
+        self.parameters: list[Parameter] = []
         self._conditional = conditional
 
     def float(
         self, name: str, low: _Float, high: _Float, *, log: bool, step: _Float | None
     ) -> _Float:
-        """A range of numbers."""
+        """Record a range of numbers."""
         self._add(Parameter(name=name, low=low, high=high, log=log, step=step))
         return high
 
     def int(self, name: str, low: _Int, high: _Int, *, log: bool, step: _Int) -> _Int:
-        """A range of whole numbers; a logarithmic one has no even steps."""
-        even = None if log else float(step)
-        self._add(Parameter(name=name, low=low, high=high, log=log, step=even, whole=True))
+        """Record a range of integers; a logarithmic one has no steps of equal size."""
+        size = None if log else float(step)
+        self._add(Parameter(name=name, low=low, high=high, log=log, step=size, whole=True))
         return high
 
     def choice(self, name: str, options: Sequence[Scalar]) -> Scalar:
-        """A choice."""
+        """Record a choice."""
         self._add(Parameter(name=name, options=tuple(options)))
         return options[0]
 
-    def _add(self, found: Parameter) -> None:
-        self.found.append(replace(found, conditional=self._conditional))
+    def _add(self, parameter: Parameter) -> None:
+        self.parameters.append(replace(parameter, conditional=self._conditional))

@@ -1,4 +1,4 @@
-"""From a point of the space to the configuration of a trial, and from a file's start to a point."""
+"""Convert a point of the space to a trial's configuration, and complete start points."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 def trial_config(spec: SearchSpec, values: dict[str, Any], seed: int) -> dict[str, Any]:
-    """The complete configuration of one trial, proven to hold the sampled values.
+    """Return the complete configuration of a trial, verified to contain the sampled values.
 
     Args:
         spec: the search.
-        values: values by dotted name, as `Space.sample` gives them.
-        seed: the trial's seed.
+        values: values by dotted name, as `Space.sample` returns them.
+        seed: seed of the trial.
 
     Raises:
-        InputError: a name of `values` is no field, the trainer's model refuses a value, or it
-            holds another value than the one given.
+        InputError: a name of `values` is not a field, or the trainer's model refuses a value or
+            changes it.
     """
     config = copy.deepcopy(spec.train)
     for name, value in {**values, "seed": seed}.items():
@@ -35,14 +35,14 @@ def trial_config(spec: SearchSpec, values: dict[str, Any], seed: int) -> dict[st
         for section in sections:
             inner = inner.get(section) if isinstance(inner, dict) else None
         if not isinstance(inner, dict) or key not in inner:
-            raise InputError(name, f"is no field of the configuration of {spec.trainer!r}")
+            raise InputError(name, f"is not a field of the configuration of {spec.trainer!r}")
         inner[key] = value
     complete, errors = validate(trainer_named(spec.trainer).config_model(), config)
     if complete is None:
         place = ".".join(str(step) for step in errors[0]["loc"])
         raise InputError(place, explain(errors[0]))
     for name, value in {**values, "seed": seed}.items():
-        if not _reached(value, lookup(complete, name)):
+        if not _contains(value, lookup(complete, name)):
             got = shown(lookup(complete, name))
             raise InputError(name, f"the trainer holds {got} where {shown(value)} was sampled")
     return complete
@@ -51,13 +51,13 @@ def trial_config(spec: SearchSpec, values: dict[str, Any], seed: int) -> dict[st
 def fill_start(
     space: Space, given: dict[str, Any], defaults: dict[str, Any], leaves: dict[str, Leaf]
 ) -> dict[str, Any]:
-    """A start point completed by the configuration's defaults.
+    """Complete a start point by the defaults of the configuration.
 
     Args:
         space: the searched names.
-        given: values by dotted name; names left out take their default.
-        defaults: the trainer's complete default configuration.
-        leaves: the configuration's fields.
+        given: values by dotted name; missing names take their default.
+        defaults: complete default configuration of the trainer.
+        leaves: fields of the configuration.
 
     Raises:
         InputError: a name is not searched, or a value lies outside the space.
@@ -72,7 +72,7 @@ def fill_start(
 
 
 def _fill_family(part: OneOf, value: Any, leaf: Leaf, *, chosen: bool) -> Any:
-    """A family with its default parameters; without those that are not searched, if not chosen."""
+    """Complete a family by its defaults; drop parameters not searched unless the user gave it."""
     family = value.get("family") if isinstance(value, dict) else None
     if family not in part.families:
         return value
@@ -83,11 +83,11 @@ def _fill_family(part: OneOf, value: Any, leaf: Leaf, *, chosen: bool) -> Any:
     return filled | kept
 
 
-def _reached(sampled: Any, held: Any) -> bool:
-    """Whether the configuration holds the sampled value; a family may hold more, by default."""
+def _contains(sampled: Any, held: Any) -> bool:
+    """Return whether `held` has the sampled value; a family may have further defaults."""
     if isinstance(sampled, dict):
         return isinstance(held, dict) and all(
-            key in held and _reached(value, held[key]) for key, value in sampled.items()
+            key in held and _contains(value, held[key]) for key, value in sampled.items()
         )
     if isinstance(sampled, list | tuple):
         return bool(list(sampled) == held)

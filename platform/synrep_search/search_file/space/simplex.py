@@ -1,4 +1,4 @@
-"""Weights that share a sum, drawn through independent parameters that any sampler can handle."""
+"""Weights with a fixed sum, drawn from independent parameters that any sampler supports."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from synrep_search.search_file.space.suggest import Probe, Row
 if TYPE_CHECKING:
     from synrep_search.search_file.space.suggest import Suggest
 
-# Relative slack when asking whether a sum is met.
-_SLACK = 1e-9
-# -log of it is 13.9: one entry of six takes a share below 1e-6 so rarely that nothing is lost.
+# Relative tolerance when comparing sums.
+_TOLERANCE = 1e-9
+# Lower bound of the flat parameters: cuts off shares above 13.9, whose probability is 1e-6.
 _LOWEST = 2.0**-20
 
 
 class Simplex(Section):
-    """A list of `size` numbers in [0, max] that share a sum, evenly_spaced over all such lists.
+    """A list of `size` numbers in [0, max] with a fixed sum, uniform over all such lists.
 
-    Each entry has a flat parameter x in (0, 1]; shares -log x are scaled to the sum. Entries that
-    would pass `max` stay there and hand what is over to the rest in proportion.
+    Each entry has a flat parameter x in (0, 1]; the shares -log x are scaled to the sum. Entries
+    above `max` are clipped to it, and the excess is distributed over the others in proportion.
     """
 
     kind: Literal["simplex"] = "simplex"
@@ -42,13 +42,13 @@ class Simplex(Section):
         return _spread([max(0.0, -math.log(x)) for x in draws], self.sum, self.max)
 
     def flatten(self, name: str, value: Any) -> dict[str, Any]:
-        """Shares that give the value back, to rounding."""
+        """Return flat parameters from which `sample` restores the value, up to rounding."""
         entries = entries_of(name, value, self.size)
         if any(isinstance(x, bool) or not isinstance(x, int | float) for x in entries):
             raise InputError(name, f"{shown(value)} is not a list of numbers")
-        if not all(0 <= x <= self.max * (1 + _SLACK) for x in entries):
+        if not all(0 <= x <= self.max * (1 + _TOLERANCE) for x in entries):
             raise InputError(name, f"{shown(value)} has entries outside 0 .. {self.max}")
-        if abs(math.fsum(entries) - self.sum) > _SLACK * self.sum:
+        if abs(math.fsum(entries) - self.sum) > _TOLERANCE * self.sum:
             raise InputError(
                 name, f"{shown(value)} has the sum {math.fsum(entries)}, not {self.sum}"
             )
@@ -58,25 +58,29 @@ class Simplex(Section):
         }
 
     def describe(self, name: str) -> list[Row]:
-        """One line."""
+        """Return one row."""
         return [Row(name, "simplex", f"{self.size} entries, sum {self.sum}, each <= {self.max}")]
 
     def probes(self) -> list[Probe]:
-        """The most uneven list, and the even one."""
+        """Return probes of the uniform list and of the most uneven one."""
         uneven = _spread([1.0] + [0.0] * (self.size - 1), self.sum, self.max)
         even = [self.sum / self.size] * self.size
         return [Probe((), even, (self.size,)), Probe((), uneven, (0,))]
 
 
 def entries_of(name: str, value: Any, size: int) -> list[Any]:
-    """The value as a list of `size` entries; InputError where it is none."""
+    """Return the value as a list of `size` entries.
+
+    Raises:
+        InputError: it is not such a list.
+    """
     if not isinstance(value, list | tuple) or len(value) != size:
         raise InputError(name, f"{shown(value)} is not a list of {size} entries")
     return list(value)
 
 
 def _spread(shares: list[float], total: float, cap: float) -> list[float]:
-    """Entries in proportion to the shares, none above `cap`, with the sum `total`."""
+    """Return entries in proportion to the shares, none above `cap`, with the sum `total`."""
     entries = [0.0] * len(shares)
     free = list(range(len(shares)))
     rest = total

@@ -1,4 +1,4 @@
-"""The space: every searched name with its distribution."""
+"""The search space: a distribution for each searched name."""
 
 from __future__ import annotations
 
@@ -14,35 +14,36 @@ if TYPE_CHECKING:
 
 
 class Space(Section):
-    """Searched names, dotted, in the order of the file."""
+    """Distributions by dotted name, in the order of the file."""
 
     names: dict[str, Distribution]
 
     def sample(self, suggest: Suggest) -> dict[str, Any]:
-        """Draw one point: JSON values by dotted name, ready for `trial_config`."""
+        """Draw a point: JSON values by dotted name, as `trial_config` takes them."""
         return {name: part.sample(name, suggest) for name, part in self.names.items()}
 
     def flatten(self, values: dict[str, Any]) -> dict[str, Any]:
-        """The flat parameters of a point: the inverse of `sample`.
+        """Return the flat parameters of a point: the inverse of `sample`.
 
         Raises:
             InputError: a name is missing or not searched, or its value lies outside the space.
         """
-        if odd := sorted(set(values) ^ set(self.names)):
-            raise InputError(odd[0], "is not searched" if odd[0] in values else "has no value")
+        if mismatched := sorted(set(values) ^ set(self.names)):
+            name = mismatched[0]
+            raise InputError(name, "is not searched" if name in values else "has no value")
         flat: dict[str, Any] = {}
         for name, part in self.names.items():
             flat |= part.flatten(name, values[name])
         return flat
 
     def unflatten(self, params: dict[str, Any]) -> dict[str, Any]:
-        """The point that recorded flat parameters gave.
+        """Return the point that belongs to recorded flat parameters.
 
         Raises:
-            InputError: a parameter that the space draws is missing.
+            InputError: a parameter of the space is missing.
         """
         return self.sample(Replay(params))
 
     def describe(self) -> list[Row]:
-        """A line for each searched name and each conditional parameter, for a table."""
+        """Return a table row for each searched name and each conditional parameter."""
         return [row for name, part in self.names.items() for row in part.describe(name)]

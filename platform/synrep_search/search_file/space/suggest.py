@@ -1,4 +1,4 @@
-"""Where flat parameters come from, and the small records that distributions give out."""
+"""Interface from which distributions draw flat parameters, and the records they return."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ _Int: TypeAlias = int
 
 
 class Suggest(Protocol):
-    """Where flat parameters come from: a sampler, or recorded values (`Replay`)."""
+    """Source of flat parameters: a sampler, or recorded values (`Replay`)."""
 
     def float(
         self, name: str, low: _Float, high: _Float, *, log: bool, step: _Float | None
     ) -> _Float:
-        """A number in [low, high]; with `step`, low plus a multiple of it; never both options."""
+        """Return a number in [low, high], low plus a multiple of `step`; not with `log`."""
 
     def int(self, name: str, low: _Int, high: _Int, *, log: bool, step: _Int) -> _Int:
-        """A whole number in [low, high], low plus a multiple of `step`; `log` only with step 1."""
+        """Return an integer in [low, high], low plus a multiple of `step`; `log` needs step 1."""
 
     def choice(self, name: str, options: Sequence[Scalar]) -> Scalar:
-        """One of the options."""
+        """Return one of the options."""
 
 
 class Replay:
-    """Suggests recorded flat parameters, e.g. to turn those of a ledger into values again."""
+    """Suggests recorded flat parameters, e.g. to convert those of a ledger back to values."""
 
     def __init__(self, params: dict[str, Any]) -> None:
         self._params = params
@@ -38,17 +38,17 @@ class Replay:
     def float(
         self, name: str, _low: _Float, _high: _Float, *, log: bool, step: _Float | None
     ) -> _Float:
-        """The recorded number; the range is not checked."""
+        """Return the recorded number; the range is not checked."""
         del log, step
         return _Float(self._take(name))
 
     def int(self, name: str, _low: _Int, _high: _Int, *, log: bool, step: _Int) -> _Int:
-        """The recorded whole number."""
+        """Return the recorded integer."""
         del log, step
         return _Int(self._take(name))
 
     def choice(self, name: str, _options: Sequence[Scalar]) -> Scalar:
-        """The recorded choice."""
+        """Return the recorded choice."""
         choice: Scalar = self._take(name)
         return choice
 
@@ -59,7 +59,7 @@ class Replay:
 
 
 class Row(NamedTuple):
-    """One line of a table of a space."""
+    """One row of the table that describes a space."""
 
     name: str
     kind: str
@@ -67,12 +67,12 @@ class Row(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """A value at the edge of a distribution, to be tried on the field that it is meant for.
+    """A value at a bound of a distribution, used to validate the distribution with its field.
 
     Attributes:
-        keys: path of the part of the distribution, as written in the file, that gives it.
-        value: the value of the whole field.
-        focus: path inside the value that this probe is about.
+        keys: path, in the file, of the part of the distribution that the value comes from.
+        value: value of the whole field.
+        focus: path inside the value of the part that the probe tests.
     """
 
     keys: tuple[str | int, ...]
