@@ -105,9 +105,15 @@ def change_search(
     from synrep_search.durability.restore import changed_spec
     from synrep_search.durability.study.storage import lost_as_error
     from synrep_search.provenance import data_fingerprint
+    from synrep_search.search.heartbeat import renewed
     from synrep_search.search_file.samplers import Task, require
 
-    with lost_as_error(paths.typed), closing(open_ledger(paths)) as ledger, ledger.lease:
+    with (
+        lost_as_error(paths.typed),
+        closing(open_ledger(paths)) as ledger,
+        ledger.lease,
+        renewed(ledger.lease),
+    ):
         if search is not None:
             after = changed_spec(ledger.spec, search, overrides, accept=accept)
             if data_fingerprint(after) != ledger.provenance["data"]:

@@ -12,7 +12,7 @@ from synrep_search.durability.backup import LedgerBackup
 from synrep_search.durability.study.storage import UNREACHABLE, lost_as_error
 from synrep_search.errors import LedgerLost
 from synrep_search.paths import LEDGER_FILE
-from synrep_search.search.heartbeat import LeaseHeartbeat
+from synrep_search.search.heartbeat import LeaseHeartbeat, renewed
 from synrep_search.search.loop import Search
 from synrep_search.tracking.exports import Exports
 from synrep_search.tracking.lifecycle import LifecycleEvents
@@ -52,7 +52,8 @@ def run_search(ledger: Ledger, paths: SearchPaths, runner: Runner, display: Disp
         with lost_as_error(ledger.name):
             ledger.lease.acquire()
             try:
-                search = _open_search(ledger, paths, display)
+                with renewed(ledger.lease):
+                    search = _open_search(ledger, paths, display)
                 _run_search(search, paths, runner, display)
             finally:
                 with suppress(*UNREACHABLE):  # without heartbeats, others can take over the lease
@@ -165,20 +166,26 @@ def _conclude(
 
 @contextmanager
 def _signals(search: Search) -> Iterator[None]:
-    """Handle SIGINT and SIGTERM: the first stops the search gracefully, the second at once.
+    """Handle SIGINT, SIGTERM and SIGHUP: the first stops the search gracefully, the next at once.
 
-    Python delivers signals to the main thread only; in other threads they are left to the program.
+    A terminal that is closed may send SIGHUP more than once, which never counts as the next. Under
+    nohup, SIGHUP stays ignored. Python delivers signals to the main thread only; in other threads
+    they are left to the program.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        if search.stopping or search.finished:
+        if not search.stopping and not search.finished:
+            search.stop(signal.Signals(number).name)
+        elif number != signal.SIGHUP:
             raise KeyboardInterrupt
-        search.stop(signal.Signals(number).name)
 
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    handled = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        handled.append(signal.SIGHUP)
+    previous = {number: signal.signal(number, handle) for number in handled}
     try:
         yield
     finally:

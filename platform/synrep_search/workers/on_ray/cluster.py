@@ -9,9 +9,10 @@ import signal
 import socket
 import threading
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # Read by ray when it is imported; a user's own settings win.
 for _name, _value in {
@@ -28,10 +29,15 @@ for _name, _value in {
     os.environ.setdefault(_name, _value)
 
 import ray
+from ray._private import services
 from ray._private.state import state
 from ray.exceptions import AuthenticationError
 
 from synrep.errors import InputError
+from synrep_search.locks import exclusive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 REMEDY = "start one with `ray start --head`, or leave --address out"
 KEY = "set RAY_AUTH_MODE=token, and have the cluster's token in ~/.ray/auth_token"
@@ -102,13 +108,14 @@ def is_draining(node: str) -> bool:
 def _connect(address: str | None) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            **quiet,
-        )
-        _close_token()
+        with _one_at_a_time(), _own_session():
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                **quiet,
+            )
+            _close_token()
         return
     try:
         ray.init(address=address, **quiet)
@@ -116,6 +123,37 @@ def _connect(address: str | None) -> None:
         reason = str(error).strip().splitlines()[0]
         remedy = KEY if "token" in str(error).lower() else REMEDY
         raise InputError(f"--address {address}", f"no Ray cluster: {reason}", remedy) from None
+
+
+@contextmanager
+def _own_session() -> Iterator[None]:
+    """Start Ray's processes in sessions of their own.
+
+    SIGTERM to the driver's process group (a batch system that ends a job) and SIGHUP (a terminal
+    that is closed) then reach only the driver, which needs Ray to save its trials. Linux ends the
+    processes together with the driver all the same.
+    """
+    popen: Any = getattr(services, "ConsolePopen", None)
+    if popen is None:  # a private name, and another version of Ray
+        yield
+        return
+    patched: Any = services
+    patched.ConsolePopen = partial(popen, start_new_session=True)
+    try:
+        yield
+    finally:
+        patched.ConsolePopen = popen
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Let one process make the token of this user's clusters, which Ray would overwrite."""
+    token = Path.home() / ".ray" / "auth_token"
+    if token.exists():
+        yield
+        return
+    with exclusive(token.with_name("auth_token.lock")):
+        yield
 
 
 def _close_token() -> None:
