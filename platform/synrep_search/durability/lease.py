@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
-from synrep_search.durability.database import leases
+from synrep_search.durability.database import cause_of, leases
 from synrep_search.errors import LeaseHeld, LedgerError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Lease:
 
     Attributes:
         owner: how the database identifies this driver; empty before `acquire`.
+        typed: arguments that identify the search on a command line.
     """
 
     def __init__(self, engine: Engine, search: str) -> None:
@@ -46,6 +47,7 @@ class Lease:
         self._search = search
         self._this_search = leases.c.search == search
         self.owner = ""
+        self.typed = search
 
     def __enter__(self) -> Self:
         self.acquire()
@@ -107,9 +109,25 @@ class Lease:
             connection.execute(leases.update().where(self._this_search).values(**_row("")))
 
     def request_stop(self) -> bool:
-        """Request the driver to stop, and return whether a driver is alive."""
-        with self._engine.begin() as connection:
-            connection.execute(leases.update().where(self._this_search).values(stop_requested=True))
+        """Request the driver to stop, and return whether a driver is alive.
+
+        Raises:
+            LedgerError: this user can't write the database.
+        """
+        try:
+            with self._engine.begin() as connection:
+                update = leases.update().where(self._this_search)
+                connection.execute(update.values(stop_requested=True))
+        except (OperationalError, ProgrammingError) as error:
+            cause = cause_of(error)
+            if "readonly" not in cause and "permission denied" not in cause:
+                raise
+            if not self.held():
+                return False
+            raise LedgerError(
+                f"search {self._search!r} can't be asked to stop ({cause}): only who can write its "
+                "ledger can; ask the person who launched it"
+            ) from None
         return self.held()
 
     def held(self) -> bool:
@@ -132,7 +150,7 @@ class Lease:
             raise LeaseHeld(
                 f"search {self._search!r} is being run by process {pid} on {host} "
                 f"(last heartbeat {age:.0f} s ago): watch it with `synrep-search status "
-                f"{self._search} --watch`, or stop it with `synrep-search stop {self._search}`"
+                f"{self.typed} --watch`, or stop it with `synrep-search stop {self.typed}`"
             )
         judged = (leases.c.owner == seen.owner, leases.c.heartbeat == seen.heartbeat)
         with self._engine.begin() as connection:

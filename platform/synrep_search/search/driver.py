@@ -9,9 +9,10 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from synrep_search.durability.backup import LedgerBackup
+from synrep_search.durability.file_system import network_warning
 from synrep_search.durability.study.storage import UNREACHABLE, lost_as_error
 from synrep_search.errors import LedgerLost
-from synrep_search.paths import LEDGER_FILE
+from synrep_search.paths import LEDGER_FILE, sqlite_file
 from synrep_search.search.heartbeat import LeaseHeartbeat, renewed
 from synrep_search.search.loop import Search
 from synrep_search.tracking.exports import Exports
@@ -49,7 +50,7 @@ def run_search(ledger: Ledger, paths: SearchPaths, runner: Runner, display: Disp
     """
     search: Search | None = None
     try:
-        with lost_as_error(ledger.name):
+        with lost_as_error(paths.typed):
             ledger.lease.acquire()
             try:
                 with renewed(ledger.lease):
@@ -70,12 +71,21 @@ def _open_search(ledger: Ledger, paths: SearchPaths, display: Display) -> Search
     import synrep_search.tracking.delivery  # noqa: F401, PLC0415
 
     _freeze_loaded_objects()
+    _warn_of_network(ledger, paths, display)
     interrupted = ledger.reconcile()
     if interrupted:
         display.say(f"resuming {len(interrupted)} interrupted trials: {_listed(interrupted)}")
     if not ledger.is_file:  # other machines can't read a file; they use its copy
         _share_note(ledger, paths, display)
     return Search(ledger, paths, display)
+
+
+def _warn_of_network(ledger: Ledger, paths: SearchPaths, display: Display) -> None:
+    ours = [paths.ledger_file if ledger.is_file else None]
+    ours.append(sqlite_file(paths.tracking_uri(ledger.spec)))
+    warnings = [warning for file in ours if file and (warning := network_warning(file))]
+    for warning in warnings[:1]:  # the remedies are the same
+        display.say(warning)
 
 
 def _share_note(ledger: Ledger, paths: SearchPaths, display: Display) -> None:

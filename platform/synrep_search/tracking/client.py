@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -11,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from synrep.storage import masked
 from synrep_search.durability.database import cause_of
-from synrep_search.paths import artifact_folder, sqlite_file
+from synrep_search.paths import SQLITE, artifact_folder, sqlite_file
 from synrep_search.tracking.store import Refused, half_made, make_ready
 
 # Read by mlflow when it is imported or called; a user's own settings win.
@@ -59,12 +61,25 @@ def open_client(uri: str, say: Callable[[str], None] = logger.info) -> MlflowCli
     try:
         if file is not None:
             make_ready(file, say)
-        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        if file is not None:
+            _remove_misnamed(uri, file)
+        return client  # noqa: TRY300 - what follows is the failures'
     except SQLAlchemyError as error:  # also what migrations raise
         cause = cause_of(error)
         if file is not None and "already exists" in cause:
             cause = f"{cause}: {half_made(file)}"
         raise Refused(cause) from None
+
+
+def _remove_misnamed(uri: str, file: Path) -> None:
+    """Remove the empty folders that MLflow makes for a path whose `%` it does not decode."""
+    made = Path(uri.removeprefix(SQLITE).partition("?")[0]).absolute()
+    for folder in made.parents:
+        if file.is_relative_to(folder):
+            break
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _go_straight(uri: str) -> None:

@@ -6,7 +6,7 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from synrep_search.locks import exclusive
@@ -72,8 +72,9 @@ def _make(file: Path) -> None:
     for ending in BESIDE:  # of a process that was killed here
         Path(f"{new}{ending}").unlink(missing_ok=True)
     uri = sqlite_url(new)
-    SqlAlchemyStore(uri, artifact_folder(file).as_uri()).engine.dispose()
-    SqlAlchemyStore._engine_map.pop(uri, None)  # noqa: SLF001 - else it is kept for ever
+    store: Any = SqlAlchemyStore
+    store(uri, artifact_folder(file).as_uri()).engine.dispose()
+    store._engine_map.pop(uri, None)  # noqa: SLF001 - else it is kept for ever
     new.replace(file)
 
 

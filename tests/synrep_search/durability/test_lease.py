@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 HOLDER = """\
 import sys, time
 import sqlalchemy as sa
-from synrep_search.ledger.lease import Lease
+from synrep_search.durability.lease import Lease
 Lease(sa.create_engine(sys.argv[1]), "s").acquire()
 print("taken", flush=True)
 time.sleep(60)
