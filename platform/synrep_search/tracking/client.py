@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +44,8 @@ UNAVAILABLE = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEE
 """Codes of errors that say nothing about what was asked: the same call may work later."""
 
 
+HALF_MADE = re.compile("already exists|no such (table|column)|duplicate column")
+"""What SQLite says of migrations that begin where others ended."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -67,7 +70,7 @@ def open_client(uri: str, say: Callable[[str], None] = logger.info) -> MlflowCli
         return client  # noqa: TRY300 - what follows is the failures'
     except SQLAlchemyError as error:  # also what migrations raise
         cause = cause_of(error)
-        if file is not None and "already exists" in cause:
+        if file is not None and HALF_MADE.search(cause):
             cause = f"{cause}: {half_made(file)}"
         raise Refused(cause) from None
 

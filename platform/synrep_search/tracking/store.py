@@ -80,7 +80,7 @@ def _make(file: Path) -> None:
 
 def _follow(connection: sqlite3.Connection, here: Path, say: Callable[[str], None]) -> None:
     """Correct the addresses of artifacts in a store that was moved with its folder."""
-    if not _names(connection, "experiments"):
+    if not _has(connection, "experiments", "artifact_location"):
         return
     known = connection.execute("SELECT DISTINCT artifact_location FROM experiments")
     for before in {_folder(location) for (location,) in known}:
