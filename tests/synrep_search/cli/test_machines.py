@@ -68,11 +68,15 @@ def test_a_stream_may_be_closed(tmp_path: Path, file: Path, closed: str) -> None
     """Cron and services start processes so: nothing of them is printed into a database."""
     shell = f'exec "$@" {closed}'
     words = [*CLI, "launch", str(file), "--local", "--home", str(tmp_path / "home")]
-    done = subprocess.run(["sh", "-c", shell, "sh", *words], capture_output=True, text=True)
+    done = subprocess.run(
+        ["sh", "-c", shell, "sh", *words], check=False, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     status = [*CLI, "status", "small", "--home", str(tmp_path / "home")]
-    done = subprocess.run(["sh", "-c", shell, "sh", *status], capture_output=True, text=True)
+    done = subprocess.run(
+        ["sh", "-c", shell, "sh", *status], check=False, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -110,7 +114,9 @@ def others_search(make_spec) -> Iterator[SearchPaths]:
 def test_the_search_of_another_user_is_not_stopped(others_search) -> None:
     """One line says who can; the search is not disturbed."""
     words = [*CLI, "stop", "theirs", "--home", str(others_search.home)]
-    done = subprocess.run(words, capture_output=True, text=True, user=65534, env=_readable())
+    done = subprocess.run(
+        words, check=False, capture_output=True, text=True, user=65534, env=_readable()
+    )
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("Error: search 'theirs' can't be asked to stop (attempt to write")
     assert len(done.stderr.splitlines()) == 1
