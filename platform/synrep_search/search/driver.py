@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import signal
 import threading
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from synrep_search.search.loop import Display, Runner
     from synrep_search.tracking.delivery import Delivery
 
+TOGETHER_S = 1.0
+"""Different signals within this time are one request to stop."""
 FLUSH_S = 60.0
 """Time to deliver the remaining events at the end; the next `resume` delivers the rest."""
 
@@ -186,10 +189,14 @@ def _signals(search: Search) -> Iterator[None]:
         yield
         return
 
+    first: tuple[int, float] | None = None
+
     def handle(number: int, _frame: FrameType | None) -> None:
+        nonlocal first
         if not search.stopping and not search.finished:
+            first = number, time.monotonic()
             search.stop(signal.Signals(number).name)
-        elif number != signal.SIGHUP:
+        elif number != signal.SIGHUP and not _belongs(number, first):
             raise KeyboardInterrupt
 
     handled = [signal.SIGINT, signal.SIGTERM]
@@ -201,6 +208,11 @@ def _signals(search: Search) -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _belongs(number: int, first: tuple[int, float] | None) -> bool:
+    """Whether a signal came with the first, a different one: services send SIGTERM and SIGHUP."""
+    return first is not None and number != first[0] and time.monotonic() - first[1] < TOGETHER_S
 
 
 def _listed(numbers: list[int]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -110,22 +111,19 @@ def others_search(make_spec) -> Iterator[SearchPaths]:
             yield paths
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root")
 def test_the_search_of_another_user_is_not_stopped(others_search) -> None:
     """One line says who can; the search is not disturbed."""
-    words = [*CLI, "stop", "theirs", "--home", str(others_search.home)]
-    done = subprocess.run(
-        words, check=False, capture_output=True, text=True, user=65534, env=_readable()
-    )
+    for path in [others_search.home, *others_search.home.rglob("*")]:
+        os.chown(path, 65534, 65534)
+    like_others = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner"]
+    words = [*like_others, *CLI, "stop", "theirs", "--home", str(others_search.home)]
+    done = subprocess.run(words, check=False, capture_output=True, text=True)
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("Error: search 'theirs' can't be asked to stop (attempt to write")
     assert len(done.stderr.splitlines()) == 1
     with closing(open_ledger(others_search)) as ledger:
         assert ledger.lease.held()
-
-
-def _readable() -> dict[str, str]:
-    return os.environ | {"HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 SLOW = SEARCH.replace("reports: 5}", "reports: 5, sleep_s: 2}")
@@ -153,9 +151,9 @@ def test_a_signal_pauses(tmp_path: Path, before: list[str], number: int, code: i
             assert time.monotonic() < end
             time.sleep(0.1)
         driver.send_signal(number)
-        driver.send_signal(signal.SIGHUP)
+        driver.send_signal(signal.SIGHUP)  # as services do at once, and terminals more than once
         assert driver.wait(120) == code
     text = (tmp_path / "log").read_text()
     assert "Traceback" not in text
     assert "was not saved" not in text
-    assert (f"stopped ({number.name})" in text) == (code == 3)
+    assert ("stopped (SIG" in text) == (code == 3)
