@@ -70,7 +70,7 @@ def open_client(uri: str, say: Callable[[str], None] = logger.info) -> MlflowCli
         return client  # noqa: TRY300 - what follows is the failures'
     except SQLAlchemyError as error:  # also what migrations raise
         cause = cause_of(error)
-        if file is not None and HALF_MADE.search(cause):
+        if file is not None and file.exists() and HALF_MADE.search(cause):
             cause = f"{cause}: {half_made(file)}"
         raise Refused(cause) from None
 

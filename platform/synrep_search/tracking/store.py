@@ -6,7 +6,7 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit
 
 from synrep_search.locks import exclusive
@@ -69,13 +69,24 @@ def _make(file: Path) -> None:
     )
 
     new = file.with_name(f"{file.name}.new")
-    for ending in BESIDE:  # of a process that was killed here
-        Path(f"{new}{ending}").unlink(missing_ok=True)
-    uri = sqlite_url(new)
-    store: Any = SqlAlchemyStore
-    store(uri, artifact_folder(file).as_uri()).engine.dispose()
-    store._engine_map.pop(uri, None)  # noqa: SLF001 - else it is kept for ever
-    new.replace(file)
+    _remove(new)  # of a process that was killed here
+    uri, store = sqlite_url(new), cast("Any", SqlAlchemyStore)
+    try:
+        store(uri, artifact_folder(file).as_uri())
+        store._engine_map.pop(uri).dispose()  # noqa: SLF001 - else it is kept for ever
+        new.replace(file)
+    except BaseException:  # such as a full disk
+        engine = store._engine_map.pop(uri, None)  # noqa: SLF001 - or it would serve the next attempt
+        if engine is not None:
+            engine.dispose()
+        _remove(new)
+        raise
+
+
+def _remove(file: Path) -> None:
+    """Remove a database with all that SQLite keeps for it."""
+    for ending in BESIDE:
+        Path(f"{file}{ending}").unlink(missing_ok=True)
 
 
 def _follow(connection: sqlite3.Connection, here: Path, say: Callable[[str], None]) -> None:

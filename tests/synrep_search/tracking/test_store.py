@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -64,6 +66,23 @@ def test_a_store_that_is_half_made_is_told_with_its_remedy(tmp_path: Path, scrip
     with pytest.raises(Refused) as caught:
         open_client(sqlite_url(file))
     assert f"move {file} away" in str(caught.value)
+
+
+def test_a_disk_that_was_full_is_forgotten(tmp_path: Path) -> None:
+    """What was begun is removed, and the next attempt makes the store."""
+    uri = sqlite_url(tmp_path / "mlflow.db")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(Refused) as caught:
+            open_client(uri)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert "remedy" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+    assert experiment_id(open_client(uri), uri, "e")
 
 
 def test_a_moved_store_has_its_artifacts_beside_it(tmp_path: Path) -> None:
