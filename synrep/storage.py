@@ -105,7 +105,8 @@ class Storage:
 
     def child(self, name: str) -> Storage:
         """Return a subfolder as a storage of its own."""
-        place, mark, options = self.uri.partition("?")
+        # A path may contain `?`; in a URI, options follow it.
+        place, mark, options = self.uri.partition("?") if "://" in self.uri else (self.uri, "", "")
         uri = f"{place.rstrip('/')}/{name}{mark}{options}"
         return Storage(self._filesystem, f"{self._root.rstrip('/')}/{name}", uri)
 

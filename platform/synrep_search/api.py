@@ -132,6 +132,9 @@ class SearchHandle:
 
         Returns:
             Whether it was running.
+
+        Raises:
+            LedgerError: its ledger can't be written.
         """
         with self._ledger() as ledger:
             running = ledger.lease.request_stop()
@@ -199,7 +202,7 @@ def launch(
     paths = SearchPaths(home_dir(where.get("home")), spec.name)
     refuse_existing(paths)
     with ray_cluster(where.get("address"), local=where.get("local", False)) as cluster:
-        create_search(spec, paths)
+        create_search(spec, paths, cluster)
         run_to_end(paths, cluster, _display(show=where.get("show", False))).ledger.close()
     return SearchHandle(paths)
 

@@ -27,7 +27,9 @@ def open_ledger(paths: SearchPaths) -> Ledger:
     url = paths.ledger_url()
     from synrep_search.durability.ledger import Ledger
 
-    return Ledger.open(url, paths.name)
+    ledger = Ledger.open(url, paths.name)
+    ledger.lease.typed = paths.typed
+    return ledger
 
 
 def find_search(name: str, home: str | os.PathLike[str] | None = None) -> SearchPaths:
@@ -65,15 +67,20 @@ def refuse_existing(paths: SearchPaths) -> None:
         open_ledger(paths).close()
     except NoSearch:
         return
-    raise LedgerError(EXISTS.format(name=paths.name))
+    raise LedgerError(EXISTS.format(name=paths.name, typed=paths.typed))
 
 
-def create_search(spec: SearchSpec, paths: SearchPaths) -> None:
+def create_search(spec: SearchSpec, paths: SearchPaths, cluster: Cluster | None) -> None:
     """Make the ledger of a new search; if that fails, nothing is left of it.
+
+    Args:
+        spec: of the search.
+        paths: of the search.
+        cluster: that it will run on, which must be there first; None if it runs without Ray.
 
     Raises:
         LedgerError: there is such a search, or the database can't be used.
-        InputError: the poses or the storage can't be used.
+        InputError: the poses, the storage or the cluster can't be used.
     """
     from synrep_search.provenance import provenance
 
@@ -81,7 +88,10 @@ def create_search(spec: SearchSpec, paths: SearchPaths) -> None:
     from synrep_search.durability.ledger import Ledger
 
     with paths.begun():
+        refuse_existing(paths)  # again: another launch may have been faster
         paths.check_storage(spec)
+        if cluster is not None:
+            cluster.require(spec.resources.cpu, spec.resources.gpu)
         if spec.ledger:  # first: a search that is made can be found
             paths.note_ledger(spec)
         Ledger.create(paths.ledger_url(spec), spec, origin).close()
@@ -105,9 +115,15 @@ def change_search(
     from synrep_search.durability.restore import changed_spec
     from synrep_search.durability.study.storage import lost_as_error
     from synrep_search.provenance import data_fingerprint
+    from synrep_search.search.heartbeat import renewed
     from synrep_search.search_file.samplers import Task, require
 
-    with lost_as_error(paths.typed), closing(open_ledger(paths)) as ledger, ledger.lease:
+    with (
+        lost_as_error(paths.typed),
+        closing(open_ledger(paths)) as ledger,
+        ledger.lease,
+        renewed(ledger.lease),
+    ):
         if search is not None:
             after = changed_spec(ledger.spec, search, overrides, accept=accept)
             if data_fingerprint(after) != ledger.provenance["data"]:

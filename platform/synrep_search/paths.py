@@ -14,15 +14,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from synrep.errors import InputError
 from synrep.storage import Storage
 from synrep_search.errors import LedgerError
+from synrep_search.locks import exclusive
 from synrep_search.search_file.model import LEDGER_URL, NAME
 
 if TYPE_CHECKING:
@@ -73,19 +76,47 @@ class SearchPaths:
 
     @contextmanager
     def begun(self) -> Iterator[None]:
-        """Create the folder of a new search, and remove it if the launch inside the block fails."""
-        note = self.folder / NOTE_FILE
-        created = [path for path in (self.folder, self.home) if not path.exists()]
-        had_note = note.exists()
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Create the folder of a new search, and remove it if the launch inside the block fails.
+
+        Another launch under this name waits meanwhile.
+
+        Raises:
+            LedgerError: the home can't be written.
+        """
+        new_home = not self.home.exists()
         try:
-            yield
+            with self._alone():
+                note, new = self.folder / NOTE_FILE, not self.folder.exists()
+                had_note = note.exists()
+                self.folder.mkdir(exist_ok=True)
+                try:
+                    yield
+                except BaseException:
+                    if not had_note:
+                        note.unlink(missing_ok=True)
+                    if new:
+                        shutil.rmtree(self.folder, ignore_errors=True)
+                    raise
         except BaseException:
-            if not had_note:
-                note.unlink(missing_ok=True)
-            for path in created:
-                shutil.rmtree(path, ignore_errors=True)
+            if new_home:
+                with suppress(OSError):  # another launch uses it
+                    self.home.rmdir()
             raise
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Make sure that no other launch makes a search of this name."""
+        lock = exclusive(self.home / f".{self.name}.lock")
+        try:
+            lock.__enter__()
+        except OSError as error:
+            raise LedgerError(
+                f"the home {self.home} can't be written ({error.strerror or error}): name another "
+                "folder by --home or $SYNREP_HOME"
+            ) from None
+        with ExitStack() as stack:
+            stack.push(lock)
+            yield
 
     def ledger_url(self, spec: SearchSpec | None = None) -> str:
         """Return the database URL of the ledger.
@@ -98,14 +129,14 @@ class SearchPaths:
             LedgerError: the home has no such search, or its ledger note is invalid.
         """
         if spec is not None:
-            return spec.ledger or f"sqlite:///{self.ledger_file}"
+            return spec.ledger or sqlite_url(self.ledger_file)
         note = self.folder / NOTE_FILE
         if note.exists():
             return _read_note(note)
         if not self.ledger_file.exists():
             existing = ", ".join(names(self.home)) or "none"
             raise LedgerError(f"no search {self.name!r} in {self.home} (there are: {existing})")
-        return f"sqlite:///{self.ledger_file}"
+        return sqlite_url(self.ledger_file)
 
     def check_storage(self, spec: SearchSpec) -> None:
         """Check that a separate storage can be used for this new search.
@@ -157,7 +188,7 @@ class SearchPaths:
 
     def tracking_uri(self, spec: SearchSpec) -> str:
         """Return the MLflow tracking URI: the one in the specification, or the home's own store."""
-        return spec.tracking.uri or f"sqlite:///{self.home / 'mlflow.db'}"
+        return spec.tracking.uri or sqlite_url(self.home / "mlflow.db")
 
 
 def unusable(uri: str, error: OSError) -> InputError:
@@ -201,7 +232,17 @@ def names(home: Path) -> list[str]:
 
 def sqlite_file(uri: str) -> Path | None:
     """Return the file of a SQLite store, or None for a server or another database."""
-    return Path(uri.removeprefix(SQLITE)).absolute() if uri.startswith(SQLITE) else None
+    if not uri.startswith(SQLITE):
+        return None
+    return Path(unquote(uri.removeprefix(SQLITE).partition("?")[0])).absolute()
+
+
+def sqlite_url(file: Path) -> str:
+    """Return the URL of a SQLite file.
+
+    SQLAlchemy cuts a path at `?` and decodes `%`, and Optuna fills in what stands in braces.
+    """
+    return SQLITE + re.sub("[%?{}]", lambda found: f"%{ord(found[0]):02X}", str(file))
 
 
 def artifact_folder(file: Path) -> Path:

@@ -22,6 +22,9 @@ def main() -> None:
       synrep-search status quickstart
       synrep-search ui quickstart
     """
+    from synrep_search.terminal.console import open_standard_streams
+
+    open_standard_streams()
 
 
 for _command in (

@@ -104,7 +104,7 @@ def launch(
         make_console().print(plan_table(spec))
         click.confirm("Start?", default=True, abort=True)
     with ray_cluster(address, local=local) as cluster:
-        create_search(spec, paths)
+        create_search(spec, paths, cluster)
         _run(paths, cluster)
 
 

@@ -123,10 +123,10 @@ def ui(name: str | None, home: Path | None, port: int) -> None:
       synrep-search ui paper --port 5001
     """
     from synrep_search.launching import open_ledger
-    from synrep_search.paths import home_dir, sqlite_file
+    from synrep_search.paths import home_dir, sqlite_file, sqlite_url
     from synrep_search.tracking.ui import HOST, check_store, elsewhere, free_port, serve
 
-    uri = f"sqlite:///{home_dir(home) / 'mlflow.db'}"
+    uri = sqlite_url(home_dir(home) / "mlflow.db")
     if name is not None:
         paths = search_paths(name, home)
         with closing(open_ledger(paths)) as ledger:
@@ -135,7 +135,7 @@ def ui(name: str | None, home: Path | None, port: int) -> None:
     if file is None:
         click.echo(elsewhere(uri))
         return
-    check_store(file, home_dir(home))
+    check_store(file, home_dir(home), click.echo)
     chosen = free_port(port)
     click.echo(f"MLflow on http://{HOST}:{chosen} (Ctrl-C ends it)")
     serve(uri, chosen)

@@ -61,7 +61,8 @@ class TrialIndex:
 
     def trials(self) -> list[Trial]:
         """Return all trials, sorted by number."""
-        return [self._trials[number] for number in sorted(self._trials)]
+        trials = self._trials.copy()  # at once: the display reads in a thread of its own
+        return [trials[number] for number in sorted(trials)]
 
     def counts(self) -> dict[StateName, int]:
         """Return the number of trials in each state."""
@@ -78,7 +79,9 @@ class TrialIndex:
 
     def best(self, count: int) -> list[Trial]:
         """Return up to `count` trials with the best values, the best first."""
-        ranked = [(rank, trial) for trial in self._trials.values() if (rank := self._rank(trial))]
+        ranked = [
+            (rank, trial) for trial in self._trials.copy().values() if (rank := self._rank(trial))
+        ]
         return [trial for _, trial in sorted(ranked, key=lambda item: item[0])[:count]]
 
     def _rank(self, trial: Trial) -> tuple[float, int] | None:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
-from synrep_search.durability.database import leases
+from synrep_search.durability.database import cause_of, leases
 from synrep_search.errors import LeaseHeld, LedgerError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Lease:
 
     Attributes:
         owner: how the database identifies this driver; empty before `acquire`.
+        typed: arguments that identify the search on a command line.
     """
 
     def __init__(self, engine: Engine, search: str) -> None:
@@ -46,6 +47,7 @@ class Lease:
         self._search = search
         self._this_search = leases.c.search == search
         self.owner = ""
+        self.typed = search
 
     def __enter__(self) -> Self:
         self.acquire()
@@ -66,24 +68,8 @@ class Lease:
                 connection.execute(leases.insert().values(search=self._search, **_row("")))
         except IntegrityError:
             pass  # an earlier driver has inserted the row
-        alive = self._alive()
-        with self._engine.begin() as connection:
-            before = connection.execute(sa.select(leases).where(self._this_search)).one()
-            if before.owner and alive:
-                age = max(0.0, time.time() - before.heartbeat)
-                host, pid, _ = before.owner.split(":")
-                raise LeaseHeld(
-                    f"search {self._search!r} is being run by process {pid} on {host} "
-                    f"(last heartbeat {age:.0f} s ago): watch it with `synrep-search status "
-                    f"{self._search} --watch`, or stop it with `synrep-search stop {self._search}`"
-                )
-            acquired = connection.execute(
-                leases.update()
-                .where(self._this_search, leases.c.owner == before.owner)
-                .values(**_row(owner))
-            )
-            if acquired.rowcount != 1:
-                raise LeaseHeld(f"another driver has just started search {self._search!r}")
+        if not self._take(owner) and not self._take(owner):
+            raise LeaseHeld(f"another driver has just started search {self._search!r}")
         self.owner = owner
 
     def heartbeat(self) -> bool:
@@ -123,9 +109,25 @@ class Lease:
             connection.execute(leases.update().where(self._this_search).values(**_row("")))
 
     def request_stop(self) -> bool:
-        """Request the driver to stop, and return whether a driver is alive."""
-        with self._engine.begin() as connection:
-            connection.execute(leases.update().where(self._this_search).values(stop_requested=True))
+        """Request the driver to stop, and return whether a driver is alive.
+
+        Raises:
+            LedgerError: this user can't write the database.
+        """
+        try:
+            with self._engine.begin() as connection:
+                update = leases.update().where(self._this_search)
+                connection.execute(update.values(stop_requested=True))
+        except (OperationalError, ProgrammingError) as error:
+            cause = cause_of(error)
+            if "readonly" not in cause and "permission denied" not in cause:
+                raise
+            if not self.held():
+                return False
+            raise LedgerError(
+                f"search {self._search!r} can't be asked to stop ({cause}): only who can write its "
+                "ledger can; ask the person who launched it"
+            ) from None
         return self.held()
 
     def held(self) -> bool:
@@ -135,26 +137,46 @@ class Lease:
             return False
         return time.time() - row.heartbeat <= LIVE_S
 
-    def _alive(self) -> bool:
-        """Return whether a driver is alive, independently of clocks.
+    def _take(self, owner: str) -> bool:
+        """Take the lease if its row is still what was judged; return whether it was.
+
+        Raises:
+            LeaseHeld: another driver holds the lease and is alive.
+        """
+        seen, alive = self._look()
+        if alive:
+            age = max(0.0, time.time() - seen.heartbeat)
+            host, pid, _ = seen.owner.split(":")
+            raise LeaseHeld(
+                f"search {self._search!r} is being run by process {pid} on {host} "
+                f"(last heartbeat {age:.0f} s ago): watch it with `synrep-search status "
+                f"{self.typed} --watch`, or stop it with `synrep-search stop {self.typed}`"
+            )
+        judged = (leases.c.owner == seen.owner, leases.c.heartbeat == seen.heartbeat)
+        with self._engine.begin() as connection:
+            update = leases.update().where(self._this_search, *judged)
+            return connection.execute(update.values(**_row(owner))).rowcount == 1
+
+    def _look(self) -> tuple[Any, bool]:
+        """Return the row as it was last seen, and whether its driver is alive, whatever the clocks.
 
         A heartbeat may look old because the clocks of two machines differ or one has changed.
         Therefore a driver counts as dead only if its heartbeat doesn't change while it is watched.
         """
         first = self._row()
-        if first is None or not first.owner or _ended(first.owner):
-            return False
+        if not first.owner or _ended(first.owner):
+            return first, False
         if abs(time.time() - first.heartbeat) <= LIVE_S:
-            return True
+            return first, True
         end = time.monotonic() + WATCH_S
         while time.monotonic() < end:
             time.sleep(0.5)
             row = self._row()
-            if row is None or row.owner != first.owner:
-                return row is not None and bool(row.owner)
+            if row.owner != first.owner:
+                return row, bool(row.owner)
             if row.heartbeat != first.heartbeat:
-                return True
-        return False
+                return row, True
+        return first, False
 
     def _row(self) -> Any:
         with self._engine.connect() as connection:

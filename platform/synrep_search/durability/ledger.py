@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 SPEC, PROVENANCE = "synrep.spec", "synrep.provenance"
 TARGET, MLFLOW = "synrep.target", "synrep.mlflow"
 EXISTS = (
-    "search {name!r} exists already: go on with it by `synrep-search resume {name}`, or launch "
+    "search {name!r} exists already: go on with it by `synrep-search resume {typed}`, or launch "
     "under another name with --name"
 )
 
@@ -75,7 +75,7 @@ class Ledger:
         """
         with opened(url, make=True) as storage:
             if not remove_stub(storage, spec.name, {PROVENANCE, TARGET}):
-                raise LedgerError(EXISTS.format(name=spec.name))
+                raise LedgerError(EXISTS.format(name=spec.name, typed=spec.name))
             study = Study.create(storage, spec.name, spec.search.direction)
             study.note(PROVENANCE, provenance)
             study.note(TARGET, spec.search.trials)

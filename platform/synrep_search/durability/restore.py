@@ -16,7 +16,14 @@ from synrep_search.durability.ledger import Ledger
 from synrep_search.durability.recovery import recover
 from synrep_search.durability.study.storage import UNREACHABLE
 from synrep_search.errors import LeaseHeld, LedgerError, NoSearch
-from synrep_search.paths import LEDGER_FILE, NOTE_FILE, SearchPaths, names, unusable
+from synrep_search.paths import (
+    LEDGER_FILE,
+    NOTE_FILE,
+    SearchPaths,
+    names,
+    sqlite_url,
+    unusable,
+)
 from synrep_search.search_file import diff, load_spec
 
 if TYPE_CHECKING:
@@ -91,7 +98,7 @@ def _take_over(storage: Storage, parent: str, paths: SearchPaths) -> None:
     with TemporaryDirectory(prefix=".restored-", dir=paths.folder) as staging:
         file, claimed = Path(staging, LEDGER_FILE), Path(staging, "claimed")
         file.write_bytes(storage.read(LEDGER_FILE))
-        with closing(Ledger.open(f"sqlite:///{file}", paths.name)) as ledger:
+        with closing(Ledger.open(sqlite_url(file), paths.name)) as ledger:
             if not ledger.lease.is_free():
                 _await_silence(storage, written)
                 ledger.lease.free()

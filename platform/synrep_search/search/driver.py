@@ -5,14 +5,16 @@ from __future__ import annotations
 import gc
 import signal
 import threading
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from synrep_search.durability.backup import LedgerBackup
+from synrep_search.durability.file_system import network_warning
 from synrep_search.durability.study.storage import UNREACHABLE, lost_as_error
 from synrep_search.errors import LedgerLost
-from synrep_search.paths import LEDGER_FILE
-from synrep_search.search.heartbeat import LeaseHeartbeat
+from synrep_search.paths import LEDGER_FILE, sqlite_file
+from synrep_search.search.heartbeat import LeaseHeartbeat, renewed
 from synrep_search.search.loop import Search
 from synrep_search.tracking.exports import Exports
 from synrep_search.tracking.lifecycle import LifecycleEvents
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from synrep_search.search.loop import Display, Runner
     from synrep_search.tracking.delivery import Delivery
 
+TOGETHER_S = 1.0
+"""Different signals within this time are one request to stop."""
 FLUSH_S = 60.0
 """Time to deliver the remaining events at the end; the next `resume` delivers the rest."""
 
@@ -49,10 +53,11 @@ def run_search(ledger: Ledger, paths: SearchPaths, runner: Runner, display: Disp
     """
     search: Search | None = None
     try:
-        with lost_as_error(ledger.name):
+        with lost_as_error(paths.typed):
             ledger.lease.acquire()
             try:
-                search = _open_search(ledger, paths, display)
+                with renewed(ledger.lease):
+                    search = _open_search(ledger, paths, display)
                 _run_search(search, paths, runner, display)
             finally:
                 with suppress(*UNREACHABLE):  # without heartbeats, others can take over the lease
@@ -69,12 +74,21 @@ def _open_search(ledger: Ledger, paths: SearchPaths, display: Display) -> Search
     import synrep_search.tracking.delivery  # noqa: F401, PLC0415
 
     _freeze_loaded_objects()
+    _warn_of_network(ledger, paths, display)
     interrupted = ledger.reconcile()
     if interrupted:
         display.say(f"resuming {len(interrupted)} interrupted trials: {_listed(interrupted)}")
     if not ledger.is_file:  # other machines can't read a file; they use its copy
         _share_note(ledger, paths, display)
     return Search(ledger, paths, display)
+
+
+def _warn_of_network(ledger: Ledger, paths: SearchPaths, display: Display) -> None:
+    ours = [paths.ledger_file if ledger.is_file else None]
+    ours.append(sqlite_file(paths.tracking_uri(ledger.spec)))
+    warnings = [warning for file in ours if file and (warning := network_warning(file))]
+    for warning in warnings[:1]:  # the remedies are the same
+        display.say(warning)
 
 
 def _share_note(ledger: Ledger, paths: SearchPaths, display: Display) -> None:
@@ -165,25 +179,40 @@ def _conclude(
 
 @contextmanager
 def _signals(search: Search) -> Iterator[None]:
-    """Handle SIGINT and SIGTERM: the first stops the search gracefully, the second at once.
+    """Handle SIGINT, SIGTERM and SIGHUP: the first stops the search gracefully, the next at once.
 
-    Python delivers signals to the main thread only; in other threads they are left to the program.
+    A terminal that is closed may send SIGHUP more than once, which never counts as the next. Under
+    nohup, SIGHUP stays ignored. Python delivers signals to the main thread only; in other threads
+    they are left to the program.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def handle(number: int, _frame: FrameType | None) -> None:
-        if search.stopping or search.finished:
-            raise KeyboardInterrupt
-        search.stop(signal.Signals(number).name)
+    first: tuple[int, float] | None = None
 
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    def handle(number: int, _frame: FrameType | None) -> None:
+        nonlocal first
+        if not search.stopping and not search.finished:
+            first = number, time.monotonic()
+            search.stop(signal.Signals(number).name)
+        elif number != signal.SIGHUP and not _belongs(number, first):
+            raise KeyboardInterrupt
+
+    handled = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        handled.append(signal.SIGHUP)
+    previous = {number: signal.signal(number, handle) for number in handled}
     try:
         yield
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _belongs(number: int, first: tuple[int, float] | None) -> bool:
+    """Whether a signal came with the first, a different one: services send SIGTERM and SIGHUP."""
+    return first is not None and number != first[0] and time.monotonic() - first[1] < TOGETHER_S
 
 
 def _listed(numbers: list[int]) -> str:

@@ -21,7 +21,7 @@ from synrep_search.search_file import trial_config
 from synrep_search.tracking.lifecycle import LifecycleEvents
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from collections.abc import Set as AbstractSet
     from contextlib import AbstractContextManager
 
@@ -91,6 +91,8 @@ class Search:
         self.iterations = 0
         """Iterations trained by this driver."""
         self.started = time.monotonic()
+        self.is_saving: Callable[[], bool] = lambda: False
+        """Whether a trial is being saved at present; set by the runner, called by any thread."""
         self._events = LifecycleEvents(ledger)
         self._backoff = StorageBackoff()
         self._begun = {trial.number: trial.iteration for trial in ledger.index.trials()}
@@ -224,7 +226,10 @@ class Search:
 
     def abandon(self) -> None:
         """Abandon the running attempts at once; their trials return to waiting."""
-        for number in list(self.running):
+        for number, report in list(self.running.items()):
+            iteration = self._begun.get(number, 0) if report is None else report.iteration
+            start = f"its checkpoint of iteration {iteration}" if iteration else "its beginning"
+            self.display.say(f"trial {number} was not saved: it will go on from {start}")
             self._end(number, "waiting", self.stopping or "interrupted")
 
     def _next_is_suspect(self, deferred: AbstractSet[int]) -> bool:

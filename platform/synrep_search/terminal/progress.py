@@ -103,7 +103,7 @@ class _Panel:
     def __rich__(self) -> Group:
         table = Table("trial", "iteration", "now", "best", box=None, pad_edge=False)
         metric = self._search.spec.search.metric
-        for number, report in list(self._search.running.items())[:SHOWN]:
+        for number, report in list(self._search.running.copy().items())[:SHOWN]:
             if report is None:
                 table.add_row(str(number), "starting", "", "")
                 continue
@@ -147,7 +147,7 @@ def _mean_length(search: Search) -> float:
 
 def _iterations_in_progress(search: Search) -> int:
     """Return the total iterations of the running trials so far."""
-    return sum(report.iteration for report in search.running.values() if report is not None)
+    return sum(report.iteration for report in search.running.copy().values() if report is not None)
 
 
 def duration(seconds: float) -> str:

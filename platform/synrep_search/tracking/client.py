@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
-import sqlite3
-from contextlib import closing
+import re
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from synrep.storage import masked
-from synrep_search.paths import artifact_folder, sqlite_file
+from synrep_search.durability.database import cause_of
+from synrep_search.paths import SQLITE, artifact_folder, sqlite_file
+from synrep_search.tracking.store import Refused, half_made, make_ready
 
 # Read by mlflow when it is imported or called; a user's own settings win.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -25,8 +31,11 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mlflow.entities import Experiment
 
+logger = logging.getLogger(__name__)
 logging.getLogger("alembic").setLevel(logging.WARNING)
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 logging.getLogger("mlflow.store.model_registry").setLevel(logging.WARNING)
@@ -35,19 +44,55 @@ UNAVAILABLE = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEE
 """Codes of errors that say nothing about what was asked: the same call may work later."""
 
 
-class Refused(Exception):  # noqa: N818 - what happened, in the delivery's own words
-    """MLflow can't take anything of this search until somebody mends something."""
+HALF_MADE = re.compile("already exists|no such (table|column)|duplicate column")
+"""What SQLite says of migrations that begin where others ended."""
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-def open_client(uri: str) -> MlflowClient:
-    """A client of a tracking server or database; a new SQLite store is made ready by the call."""
+def open_client(uri: str, say: Callable[[str], None] = logger.info) -> MlflowClient:
+    """A client of a tracking server or database; a new SQLite store is made ready by the call.
+
+    Args:
+        uri: of the server or database.
+        say: told that a SQLite store was moved.
+
+    Raises:
+        Refused: the database can't be used.
+    """
+    _go_straight(uri)
     file = sqlite_file(uri)
-    if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(file)) as connection:
-            # Several drivers and MLflow's pages share this file: readers never wait for a writer.
-            connection.execute("PRAGMA journal_mode=WAL")
-    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+    try:
+        if file is not None:
+            make_ready(file, say)
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        if file is not None:
+            _remove_misnamed(uri, file)
+        return client  # noqa: TRY300 - what follows is the failures'
+    except SQLAlchemyError as error:  # also what migrations raise
+        cause = cause_of(error)
+        if file is not None and file.exists() and HALF_MADE.search(cause):
+            cause = f"{cause}: {half_made(file)}"
+        raise Refused(cause) from None
+
+
+def _remove_misnamed(uri: str, file: Path) -> None:
+    """Remove the empty folders that MLflow makes for a path whose `%` it does not decode."""
+    made = Path(uri.removeprefix(SQLITE).partition("?")[0]).absolute()
+    for folder in made.parents:
+        if file.is_relative_to(folder):
+            break
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _go_straight(uri: str) -> None:
+    """Use no proxy for a server on this machine, which a proxy elsewhere could not reach."""
+    host = urlsplit(uri).hostname
+    if host not in LOOPBACK:
+        return
+    known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    if host not in known.split(",") and known != "*":
+        os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(filter(None, [known, host]))
 
 
 def experiment_id(client: MlflowClient, uri: str, name: str) -> str:

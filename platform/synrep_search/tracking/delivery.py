@@ -12,6 +12,8 @@ import random
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from mlflow.exceptions import MlflowException
 
@@ -138,7 +140,7 @@ class Delivery:
 
     def _open(self) -> Runs:
         """Find the runs of the search, and put back what MLflow has lost of it."""
-        client = open_client(self.uri)
+        client = open_client(self.uri, self._say)
         ledger = self._ledger
         found = experiment_id(client, self.uri, ledger.spec.tracking.experiment)
         identity, parent = ledger.provenance["id"], ledger.mlflow.get("parent")
@@ -218,5 +220,15 @@ def _trouble(error: Exception, uri: str) -> str:
         if error.error_code not in UNAVAILABLE:
             return f"refuses: {reason(error)}"
         if uri.startswith("http"):
-            return "does not answer"
+            return f"does not answer{_through(uri)}"
     return f"can't be used: {reason(error)}"
+
+
+def _through(uri: str) -> str:
+    """The proxy that a request to a server takes, in words; empty if it takes none."""
+    parts = urlsplit(uri)
+    proxy = getproxies().get(parts.scheme)
+    if not proxy or not parts.hostname or proxy_bypass(parts.hostname):
+        return ""
+    remedy = f"if it needs none, add {parts.hostname} to $no_proxy"
+    return f" through the proxy {masked(proxy)} of ${parts.scheme}_proxy ({remedy})"

@@ -10,14 +10,17 @@ from __future__ import annotations
 import os
 import shlex
 import socket
+import sqlite3
 import sys
 from typing import TYPE_CHECKING
 
 from synrep.errors import InputError
 from synrep.storage import masked
 from synrep_search.paths import artifact_folder, names, sqlite_file
+from synrep_search.tracking.store import Refused, make_ready
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -58,17 +61,24 @@ def serve(uri: str, port: int) -> None:
     os.execve(words[0], words, environment())  # noqa: S606 - our own interpreter, no shell
 
 
-def check_store(file: Path, home: Path) -> None:
+def check_store(file: Path, home: Path, say: Callable[[str], None]) -> None:
     """See that there is something to show: MLflow would make an empty store.
 
     Args:
         file: of the SQLite store.
         home: of the searches.
+        say: told that the store was moved.
 
     Raises:
-        InputError: the store is not there.
+        InputError: the store is not there, or half made.
     """
     if file.exists():
+        try:
+            make_ready(file, say)
+        except Refused as error:
+            raise InputError(str(file), *str(error).split("; remedy: ")) from None
+        except (OSError, sqlite3.Error):
+            pass  # it can be read all the same
         return
     if not names(home):
         remedy = "launch one first, or name their folder by --home or $SYNREP_HOME"

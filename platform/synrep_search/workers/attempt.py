@@ -23,6 +23,7 @@ from synrep.training.protocol import never_pause
 from synrep_search.durability.retry import StorageUnavailable, with_retries
 from synrep_search.messages import KEPT, REPORT_HISTORY, TrialReport
 from synrep_search.trainers import trainer_named
+from synrep_search.workers.saving import saving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -193,9 +194,10 @@ class Attempt:
             self._training = training = self._training or self._begin()
             before = training.iteration
             metrics = training.advance(self._should_pause)
-            if metrics is None:
-                return reporter.paused(training.state())
-            return reporter.reached(training.state(), metrics, finished=training.finished)
+            with saving():
+                if metrics is None:
+                    return reporter.paused(training.state())
+                return reporter.reached(training.state(), metrics, finished=training.finished)
         except Exception as error:  # noqa: BLE001 - one trial's failure must not stop the others
             return reporter.failed(error, before)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from synrep_search.workers.attempt import Reporter
+from synrep_search.workers.saving import saving
 
 if TYPE_CHECKING:
     from synrep.errors import Diverged
@@ -60,9 +61,10 @@ class Pack:
         if isinstance(result, Exception):
             return reporter.failed(result)
         try:
-            state = self._fused.state(member)
-            if result is None:
-                return reporter.paused(state)
-            return reporter.reached(state, result, finished=self._fused.finished(member))
+            with saving():
+                state = self._fused.state(member)
+                if result is None:
+                    return reporter.paused(state)
+                return reporter.reached(state, result, finished=self._fused.finished(member))
         except Exception as error:  # noqa: BLE001 - one trial's failure must not stop the others
             return reporter.failed(error)

@@ -15,6 +15,7 @@ from synrep_search.durability import lease as lease_module
 from synrep_search.durability.database import leases
 from synrep_search.durability.lease import Lease
 from synrep_search.errors import LeaseHeld, LedgerError
+from synrep_search.search import heartbeat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -179,6 +180,35 @@ def test_takeover(two, engines) -> None:
         first.heartbeat()
     assert second.held()
     assert second.heartbeat() is False
+
+
+def test_a_lease_that_was_taken_after_it_was_looked_at(two, monkeypatch) -> None:
+    """Two drivers that begin within milliseconds: one of them is refused."""
+    first, second = two
+    look = first._row
+
+    def look_too_early() -> object:
+        row = look()
+        if not second.owner:
+            second.acquire()
+        return row
+
+    monkeypatch.setattr(first, "_row", look_too_early)
+    with pytest.raises(LeaseHeld):
+        first.acquire()
+    assert second.heartbeat() is False
+
+
+def test_a_lease_is_renewed_while_a_search_is_prepared(two, engines, monkeypatch) -> None:
+    """Reading a large ledger may take longer than a silent lease lives."""
+    monkeypatch.setattr(heartbeat, "HEARTBEAT_S", 0.1)
+    two[0].acquire()
+    set_row(engines[0], heartbeat=0.0)
+    with heartbeat.renewed(two[0]):
+        end = time.monotonic() + 30
+        while not two[1].held():
+            assert time.monotonic() < end
+            time.sleep(0.05)
 
 
 def test_a_request_to_stop(two) -> None:

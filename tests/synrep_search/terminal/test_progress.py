@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -185,3 +187,29 @@ def test_the_live_view_on_a_terminal(half_done, wait_for) -> None:
     (row,) = [line for line in text.splitlines() if "4/9" in line]
     assert "64.5" in row
     assert "starting" in text
+
+
+def test_the_view_survives_changes_while_it_is_drawn(make_spec, make_search) -> None:
+    """It is drawn by a thread of its own, while the driver begins and ends trials."""
+    search = make_search(make_spec())
+    ended = threading.Event()
+
+    def change() -> None:
+        number = 0
+        while not ended.is_set():
+            number += 1
+            search.running[number] = None
+            search.running.pop(number - 500, None)
+
+    interval = sys.getswitchinterval()
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        sys.setswitchinterval(1e-6)
+        search.iterations = 1  # so that the time left is shown
+        for _ in range(300):
+            summary(search)
+    finally:
+        sys.setswitchinterval(interval)
+        ended.set()
+        thread.join()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import ray
+from ray.exceptions import RayError
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
@@ -20,6 +23,10 @@ if TYPE_CHECKING:
     from ray.tune.experiment import Trial as TuneTrial
 
     from synrep_search.workers.on_ray.slots import SlotTable
+
+
+ASK_S = 2.0
+"""Shortest interval between two questions to the mailbox."""
 
 
 class SlotSearcher(Searcher):
@@ -79,6 +86,9 @@ class SlotScheduler(FIFOScheduler):
         self._mailbox = mailbox
         self._turns: Counter[str] = Counter()
         self._pause_sent = False
+        self._saving = False
+        self._asked: tuple[Any, float] | None = None
+        slots.search.is_saving = lambda: self._saving
 
     def __getstate__(self) -> dict[str, Any]:
         """See `SlotSearcher.__getstate__`."""
@@ -117,7 +127,20 @@ class SlotScheduler(FIFOScheduler):
         if self._slots.search.stopping and not self._pause_sent:
             self._pause_sent = True
             self._mailbox.request_pause.remote()
+        if self._pause_sent:
+            self._ask_for_saving()
         return super().choose_trial_to_run(tune_controller)
+
+    def _ask_for_saving(self) -> None:
+        """Find out from time to time whether a worker saves a trial, without waiting for it."""
+        if self._asked is None:
+            self._asked = self._mailbox.is_saving.remote(), time.monotonic()
+            return
+        answer, asked = self._asked
+        if time.monotonic() - asked > ASK_S and ray.wait([answer], timeout=0)[0]:
+            with suppress(RayError):
+                self._saving = ray.get(answer)
+            self._asked = None
 
 
 def _cause(trial: TuneTrial) -> tuple[str, bool]:

@@ -18,6 +18,8 @@ import ray
 
 HUNG, ENDING = "hung", "its node is shutting down"
 """Reasons for which a worker ends that Tune can't see."""
+RECENT_S = 20.0
+"""A heartbeat older than this says nothing about the present: they come every 5 s."""
 
 
 class Mailbox:
@@ -30,6 +32,7 @@ class Mailbox:
         self._pause = asyncio.Event()
         self._ends: dict[str, str] = {}
         self._heard: dict[str, tuple[str, float]] = {}
+        self._saving: set[str] = set()
         self._monitors: set[asyncio.Task[None]] = set()
 
     async def request_pause(self) -> None:
@@ -40,7 +43,9 @@ class Mailbox:
         """Return when all workers have to pause."""
         await self._pause.wait()
 
-    async def heartbeat(self, process: str, slot: str, actor: Any, limit_s: float) -> None:
+    async def heartbeat(
+        self, process: str, slot: str, actor: Any, limit_s: float, *, saving: bool = False
+    ) -> None:
         """Record that a worker process is alive. It is killed if the next heartbeat is late.
 
         Args:
@@ -48,10 +53,17 @@ class Mailbox:
             slot: that it occupies.
             actor: its handle.
             limit_s: longest time between two heartbeats, in seconds.
+            saving: whether it saves the state of a trial.
         """
+        (self._saving.add if saving else self._saving.discard)(process)
         if process not in self._heard:
             self._monitors.add(asyncio.create_task(self._kill_when_silent(process, actor, limit_s)))
         self._heard[process] = (slot, time.monotonic())
+
+    async def is_saving(self) -> bool:
+        """Return whether a worker process has recently reported that it saves a trial."""
+        end = time.monotonic() - RECENT_S
+        return any(self._heard[process][1] > end for process in self._saving & self._heard.keys())
 
     async def process_ended(self, process: str) -> None:
         """Expect no more heartbeats of a process that ended as planned."""

@@ -58,7 +58,10 @@ class RayRunner:
 
     def __call__(self, search: Search) -> None:
         """Run until the search is finished."""
-        self._cluster.wait()
+        resources = search.spec.resources
+        lacking = self._cluster.require(resources.cpu, resources.gpu)
+        if lacking:
+            search.display.say(f"{lacking}: waiting for a node that has")
         with TemporaryDirectory(prefix="synrep-tune-", ignore_cleanup_errors=True) as scratch:
             _run(search, Path(scratch))
         self._cluster.close()

@@ -14,6 +14,7 @@ from ray.tune import Trainable
 
 from synrep_search.workers.on_ray.cluster import is_draining
 from synrep_search.workers.on_ray.mailbox import ENDING, HUNG
+from synrep_search.workers.saving import is_saving
 from synrep_search.workers.watchdog import Watchdog
 from synrep_search.workers.worker import Orders, Worker
 
@@ -98,7 +99,9 @@ class WorkerTrainable(Trainable):
         """Send a heartbeat, and request a pause if the node is shutting down."""
         limit_s = SILENCE_FACTOR * self._hang_s
         with suppress(RayError):  # the driver is gone
-            self._mailbox.heartbeat.remote(self._process, self._slot_name, self._actor, limit_s)
+            self._mailbox.heartbeat.remote(
+                self._process, self._slot_name, self._actor, limit_s, saving=is_saving()
+            )
         if self._watchdog is not None and is_draining(self._node):
             self._watchdog.pause()
 
