@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from synrep.errors import InputError
 from synrep_search import __version__
+from synrep_search.search_file.effects import check_store
 
 if TYPE_CHECKING:
     from synrep_search.search_file import SearchSpec
@@ -75,7 +76,8 @@ def data_fingerprint(spec: SearchSpec) -> str:
 
     Raises:
         InputError: the folder is missing, damaged or not a pose store, or the search minimizes
-            an error on training poses that it must not.
+            an error on training poses that it must not, or a field has no effect on these
+            poses.
     """
     poses = spec.train.get("data", {}).get("poses")
     if poses is None:
@@ -85,6 +87,7 @@ def data_fingerprint(spec: SearchSpec) -> str:
     )
 
     store = open_poses(poses)
+    check_store(spec, store.header.effects)
     validation = _needs_validation(spec, held_out="validation" in store.splits)
     if poses != "synthetic":
         for split in ("train", *["validation"] * validation):

@@ -172,9 +172,7 @@ class BaselineTraining(Training):
     ) -> None:
         # The loop reads only fields that all configurations have in common.
         train_config = cast("TrainConfig", config)
-        super().__init__(
-            train_config, device=device, threads=threads, dtype=dtype, goal=goal
-        )
+        super().__init__(train_config, device=device, threads=threads, dtype=dtype, goal=goal)
 
     def _networks(self) -> Gan:
         config, training_data = cast("AnyBaseline", self.config), self.training_data

@@ -84,7 +84,8 @@ def reproduce(
     from synrep.cli.options import read_config
     from synrep_search.reproduce.cells import search_content, train_cells
 
-    config = read_config(None, options)  # reports all mistakes in the options at once
+    # Reports all mistakes in the options at once, but for fields that the table may give an effect.
+    config = read_config(None, options, complete=False)
     settings = dict(_parsed(option) for option in options)
     given = {role: str(folder.absolute()) for role in OPTIONS if (folder := stores[role])}
     _check_keypoints(what, keypoints)

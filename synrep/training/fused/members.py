@@ -58,9 +58,7 @@ class Members:
         self.stacks = {name: Stack(networks[name], betas, device, dtype) for name in NETWORKS}
         self.average = Stack(networks["generator"], None, device, dtype)
 
-    def add(
-        self, config: TrainConfig, saved: TrainingState | None, goal: Goal = MPJPE
-    ) -> Member:
+    def add(self, config: TrainConfig, saved: TrainingState | None, goal: Goal = MPJPE) -> Member:
         """Add a training, new or resumed from a state.
 
         Raises:
