@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,11 +15,13 @@ from synrep.datasets.store.store import write_store
 from synrep.datasets.synthetic.generate import description, generate
 from synrep.effects import NEEDS
 from synrep.errors import InputError
+from synrep.training.loop import Training
 from synrep.training.run_folder import RunFolder
 from tests.bits.__main__ import in_camera
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 CASES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"loss.lambda_reprojection": 1.0, "reprojection": "none"}, {"reprojection": "separate"}),
@@ -107,13 +108,11 @@ def test_what_was_saved_is_read(tmp_path: Path) -> None:
     }  # fmt: skip
     old = TrainConfig.model_validate_json(json.dumps(nested(fields)))
     folder = RunFolder(tmp_path)
-    from synrep.training.loop import Training
-
     folder.train(Training(old, threads=1), lambda *_: None)
     assert synrep.resume(tmp_path, iterations=4, threads=1).iteration == 4
     assert synrep.load_lifter(tmp_path).config.generator.distance == 5.0
     assert configure(old, seed=1).seed == 1
-    with pytest.raises(InputError, match="optim.decay_to"):
+    with pytest.raises(InputError, match=r"optim\.decay_to"):
         configure(old, **{"optim.decay_to": 0.5})
 
 

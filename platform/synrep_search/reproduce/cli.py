@@ -222,8 +222,9 @@ def _notes(
         f"{config.batch_size}; {_result(models)}"
     )
     yield (
-        "mean ± standard error over seeds, which are derived from the search's seed 0; averages "
-        "are unweighted means over the actions"
+        "mean ± standard error over seeds, which are derived from the search's seed 0; a row "
+        "averages over actions, unweighted, or over all frames, as the official score of "
+        "MPI-INF-3DHP does; only rows under the same conditions are compared"
     )
     for (role, trainer), part in models.items():
         if part.diverged:

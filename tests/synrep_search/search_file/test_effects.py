@@ -26,15 +26,15 @@ def spec(**sections: Any) -> SearchSpec:
 def test_a_searched_field_needs_a_choice_that_gives_it_an_effect() -> None:
     """One choice, or one end of a range, is enough."""
     space: dict[str, Any] = {"critic.clip": RANGE}
-    with pytest.raises(SpecError, match="space.critic.clip: has no effect here"):
+    with pytest.raises(SpecError, match=r"space.critic.clip: has no effect here"):
         spec(space=space)
     spec(space=space, train={"critic.lipschitz": "weight_clipping"})
     spec(space=space | {"critic.lipschitz": {"choice": ["weight_clipping", "none"]}})
-    with pytest.raises(SpecError, match="space.critic.clip: has no effect here"):
+    with pytest.raises(SpecError, match=r"space.critic.clip: has no effect here"):
         spec(space=space | {"critic.lipschitz": {"choice": ["gradient_penalty", "none"]}})
     floor: dict[str, Any] = {"kcs.floor": {"float": [0.0, 0.5]}}
     spec(space=floor | {"kcs.weighting": {"one_of": {"uniform": {}, "tanh": {}}}})
-    with pytest.raises(SpecError, match="space.kcs.floor"):
+    with pytest.raises(SpecError, match=r"space.kcs.floor"):
         spec(space=floor, train={"kcs.weighting": {"family": "uniform"}})
     spec(space={"data.noise_px": {"float": [0.0, 5.0]}}, data={"noise_seed": 1})
 
@@ -42,7 +42,8 @@ def test_a_searched_field_needs_a_choice_that_gives_it_an_effect() -> None:
 def test_a_fixed_field_is_refused_at_its_line(tmp_path: Path) -> None:
     """With the line of the file; its default is no mistake."""
     file = tmp_path / "a.yaml"
-    text = "train:\n  iterations: 10\n  optim.decay_to: 0.5\nspace:\n  loss.lambda_angle: {log: [0.1, 1]}\n"
+    text = "train:\n  iterations: 10\n  optim.decay_to: 0.5\n"
+    text += "space:\n  loss.lambda_angle: {log: [0.1, 1]}\n"
     file.write_text(text)
     with pytest.raises(SpecError) as caught:
         load_spec(file)
@@ -56,7 +57,7 @@ def test_a_fixed_field_is_refused_at_its_line(tmp_path: Path) -> None:
 
 def test_a_baseline_has_the_rules_of_its_fields() -> None:
     """The supervised generator has a lift; the other baselines have none."""
-    with pytest.raises(SpecError, match="generator.distance"):
+    with pytest.raises(SpecError, match=r"generator.distance"):
         spec(
             trainer="supervised",
             space={"learning_rate": RANGE},
@@ -67,7 +68,7 @@ def test_a_baseline_has_the_rules_of_its_fields() -> None:
 def test_the_poses_are_asked_too() -> None:
     """Detected 2D poses need a store that has them: known when the search is launched."""
     found = spec(data={"real_2d": "detected"})
-    with pytest.raises(InputError, match="data.real_2d"):
+    with pytest.raises(InputError, match=r"data.real_2d"):
         data_fingerprint(found)
     assert data_fingerprint(spec(data={"real_2d": "detected", "noise_px": 2.0}))
 
