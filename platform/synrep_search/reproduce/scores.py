@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from synrep.datasets import open_poses
+from synrep.datasets.origin import Origin
 from synrep.datasets.views import load_views
+from synrep.errors import InputError
 from synrep.evaluation import pck
 from synrep.evaluation.tables import (
     MEAN_OF_ACTIONS,
@@ -87,13 +89,16 @@ def score_row(row: Row, models: Sequence[Model], poses: str) -> Scored:
         poses: folder of the pose store to test on.
 
     Raises:
-        InputError: the poses can't be used.
+        InputError: the poses can't be used, or a model has seen their test subjects.
     """
+    store = open_poses(poses)
+    tested = Origin.of(store)
     by_seed: list[dict[str, float]] = []
     count = without_size = 0
     for model in models:
         data = model.data.model_copy(update={**row.test, "poses": poses})
         views = load_views(data, "test")
+        _check_new(model, tested, views.subjects, poses)
         count, without_size = len(views), damaged(views)
         predicted = model.predict(views)
         evaluation = model.evaluation
@@ -107,7 +112,7 @@ def score_row(row: Row, models: Sequence[Model], poses: str) -> Scored:
             scores = errors(predicted, views, evaluation, model.body)[row.measure]
         rows = table({"value": scores}, views)
         by_seed.append({action: part["value"] for action, part in rows.items()})
-    averaged = official_average(open_poses(poses).header)
+    averaged = official_average(store.header)
     numbers = {
         action: Number.of([values[action] for values in by_seed])
         for action in [*(name for name in by_seed[0] if name not in AVERAGES), averaged]
@@ -121,3 +126,11 @@ def score_row(row: Row, models: Sequence[Model], poses: str) -> Scored:
         seconds=Number.of(seconds) if seconds else None,
         averaged=averaged,
     )
+
+
+def _check_new(model: Model, tested: Origin, subjects: list[str], poses: str) -> None:
+    """Raise InputError if a model was trained or selected on subjects that are to test it."""
+    seen = model.origin.seen(tested, subjects, ("train", "validation")) if model.origin else []
+    if seen:
+        rule = f"a model of this table was trained or selected on {', '.join(seen)}"
+        raise InputError(poses, rule, "restore the pose store, or train anew with another --out")

@@ -148,7 +148,8 @@ def test_a_model_of_an_earlier_version_is_taken_over(
 ) -> None:
     """Its versions do not say what they are worth."""
     client.create_registered_model("earlier")
-    old = client.create_model_version("earlier", source="somewhere").version
+    made = client.get_model_version_by_alias(champion("other", "b", 1), "champion")
+    old = client.create_model_version("earlier", source=made.source, run_id=made.run_id).version
     client.set_registered_model_alias("earlier", "champion", old)
     assert champion("earlier", "a", 9) == "earlier"
     assert holder(client, "earlier") == "a"

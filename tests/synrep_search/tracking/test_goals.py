@@ -39,7 +39,7 @@ GOALS = [
 TRAIN = {
     "iterations": 24, "reports": 12, "batch_size": 16, "generator.width": 16,
     "critic.branch_width": 16, "reprojection_network.width": 16, "evaluation.views": 64,
-    "optim.lr_generator": 0.02,
+    "optim.lr_generator": 0.005,
 }  # fmt: skip
 
 
