@@ -122,7 +122,7 @@ class Lifter:
                 best=best,
                 origin=Origin.read(state.meta),
                 goal=_goal(state.meta),
-                iteration=int(best.get("iteration", state.meta.get("iteration", 0))),
+                iteration=_iteration(state.meta),
             )
         except KeyError as error:
             raise DamagedError(place, f"not a checkpoint of a training: no {error}") from None
@@ -257,7 +257,7 @@ def _read_export(folder: Path) -> Lifter:
             best=_best(header),
             origin=Origin.read(header),
             goal=_goal(header),
-            iteration=int(_best(header).get("iteration", 0)),
+            iteration=_iteration(header),
         )
     except (KeyError, TypeError, SafetensorError) as error:
         raise DamagedError(str(folder), f"not an exported generator: {error}") from None
@@ -295,7 +295,21 @@ def _body(meta: dict[str, Any]) -> BodyScale:
 def _goal(meta: dict[str, Any]) -> Goal | None:
     """What the generator is the best by, if it says so."""
     content = meta.get("goal")
-    return None if content is None else Goal(**content)
+    if content is None:
+        return None
+    goal = Goal(**content)
+    metric, maximize = goal.metric, goal.maximize
+    if not isinstance(metric, str) or not metric.isidentifier() or not isinstance(maximize, bool):
+        raise TypeError(f"its goal is {content!r:.50}")
+    return goal
+
+
+def _iteration(meta: dict[str, Any]) -> int:
+    """Iterations that the best generator was trained for, or the last one if there is no best."""
+    found = _best(meta).get("iteration", meta.get("iteration", 0))
+    if not isinstance(found, int):
+        raise TypeError(f"its iteration is {found!r:.50}")
+    return found
 
 
 def _best(meta: dict[str, Any]) -> dict[str, float]:

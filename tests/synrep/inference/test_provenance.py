@@ -15,7 +15,7 @@ from synrep.config import DataConfig, EvaluationConfig, TrainConfig
 from synrep.datasets.origin import Origin
 from synrep.datasets.store.store import write_store
 from synrep.datasets.synthetic.generate import description, generate
-from synrep.errors import InputError
+from synrep.errors import DamagedError, InputError
 from synrep.storage import Storage
 from synrep.training.checkpoint import read_checkpoint, save_checkpoint
 from synrep.training.fused import FusedTraining
@@ -206,3 +206,26 @@ def test_flat_poses_are_refused(tmp_path: Path) -> None:
     views.poses[..., 2] = 0
     with pytest.raises(InputError, match="flat"):
         _spread(views, "poses")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"poses": 3},
+        {"poses": {"name": "x"}},
+        {"goal": 3},
+        {"goal": {"metric": 3}},
+        {"goal": {"metric": "a | b"}},
+        {"goal": {"metric": "z_mm", "maximize": 2}},
+        {"best": {"value": 1.0, "iteration": float("nan")}},
+    ],
+)
+def test_a_checkpoint_that_describes_itself_wrongly_is_refused(
+    changes: dict[str, Any], run: Path, tmp_path: Path
+) -> None:
+    """As one clear error."""
+    state = read_checkpoint(RunFolder(run).newest())
+    state.meta |= changes
+    ref = save_checkpoint(Storage.at(tmp_path / "changed"), state, 2)
+    with pytest.raises(DamagedError, match="not a checkpoint of a training"):
+        synrep.load_lifter(tmp_path / "changed" / ref.file)
