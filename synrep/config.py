@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
+from synrep.effects import without_effect
 from synrep.errors import InputError, faults
 from synrep.keypoint_sets import MpiiMap
 from synrep.schema import Count, NonNegative, Positive, Section, Seed
@@ -224,14 +225,52 @@ def configure(base: TrainConfig | Mapping[str, Any] | None = None, /, **fields: 
             of a whole section, as `**{"kcs.weighting": {"family": "band", "reach": 3}}`.
 
     Raises:
-        InputError: a field breaks a rule; names every one that does.
+        InputError: a field breaks a rule, or has no effect (`synrep.effects`); names every one
+            that does.
     """
     given = base.model_dump(mode="json") if isinstance(base, TrainConfig) else dict(base or {})
     content: dict[str, Any] = {}
     for part in (given, fields):
         for key, value in json.loads(json.dumps(part, default=json_value)).items():
             set_dotted(content, key, value)
-    return checked(content, "configuration")
+    known = frozenset(ineffective(base)) if isinstance(base, TrainConfig) else frozenset()
+    config = checked(content, "configuration")
+    check_effects(config, known)
+    return config
+
+
+def ineffective(config: TrainConfig, store: Mapping[str, Any] | None = None) -> dict[str, str]:
+    """The fields that are set but have no effect, each with the reason.
+
+    Args:
+        config: the configuration.
+        store: what `synrep.effects` must know of the pose store; omitted where it is not known.
+    """
+    content = config.model_dump(mode="json") | ({} if store is None else {"store": dict(store)})
+    return dict(without_effect(content, type(config)().model_dump(mode="json")))
+
+
+def check_effects(
+    config: TrainConfig,
+    known: frozenset[str] = frozenset(),
+    store: Mapping[str, Any] | None = None,
+) -> None:
+    """Raise if a new configuration sets a field that has no effect.
+
+    Configurations that were saved earlier are read without this check.
+
+    Args:
+        config: the configuration.
+        known: fields that may have none, because an earlier configuration set them.
+        store: see `ineffective`.
+
+    Raises:
+        InputError: there are such fields; names all of them.
+    """
+    found = {name: rule for name, rule in ineffective(config, store).items() if name not in known}
+    if found:
+        rules = "; ".join(f"{name} {rule}" for name, rule in found.items())
+        raise InputError("configuration", rules, "leave it out")
 
 
 def checked(content: Mapping[str, Any], place: str) -> TrainConfig:

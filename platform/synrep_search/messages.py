@@ -27,6 +27,8 @@ class TrialJob(Section):
         resume_from: checkpoints of its reports, newest first; empty to start anew.
         paused: checkpoint of a pause after the newest of them.
         alone: whether the trial must not share its process.
+        goal: metric of the search, which also selects the trial's best generator.
+        maximize: whether larger values of it are better.
     """
 
     number: int
@@ -37,6 +39,8 @@ class TrialJob(Section):
     resume_from: tuple[CheckpointRef, ...] = ()
     paused: CheckpointRef | None = None
     alone: bool = False
+    goal: str = "validation/mpjpe_mm"
+    maximize: bool = False
 
 
 End = Literal["", "completed", "diverged", "died", "paused", "deferred", "full"]

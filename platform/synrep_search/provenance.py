@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import time
@@ -12,16 +13,21 @@ from typing import TYPE_CHECKING
 
 from synrep.errors import InputError
 from synrep_search import __version__
+from synrep_search.search_file.effects import check_store
 
 if TYPE_CHECKING:
     from synrep_search.search_file import SearchSpec
 
+LONGEST_TAG = 5000
+"""Characters that a tag in MLflow can hold."""
 CODE = ("synrep", "platform", "pyproject.toml", "requirements.lock")
 """Paths in the repository that the code version covers."""
 
 
 def provenance(spec: SearchSpec) -> dict[str, str]:
-    """Return id, code version, data fingerprint and creation time of a new search.
+    """Return id, code version, data fingerprint, subjects and creation time of a new search.
+
+    The subjects of each split are JSON; they are left out where a tag in MLflow can't hold them.
 
     Raises:
         InputError: the poses can't be used. This is checked before anything is written.
@@ -30,8 +36,22 @@ def provenance(spec: SearchSpec) -> dict[str, str]:
         "id": uuid.uuid4().hex,  # names are not unique on a tracking server shared by several homes
         "code": code_version(),
         "data": data_fingerprint(spec),
+        **_subjects(spec),
         "created": _now(),
     }
+
+
+def _subjects(spec: SearchSpec) -> dict[str, str]:
+    poses = spec.train.get("data", {}).get("poses")
+    if poses is None:
+        return {}
+    from synrep.datasets import (  # noqa: PLC0415 - loads pyarrow, which other trainers don't need
+        open_poses,
+    )
+
+    store = open_poses(poses)
+    text = json.dumps({split: store.listed_subjects(split) for split in store.splits})
+    return {"subjects": text} if len(text) <= LONGEST_TAG else {}
 
 
 def code_version() -> str:
@@ -75,7 +95,8 @@ def data_fingerprint(spec: SearchSpec) -> str:
 
     Raises:
         InputError: the folder is missing, damaged or not a pose store, or the search minimizes
-            an error on training poses that it must not.
+            an error on training poses that it must not, or a field has no effect on these
+            poses.
     """
     poses = spec.train.get("data", {}).get("poses")
     if poses is None:
@@ -85,6 +106,7 @@ def data_fingerprint(spec: SearchSpec) -> str:
     )
 
     store = open_poses(poses)
+    check_store(spec, store.header.effects)
     validation = _needs_validation(spec, held_out="validation" in store.splits)
     if poses != "synthetic":
         for split in ("train", *["validation"] * validation):

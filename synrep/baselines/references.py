@@ -16,6 +16,8 @@ from synrep.baselines.supervised import SupervisedTraining
 from synrep.config import DataConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from synrep.config import TrainConfig
     from synrep.datasets.views import Views
 
@@ -31,8 +33,16 @@ def perfect_depth(views: Views) -> Tensor:
     return torch.cat([views.keypoints, views.poses[..., 2:]], dim=-1)
 
 
-def supervised(config: TrainConfig, views: Views) -> Tensor:
-    """Train the same generator on paired depths, for as many updates, and predict (V, J, 3)."""
+def supervised(
+    config: TrainConfig, views: Views, on_iteration: Callable[[int], None] = lambda _done: None
+) -> Tensor:
+    """Train the same generator on paired depths, for as many updates, and predict (V, J, 3).
+
+    Args:
+        config: configuration of the model; its poses are trained on.
+        views: views to lift.
+        on_iteration: called before each iteration with the number of those done.
+    """
     defaults = DataConfig()
     training = SupervisedTraining(
         SupervisedConfig(
@@ -46,5 +56,10 @@ def supervised(config: TrainConfig, views: Views) -> Tensor:
             ),
         )
     )
-    training.advance()
+
+    def watch() -> bool:
+        on_iteration(training.iteration)
+        return False
+
+    training.advance(watch)
     return predict_poses(training, views)

@@ -12,12 +12,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from synrep.training.loop import Training
+from synrep.training.protocol import MPJPE
 from synrep.training.random_streams import RandomStreams, seed_of
 
 if TYPE_CHECKING:
     from synrep.baselines.config import AnyBaseline
     from synrep.config import TrainConfig
     from synrep.datasets.views import Views
+    from synrep.training.protocol import Goal
     from synrep.training.step import Gan
 
 
@@ -150,6 +152,7 @@ class BaselineTraining(Training):
         device: device to train on.
         threads: number of CPU threads; all cores if omitted.
         dtype: type of weights and poses.
+        goal: what selects the best generator.
 
     Raises:
         InputError: the poses can't be used, or there are fewer views than a batch needs.
@@ -165,10 +168,11 @@ class BaselineTraining(Training):
         device: str = "cpu",
         threads: int | None = None,
         dtype: torch.dtype = torch.float32,
+        goal: Goal = MPJPE,
     ) -> None:
         # The loop reads only fields that all configurations have in common.
         train_config = cast("TrainConfig", config)
-        super().__init__(train_config, device=device, threads=threads, dtype=dtype)
+        super().__init__(train_config, device=device, threads=threads, dtype=dtype, goal=goal)
 
     def _networks(self) -> Gan:
         config, training_data = cast("AnyBaseline", self.config), self.training_data

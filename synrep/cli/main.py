@@ -88,7 +88,7 @@ def train(
       synrep train --out runs/cmu --resume
       synrep train --out runs/cmu --resume -o iterations=200000
     """
-    from synrep.cli.printing import qualify, report_line
+    from synrep.cli.printing import UNKNOWN_POSES, qualify, report_line
     from synrep.training.run_folder import RunFolder
 
     folder = RunFolder(out)
@@ -98,6 +98,8 @@ def train(
     else:
         training = folder.create(read_config(config, options), device=device, threads=threads)
     scored = training.training_data.scored
+    if training.origin is None:
+        click.echo(UNKNOWN_POSES, err=True)
     click.echo(qualify(training.config, training.validation, scored))
     folder.train(training, lambda at, metrics: click.echo(report_line(at, metrics, scored)))
     best = training.best
@@ -127,10 +129,24 @@ def _new_length(config: Path | None, options: tuple[str, ...]) -> int | None:
     help="Whose subjects score the model.",
 )
 @click.option("--poses", help="Another pose store than the one the model was trained on.")
-@click.option("--references", is_flag=True, help="Also: mean depth, perfect depth, supervised.")
+@click.option(
+    "--references",
+    is_flag=True,
+    help="Also: mean depth, perfect depth, and supervised, which is trained on the CPU for as many "
+    "iterations as the model was.",
+)
+@click.option(
+    "--allow-seen",
+    is_flag=True,
+    help="Score also subjects that the model has seen.",
+)
+@click.option("--stride", type=click.IntRange(1), help="Score every n-th frame only.")
+@click.option("--views", type=click.IntRange(1), help="Score at most so many views, evenly spaced.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def evaluate(model: Path, split: str, poses: str | None, references: bool, as_json: bool) -> None:
+def evaluate(model: Path, split: str, as_json: bool, **options: Any) -> None:
     """Score a model on subjects it was not trained on.
+
+    Subjects that the model has seen are refused, also in another store of the same people.
 
     MODEL is a folder of `synrep train`, an exported generator, or a checkpoint file, also of a
     baseline that a search has trained.
@@ -142,9 +158,10 @@ def evaluate(model: Path, split: str, poses: str | None, references: bool, as_js
       synrep evaluate runs/first --poses poses/cmu
       synrep evaluate searches/first/best --split validation --json
     """
-    from synrep.cli.printing import evaluation_table
+    from synrep.cli.printing import evaluation_table, reference_progress
 
-    found = synrep.evaluate(model, split, poses=poses, references=references)
+    with reference_progress(shown=options["references"]) as on_reference:
+        found = synrep.evaluate(model, split, on_reference=on_reference, **options)
     click.echo(json.dumps(found, indent=2) if as_json else evaluation_table(found), nl=as_json)
 
 

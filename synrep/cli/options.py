@@ -13,15 +13,22 @@ if TYPE_CHECKING:
     from synrep.config import TrainConfig
 
 
-def read_config(file: Path | None, options: tuple[str, ...]) -> TrainConfig:
+def read_config(
+    file: Path | None, options: tuple[str, ...], *, complete: bool = True
+) -> TrainConfig:
     """A configuration from a JSON file and `dotted.key=value` options; defaults elsewhere.
 
     A value is JSON, or a plain word.
 
+    Args:
+        file: the file, if there is one.
+        options: the options.
+        complete: whether nothing more is set elsewhere, so that a field without an effect is wrong.
+
     Raises:
         InputError: the file or an option breaks a rule; names every field that does.
     """
-    from synrep.config import checked, set_dotted
+    from synrep.config import check_effects, checked, set_dotted
 
     content = {} if file is None else read_object(file)
     for option in options:
@@ -29,7 +36,10 @@ def read_config(file: Path | None, options: tuple[str, ...]) -> TrainConfig:
         if not equals:
             raise InputError(f"-o {option}", "has no '='", "write -o dotted.key=value")
         set_dotted(content, key, _value(text))
-    return checked(content, " with ".join([str(file)] * bool(file) + ["-o"] * bool(options)))
+    config = checked(content, " with ".join([str(file)] * bool(file) + ["-o"] * bool(options)))
+    if complete:
+        check_effects(config)
+    return config
 
 
 def read_object(file: Path) -> dict[str, Any]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import io
+from contextlib import contextmanager
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+import click
 from rich.console import Console
 from rich.table import Table
 
+from synrep.cli.data.common import progress_bar
 from synrep.config import SCALES
 from synrep.errors import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from synrep.config import TrainConfig
     from synrep.datasets.views import Views
@@ -22,6 +25,7 @@ COLUMNS = {
     "mpjpe_mm": "P1",
     "p_mpjpe_mm": "P2",
     "rigid_mpjpe_mm": "P2 rigid",
+    "reflected_mpjpe_mm": "P2 refl.",
     "n_mpjpe_mm": "N-MPJPE",
     "z_mm": "-z",
     "only_z_mm": "only z",
@@ -29,6 +33,36 @@ COLUMNS = {
     "auc": "AUC",
 }
 """Titles of the errors of a table."""
+
+
+UNKNOWN_POSES = (
+    "an earlier version began this training, whose checkpoint does not name its poses: whether "
+    "these are the same is unknown"
+)
+"""What `synrep train --resume` says of such a training."""
+
+
+@contextmanager
+def reference_progress(*, shown: bool) -> Iterator[Callable[[int, int], None]]:
+    """Tell on stderr that a reference is trained, and show how far it is on a terminal.
+
+    Args:
+        shown: whether references are wanted at all.
+    """
+    with progress_bar() as progress:
+        task = progress.add_task("training", total=None)
+        told = not shown
+
+        def on_reference(done: int, total: int) -> None:
+            nonlocal told
+            if not told:
+                click.echo(
+                    f"training the supervised reference on the CPU: {total} iterations", err=True
+                )
+                told = True
+            progress.update(task, completed=done, total=total)
+
+        yield on_reference
 
 
 def qualify(config: TrainConfig, views: Views, scored: str) -> str:
@@ -94,8 +128,24 @@ def _qualify(found: Mapping[str, Any]) -> Iterator[str]:
     subjects = f"{model['views']} views of the {found['split']} subjects"
     yield f"{found['trainer']}, seed {found['seed']}, trained on {trained}"
     yield f"tested on {tested}: {subjects}"
+    yield from _provenance(found)
     if count := model["damaged_views"]:
         yield f"{count} of these views are damaged (all joints in one point) and count like others"
     alignment = f"P2 after {model['alignment']} alignment"
     yield f"mm; {SCALES[model['scale']]}; {alignment}; {model['skeleton']}"
+    yield "P2 rigid: without scale; P2 refl.: a similarity that may also mirror the prediction"
+    yield f"the average that counts on these poses: {found['average']}"
     yield "3DPCK at 150 mm and AUC in percent, at that scale, over MPI-INF-3DHP's 14 joints"
+
+
+def _provenance(found: Mapping[str, Any]) -> Iterator[str]:
+    """Whether the scored subjects were new to the model."""
+    if found["trained_poses"] is None:
+        yield (
+            "WARNING: an earlier version made this model, which does not say what it was trained "
+            "on: whether it has seen these subjects is unknown"
+        )
+    for split, done in (("train", "trained"), ("validation", "selected")):
+        if seen := found["seen_subjects"][split]:
+            names = ", ".join(map(printable, seen))
+            yield f"NOT HELD OUT: this model was {done} on {names}"

@@ -28,12 +28,16 @@ def align_scale(predicted: Tensor, true: Tensor) -> Tensor:
     return predicted * factor[:, None, None]
 
 
-def p_mpjpe(predicted: Tensor, true: Tensor, *, scale: bool = True) -> Tensor:
-    """Return the MPJPE (V,) after Procrustes alignment without reflection; see `align`."""
-    return mpjpe(align(predicted, true, scale=scale), true)
+def p_mpjpe(
+    predicted: Tensor, true: Tensor, *, scale: bool = True, reflection: bool = False
+) -> Tensor:
+    """Return the MPJPE (V,) after Procrustes alignment, by default no reflection; see `align`."""
+    return mpjpe(align(predicted, true, scale=scale, reflection=reflection), true)
 
 
-def align(predicted: Tensor, true: Tensor, *, scale: bool = True) -> Tensor:
+def align(
+    predicted: Tensor, true: Tensor, *, scale: bool = True, reflection: bool = False
+) -> Tensor:
     """Align predictions to true poses by Procrustes analysis with det(R) = +1; (V, J, 3).
 
     A pose whose joints coincide has no orientation or size and is only translated.
@@ -42,13 +46,14 @@ def align(predicted: Tensor, true: Tensor, *, scale: bool = True) -> Tensor:
         predicted: poses to align.
         true: ground truth.
         scale: also fit a scale factor; otherwise the alignment is rigid.
+        reflection: also allow det(R) = -1, a mirror image, where it fits better.
     """
     mean_p, mean_t = predicted.mean(1, keepdim=True), true.mean(1, keepdim=True)
     p, t = (predicted - mean_p).double(), (true - mean_t).double()
     u, singular, vh = torch.linalg.svd(p.mT @ t)
-    sign = torch.where(torch.linalg.det(u @ vh) < 0, -1.0, 1.0).to(singular)
     signs = torch.ones_like(singular)
-    signs[:, 2] = sign
+    if not reflection:
+        signs[:, 2] = torch.where(torch.linalg.det(u @ vh) < 0, -1.0, 1.0).to(singular)
     rotated = p @ ((u * signs[:, None]) @ vh)
     if scale:
         square = p.square().sum((1, 2))

@@ -11,15 +11,20 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from synrep.datasets.store.published_counts import is_mpi_inf_3dhp
 from synrep.evaluation import metrics, pck
 from synrep.model.kcs import bone_lengths
 from synrep.model.losses import facing_sine
 
 if TYPE_CHECKING:
     from synrep.config import EvaluationConfig
+    from synrep.datasets.store.header import Description
     from synrep.datasets.views import Views
     from synrep.model.networks import Generator
     from synrep.skeleton import Skeleton
+
+MEAN_OF_ACTIONS, MEAN_OF_FRAMES = "mean of actions", "mean of frames"
+"""Names of the averages in a table."""
 
 CHUNK = 8192
 """Views per forward pass; limits memory and does not change the result."""
@@ -103,6 +108,15 @@ def errors(
     }
 
 
+def official_average(about: Description) -> str:
+    """Return the row of `table` that counts on a data set.
+
+    MPI-INF-3DHP's official score pools all frames, whatever their activity; elsewhere the mean is
+    over actions, as in the literature on Human3.6M.
+    """
+    return MEAN_OF_FRAMES if is_mpi_inf_3dhp(about) else MEAN_OF_ACTIONS
+
+
 def table(values: dict[str, Tensor], views: Views) -> dict[str, dict[str, float]]:
     """Average the errors per action, over actions (unweighted) and over all frames.
 
@@ -119,10 +133,10 @@ def table(values: dict[str, Tensor], views: Views) -> dict[str, dict[str, float]
         if bool(mask.any()):
             rows[action] = {name: float(value[mask].mean()) for name, value in values.items()}
     per_action = list(rows.values())
-    rows["mean of actions"] = {
+    rows[MEAN_OF_ACTIONS] = {
         name: sum(row[name] for row in per_action) / len(per_action) for name in values
     }
-    rows["mean of frames"] = {name: float(value.mean()) for name, value in values.items()}
+    rows[MEAN_OF_FRAMES] = {name: float(value.mean()) for name, value in values.items()}
     return rows
 
 
@@ -132,13 +146,15 @@ def score(
     """Return the table of predictions (V, J, 3) in radii and the settings it was computed with.
 
     Besides the values of `errors`, the table contains `rigid_mpjpe_mm`, P2 with rigid alignment
-    whatever the configuration says (row 34), and `pck` and `auc` in percent by the official rule
-    of MPI-INF-3DHP (`synrep.evaluation.pck`).
+    whatever the configuration says (row 34), `reflected_mpjpe_mm`, P2 after a similarity that may
+    also be a mirror image, as some published code computes it, and `pck` and `auc` in percent by
+    the official rule of MPI-INF-3DHP (`synrep.evaluation.pck`).
     """
     true_mm = views.poses * views.scale_mm[:, None, None]
     predicted_mm = to_mm(predicted, views, config.scale, body)
     values = errors(predicted, views, config, body)
     values["rigid_mpjpe_mm"] = metrics.p_mpjpe(predicted_mm, true_mm, scale=False)
+    values["reflected_mpjpe_mm"] = metrics.p_mpjpe(predicted_mm, true_mm, reflection=True)
     distances = pck.joint_errors_mm(predicted_mm, true_mm, views.skeleton.joints)
     values |= {"pck": pck.pck(distances), "auc": pck.auc(distances)}
     return {

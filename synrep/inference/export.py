@@ -27,6 +27,7 @@ from synrep import __version__
 from synrep.config import SCALES
 from synrep.errors import InputError
 from synrep.inference.lifter import CONFIG_FILE, WEIGHTS_FILE, load_lifter
+from synrep.training.protocol import MPJPE
 
 if TYPE_CHECKING:
     import os
@@ -264,7 +265,8 @@ def _meaning(trained: Lifter, numbers: dict[str, Any]) -> str:
     truth = ", which takes the truth: not known in use" if scale in {"gt_xy", "nmpjpe"} else ""
     rows = dict(numbers["metrics"])
     if trained.best:
-        rows["best validation/mpjpe_mm"] = trained.best["value"]
+        goal = trained.goal or MPJPE
+        rows[f"best validation/{goal.metric}"] = trained.best["value"]
         rows["at iteration"] = trained.best["iteration"]
     subjects = (
         "the validation subjects, which also chose this generator"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
@@ -20,6 +20,7 @@ from safetensors.numpy import load
 
 from synrep.config import TrainConfig
 from synrep.datasets.normalise import normalise_2d
+from synrep.datasets.origin import Origin
 from synrep.datasets.untrusted.json_text import parse_json
 from synrep.datasets.views import model_skeleton
 from synrep.errors import DamagedError, InputError
@@ -30,6 +31,7 @@ from synrep.model.networks import Generator
 from synrep.skeleton import HUMAN36M_17
 from synrep.training.checkpoint import read_checkpoint
 from synrep.training.loop import Training
+from synrep.training.protocol import Goal
 from synrep.training.run_folder import model_path
 
 if TYPE_CHECKING:
@@ -66,12 +68,18 @@ class Lifter:
         weights: state of the network by name, the best of the training on validation subjects.
         body: sizes of the training poses.
         best: value and iteration of the report at which it was best; empty if none was made.
+        origin: the poses that it was trained on; None if an earlier version made it.
+        goal: what it is the best by; None if an earlier version made it, where it is P1.
+        iteration: iterations that these weights were trained for; 0 where an export does not say.
     """
 
     config: TrainConfig
     weights: dict[str, np.ndarray]
     body: BodyScale
     best: dict[str, float]
+    origin: Origin | None = None
+    goal: Goal | None = None
+    iteration: int = 0
 
     @classmethod
     def load(cls, source: Path) -> Lifter:
@@ -113,6 +121,9 @@ class Lifter:
                 weights=_below(state.arrays, "best.generator." if best else last),
                 body=_body(state.meta),
                 best=best,
+                origin=Origin.read(state.meta),
+                goal=_goal(state.meta),
+                iteration=_iteration(state.meta),
             )
         except KeyError as error:
             raise DamagedError(place, f"not a checkpoint of a training: no {error}") from None
@@ -211,6 +222,11 @@ class Lifter:
 
     def describe(self) -> dict[str, Any]:
         """The content of config.json, without the checksum of the weights."""
+        known: dict[str, Any] = {}
+        if self.origin is not None:
+            known["poses"] = self.origin.model_dump(mode="json")
+        if self.goal is not None:
+            known["goal"] = asdict(self.goal)
         return {
             "format": FORMAT,
             "skeleton": self.skeleton.name,
@@ -219,6 +235,7 @@ class Lifter:
             "scale_mm": self.body.scale_mm,
             "best": self.best,
             "train": self.config.model_dump(mode="json"),
+            **known,
         }
 
 
@@ -263,6 +280,9 @@ def _read_export(folder: Path) -> Lifter:
             weights=load(content),
             body=_body(header),
             best=_best(header),
+            origin=Origin.read(header),
+            goal=_goal(header),
+            iteration=_iteration(header),
         )
     except (KeyError, TypeError, SafetensorError) as error:
         raise DamagedError(str(folder), f"not an exported generator: {error}") from None
@@ -295,6 +315,26 @@ def _body(meta: dict[str, Any]) -> BodyScale:
         if not isinstance(value, int | float) or not 0 < value < LARGEST_MM:
             raise TypeError(f"its {name} is {value!r:.50}")
     return BodyScale(**sizes)
+
+
+def _goal(meta: dict[str, Any]) -> Goal | None:
+    """What the generator is the best by, if it says so."""
+    content = meta.get("goal")
+    if content is None:
+        return None
+    goal = Goal(**content)
+    metric, maximize = goal.metric, goal.maximize
+    if not isinstance(metric, str) or not metric.isidentifier() or not isinstance(maximize, bool):
+        raise TypeError(f"its goal is {content!r:.50}")
+    return goal
+
+
+def _iteration(meta: dict[str, Any]) -> int:
+    """Iterations that the best generator was trained for, or the last one if there is no best."""
+    found = _best(meta).get("iteration", meta.get("iteration", 0))
+    if not isinstance(found, int):
+        raise TypeError(f"its iteration is {found!r:.50}")
+    return found
 
 
 def _best(meta: dict[str, Any]) -> dict[str, float]:

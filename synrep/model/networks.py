@@ -174,7 +174,7 @@ class ReprojectionNetwork(nn.Module):
 
 
 class Critic(nn.Module):
-    """Scores a 3D pose together with its wKCS and a 2D pose (Fig. 3; rows 12-14).
+    """Scores a 3D pose together with its wKCS and a 2D pose (Fig. 3; rows 12-14, 40).
 
     Args:
         config: width, head and Lipschitz constraint.

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,12 +13,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from synrep.datasets import open_poses
+from synrep.datasets.origin import Origin
 from synrep.datasets.views import load_views
 from synrep.errors import InputError
 from synrep.evaluation.tables import BodyScale, errors, predict
 from synrep.training import divergence as guard
 from synrep.training import state
-from synrep.training.protocol import Best, never_pause
+from synrep.training.protocol import MPJPE, Best, never_pause
 from synrep.training.step import Gan
 
 if TYPE_CHECKING:
@@ -25,11 +27,7 @@ if TYPE_CHECKING:
     from synrep.datasets.views import Views
     from synrep.model.networks import Generator
     from synrep.training.checkpoint import TrainingState
-    from synrep.training.protocol import PauseCheck, Progress
-
-GOAL = "mpjpe_mm"
-"""Error on validation subjects that selects the best generator of a training."""
-
+    from synrep.training.protocol import Goal, PauseCheck, Progress
 
 OnReport = Callable[[dict[str, float], "Callable[[], TrainingState]"], None]
 
@@ -64,6 +62,7 @@ class TrainingData:
         held_out: whether the validation views show subjects that are not trained on. If not, their
             errors select nothing: they are reported as `training/...`, and the last generator of
             the training is its result (row 33).
+        origin: the pose store, and the subjects of each of its splits.
     """
 
     inputs: Views
@@ -72,6 +71,7 @@ class TrainingData:
     body: BodyScale
     spread: float
     held_out: bool
+    origin: Origin
 
     @property
     def scored(self) -> str:
@@ -101,8 +101,9 @@ class TrainingData:
             reals=reals.to(device, dtype) if config.data.unpaired_split else inputs,
             validation=validation,
             body=BodyScale.of(train),
-            spread=float(validation.poses[..., 2].std()),
+            spread=_spread(validation, config.data.poses),
             held_out=held_out,
+            origin=Origin.of(store),
         )
 
     def report(
@@ -130,8 +131,9 @@ class TrainingData:
         values = errors(predicted, self.validation, config.evaluation, self.body)
         metrics |= {f"{self.scored}/{name}": float(value.mean()) for name, value in values.items()}
         metrics[f"{self.scored}/depth_spread"] = spread
-        value = metrics[f"{self.scored}/{GOAL}"]
-        if self.held_out and value < progress.best.value:
+        value, best = metrics[f"{self.scored}/{progress.goal.metric}"], progress.best
+        first = best.weights is None and math.isfinite(value)
+        if self.held_out and (first or progress.goal.better(value, best.value)):
             weights = {k: v.detach().clone() for k, v in generator.state_dict().items()}
             progress.best = Best(value=value, iteration=iteration, weights=weights)
         return metrics
@@ -167,6 +169,7 @@ class Training:
         device: device to train on.
         threads: number of CPU threads; all cores if omitted.
         dtype: type of weights and poses; float64 for comparisons.
+        goal: what selects the best generator.
 
     Raises:
         InputError: the poses can't be used, or there are fewer views than a batch needs.
@@ -179,6 +182,7 @@ class Training:
         device: str = "cpu",
         threads: int | None = None,
         dtype: torch.dtype = torch.float32,
+        goal: Goal = MPJPE,
     ) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
@@ -187,7 +191,9 @@ class Training:
         self.iteration = 0
         self.last_report = 0
         self.best = Best()
+        self.goal = goal
         self.training_data = TrainingData.load(config, torch.device(device), dtype)
+        self.origin: Origin | None = self.training_data.origin
         self.gan = self._networks()
 
     def _networks(self) -> Gan:
@@ -242,9 +248,22 @@ class Training:
         """Resume from a state.
 
         Raises:
-            InputError: the state belongs to a different configuration.
+            InputError: the state belongs to a different configuration or to other poses.
         """
         state.apply(self, self.gan, saved)
+
+
+def _spread(validation: Views, poses: str) -> float:
+    """Return the standard deviation of the depths of the validation views, in radii.
+
+    Raises:
+        InputError: it is 0: against flat poses, no predicted depth is right or wrong.
+    """
+    spread = float(validation.poses[..., 2].std())
+    if not spread > 0:
+        rule = "the poses to validate on are flat: all their joints are at one depth"
+        raise InputError(poses, rule, "use poses in 3D")
+    return spread
 
 
 def _halves(train: Views) -> tuple[Views, Views]:

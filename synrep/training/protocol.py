@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from synrep.config import TrainConfig
+    from synrep.datasets.origin import Origin
     from synrep.training.checkpoint import TrainingState
 
 PauseCheck = Callable[[], bool]
@@ -23,6 +24,27 @@ PauseCheck = Callable[[], bool]
 def never_pause() -> bool:
     """Pause check that never requests a pause."""
     return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goal:
+    """What selects the best generator of a training: an error on the validation subjects.
+
+    Attributes:
+        metric: its name, as in `synrep.evaluation.tables.errors`.
+        maximize: whether larger values are better.
+    """
+
+    metric: str = "mpjpe_mm"
+    maximize: bool = False
+
+    def better(self, value: float, than: float) -> bool:
+        """Return whether a value is better than another."""
+        return value > than if self.maximize else value < than
+
+
+MPJPE = Goal()
+"""The goal of a training that is not part of a search."""
 
 
 @dataclass(kw_only=True)
@@ -42,12 +64,17 @@ class Progress(Protocol):
         iteration: number of iterations done.
         last_report: iteration of the last report.
         best: best report so far.
+        goal: what the best report is the best by.
+        origin: the poses that it has trained on; None if it began in an earlier version, whose
+            checkpoints do not name them.
     """
 
     config: TrainConfig
     iteration: int
     last_report: int
     best: Best
+    goal: Goal
+    origin: Origin | None
 
 
 class ResumableTraining(Protocol):

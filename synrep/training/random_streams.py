@@ -46,8 +46,9 @@ class RandomStreams:
     def batch(self, stream: str, step: int, size: int, total: int) -> Tensor:
         """Return the indices (size,) of one batch.
 
-        Each epoch visits the `total` indices in a new random order, without repetition, and drops
-        the incomplete last batch.
+        Each epoch is `total // size` batches of a new random order of the `total` indices. Within
+        an epoch no index comes twice, and the last `total % size` of the order are left out: others
+        in each epoch, so that all are equally likely to be visited.
 
         Raises:
             InputError: `size` exceeds `total`.

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from pydantic import ValidationError
 
-from synrep.config import TrainConfig
+from synrep.config import TrainConfig, check_effects
+from synrep.datasets import open_poses
 from synrep.errors import DamagedError, InputError, faults
 from synrep.storage import Storage
 from synrep.training.checkpoint import (
@@ -53,6 +54,7 @@ class RunFolder:
         if self.path.exists() and any(self.path.iterdir()):
             raise InputError(str(self.path), "is not empty", "name a new folder")
         check_device(device)
+        check_poses(config)
         return Training(config, device=device, threads=threads)
 
     def resume(
@@ -162,6 +164,15 @@ def model_path(path: Path) -> Path:
         InputError: the folder of a training has no good checkpoint.
     """
     return RunFolder(path).newest() if (path / CHECKPOINTS).is_dir() else path
+
+
+def check_poses(config: TrainConfig) -> None:
+    """Raise if a new training sets a field that has no effect, on its poses or at all.
+
+    Raises:
+        InputError: there is such a field, or the poses can't be used.
+    """
+    check_effects(config, store=open_poses(config.data.poses).header.effects)
 
 
 def check_device(name: str) -> None:

@@ -7,13 +7,16 @@ a member of a fused training have states of the same form, and each can resume f
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from synrep.datasets.origin import Origin
 from synrep.errors import InputError
 from synrep.training.checkpoint import TrainingState
+from synrep.training.protocol import Goal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +43,7 @@ def collect(progress: Progress, gan: Gan, body: BodyScale) -> TrainingState:
 
 def assemble(progress: Progress, tensors: Mapping[str, Tensor], body: BodyScale) -> TrainingState:
     """Build a state from the tensors of networks and optimisers, by dotted name."""
-    best = progress.best
+    best, origin = progress.best, progress.origin
     best_weights = {f"best.generator.{key}": value for key, value in (best.weights or {}).items()}
     return TrainingState(
         arrays={name: _array(tensor) for name, tensor in {**tensors, **best_weights}.items()},
@@ -49,9 +52,11 @@ def assemble(progress: Progress, tensors: Mapping[str, Tensor], body: BodyScale)
             "since": progress.last_report,
             "config": progress.config.model_dump(mode="json"),
             "best": {"value": best.value, "iteration": best.iteration} if best.weights else None,
+            "goal": dataclasses.asdict(progress.goal),
             "bone_length_sum_mm": body.bone_length_sum_mm,
             "scale_mm": body.scale_mm,
-        },
+        }
+        | ({} if origin is None else {"poses": origin.model_dump(mode="json")}),
     )
 
 
@@ -61,7 +66,7 @@ def apply(progress: Progress, gan: Gan, saved: TrainingState) -> None:
     The configurations may differ only in `iterations` and `reports`, so a training can be extended.
 
     Raises:
-        InputError: the state belongs to a different configuration.
+        InputError: the state belongs to a different configuration or to other poses.
     """
     parts = restore(progress, saved, gan.inputs.poses.device)
     for name, network in gan.networks.items():
@@ -77,14 +82,21 @@ def restore(
 ) -> dict[str, dict[str, Tensor]]:
     """Restore the progress and the best generator of a training.
 
+    A best generator stays the best by the goal that it was chosen by, also if the training has
+    another one now. A state of an earlier version does not name its poses: they stay unknown.
+
     Returns:
         Tensors of the state by part: one part for each network, 'optim' for the optimisers, and
         'sums' for the losses since the last report.
 
     Raises:
-        InputError: the state belongs to a different configuration.
+        InputError: the state belongs to a different configuration or to other poses.
     """
     _check_configuration(progress.config, saved.meta["config"])
+    origin = Origin.read(saved.meta)
+    if origin is not None and progress.origin is not None:
+        origin.check_same(progress.origin)
+    progress.origin = origin
     parts: dict[str, dict[str, Tensor]] = {}
     for name, array in saved.arrays.items():
         part, _, key = name.partition(".")
@@ -93,6 +105,7 @@ def restore(
     progress.last_report = saved.meta.get("since", progress.iteration)
     if best := saved.meta["best"]:
         progress.best.value, progress.best.iteration = best["value"], best["iteration"]
+        progress.goal = Goal(**saved.meta.get("goal", {}))
         weights = {key.partition(".")[2]: value for key, value in parts["best"].items()}
         progress.best.weights = {key: value.to(device) for key, value in weights.items()}
     return parts

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from synrep.training.loop import Training, run
-from synrep.training.run_folder import RunFolder, check_device
+from synrep.training.run_folder import RunFolder, check_device, check_poses
 
 if TYPE_CHECKING:
     import os
@@ -53,6 +53,7 @@ def train(
         folder.train(training, on_report or _ignore)
         return training
     check_device(device)
+    check_poses(config)
     training = Training(config, device=device, threads=threads)
     report = on_report or _ignore
     run(training, lambda metrics, _state: report(training.iteration, metrics))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -171,3 +172,18 @@ def test_poses_that_cannot_be_used_are_an_error(make_spec, tmp_path: Path) -> No
     with pytest.raises(InputError, match=r"store\.json"):
         data_fingerprint(spec)
     assert [path.name for path in tmp_path.iterdir()] == ["store.json"]
+
+
+def test_the_subjects_of_each_split_are_told(make_spec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the poses' fingerprint, as tags of the search's run; unless there are too many."""
+    spec = make_spec(
+        trainer="synrep",
+        train={},
+        space={"loss.lambda_angle": {"log": [0.1, 1.0]}},
+        search={"minimize": "validation/mpjpe_mm"},
+    )
+    found = provenance(spec)
+    assert json.loads(found["subjects"])["test"] == ["actor11", "actor12"]
+    assert found["data"] == data_fingerprint(spec)
+    monkeypatch.setattr(module, "LONGEST_TAG", 10)
+    assert "subjects" not in provenance(spec)

@@ -84,7 +84,8 @@ def reproduce(
     from synrep.cli.options import read_config
     from synrep_search.reproduce.cells import search_content, train_cells
 
-    config = read_config(None, options)  # reports all mistakes in the options at once
+    # Reports all mistakes in the options at once, but for fields that the table may give an effect.
+    config = read_config(None, options, complete=False)
     settings = dict(_parsed(option) for option in options)
     given = {role: str(folder.absolute()) for role in OPTIONS if (folder := stores[role])}
     _check_keypoints(what, keypoints)
@@ -221,8 +222,9 @@ def _notes(
         f"{config.batch_size}; {_result(models)}"
     )
     yield (
-        "mean ± standard error over seeds, which are derived from the search's seed 0; averages "
-        "are unweighted means over the actions"
+        "mean ± standard error over seeds, which are derived from the search's seed 0; a row "
+        "averages over actions, unweighted, or over all frames, as the official score of "
+        "MPI-INF-3DHP does; only rows under the same conditions are compared"
     )
     for (role, trainer), part in models.items():
         if part.diverged:

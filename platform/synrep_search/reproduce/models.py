@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from synrep.baselines.predict import predict_poses
 from synrep.baselines.references import mean_depth, perfect_depth
 from synrep.config import DataConfig, EvaluationConfig
+from synrep.datasets.origin import Origin
 from synrep.datasets.views import load_views
 from synrep.evaluation.tables import BodyScale, predict
 from synrep.inference.lifter import Lifter
@@ -40,6 +41,7 @@ class Model:
         evaluation: evaluation settings of its training run.
         body: body scale of its training poses.
         seconds: wall time of its training run; None if it was interrupted or nothing was trained.
+        origin: the poses that it was trained on; None if they are unknown.
     """
 
     predict: Callable[[Views], Tensor]
@@ -47,6 +49,7 @@ class Model:
     evaluation: EvaluationConfig
     body: BodyScale
     seconds: float | None = None
+    origin: Origin | None = None
 
 
 class Models:
@@ -113,6 +116,7 @@ class Models:
                 bone_length_sum_mm=state.meta["bone_length_sum_mm"], scale_mm=state.meta["scale_mm"]
             ),
             seconds=_seconds(trial),
+            origin=Origin.read(state.meta),
         )
 
 

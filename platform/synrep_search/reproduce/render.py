@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from synrep_search.reproduce.intervals import CONFIDENCE, welch
 from synrep_search.reproduce.paper import ACTIONS
-from synrep_search.reproduce.scores import AVERAGE
 from synrep_search.reproduce.tables import MEASURES, PUBLISHED
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from synrep_search.reproduce.scores import Number, Scored
     from synrep_search.reproduce.tables import Role
 
-CERTAIN = 2.0
-"""Differences of at most this many standard errors are called noise."""
 TIMED = (
     "seconds a training: wall time of a training run's attempt according to the ledger, including "
     "reports and checkpoints; training runs that ran concurrently or as one program share the "
@@ -30,7 +28,7 @@ def printed(scored: Scored, action: str, stores: Mapping[Role, str]) -> float | 
     row = scored.row
     if row.printed is None or any(not _published(role, stores) for role in row.roles):
         return None
-    if action == AVERAGE:
+    if action == scored.averaged:
         return row.printed.average
     by_action = dict(zip(ACTIONS, row.printed.by_action, strict=False))
     return by_action.get(action)
@@ -52,18 +50,18 @@ def summary(
     """
     timed = any(one.seconds for one in scored)
     lines = [
-        "| row | measure | paper | ours | difference | seeds | views |"
+        "| row | measure | average | paper | ours | difference | seeds | views |"
         + " seconds a training |" * timed,
-        "|---|---|--:|--:|--:|--:|--:|" + "--:|" * timed,
+        "|---|---|---|--:|--:|--:|--:|--:|" + "--:|" * timed,
     ]
     for one in scored:
-        published, ours = printed(one, AVERAGE, stores), one.average
+        published, ours = printed(one, one.averaged, stores), one.average
         paper, difference = (
             ("", "") if published is None else (f"{published:.1f}", f"{ours.mean - published:+.1f}")
         )
         lines.append(
-            f"| {one.row.label} | {MEASURES[one.row.measure]} | {paper} | {ours} | {difference} "
-            f"| {ours.seeds} | {one.views} |" + f" {one.seconds or ''} |" * timed
+            f"| {one.row.label} | {MEASURES[one.row.measure]} | {one.averaged} | {paper} | {ours} "
+            f"| {difference} | {ours.seeds} | {one.views} |" + f" {one.seconds or ''} |" * timed
         )
     all_notes = [*notes, *([TIMED] if timed else []), *_damaged(scored)]
     return [*lines, "", *comparisons(scored), *(f"- {note}" for note in all_notes)]
@@ -99,10 +97,10 @@ def by_action(scored: Sequence[Scored], stores: Mapping[Role, str]) -> list[str]
 
 
 def comparisons(scored: Sequence[Scored]) -> list[str]:
-    """Return Markdown lines that compare each row with the last of the same measure and store."""
-    groups: dict[tuple[str, Role], list[Scored]] = {}
+    """Return Markdown lines that compare each row with the last one under the same conditions."""
+    groups: dict[tuple[Any, ...], list[Scored]] = {}
     for one in scored:
-        groups.setdefault((one.row.measure, one.row.trained), []).append(one)
+        groups.setdefault((*one.row.conditions, one.averaged, one.views), []).append(one)
     lines = []
     for *others, last in groups.values():
         lines += [
@@ -115,12 +113,14 @@ def comparisons(scored: Sequence[Scored]) -> list[str]:
 
 
 def _difference(one: Number, other: Number) -> str:
-    gap = one.mean - other.mean
-    if one.error is None or other.error is None:
-        return f"{gap:+.1f}; one seed each, so the noise is unknown"
-    error = (one.error**2 + other.error**2) ** 0.5
-    verdict = "beyond the noise" if abs(gap) > CERTAIN * error else "within the noise"
-    return f"{gap:+.1f} ± {error:.1f}, {verdict}"
+    found = welch(one, other)
+    if found is None:
+        return f"{one.mean - other.mean:+.1f}; a single seed, so the noise is unknown"
+    verdict = "beyond the noise" if found.certain else "within the noise"
+    return (
+        f"{found.difference:+.1f}, {CONFIDENCE:.0%} interval {found.low:+.1f} to {found.high:+.1f} "
+        f"(Welch's t, {one.seeds} and {other.seeds} seeds), {verdict}"
+    )
 
 
 def as_csv(scored: Sequence[Scored], stores: Mapping[Role, str]) -> str:

@@ -65,6 +65,15 @@ class Row:
         return {self.trained, self.tested or self.trained}
 
     @property
+    def conditions(self) -> tuple[Any, ...]:
+        """Everything but the model that decides a score: only rows with equal ones are compared."""
+        data = {k: v for part in (PAPER_SETTINGS, self.settings) for k, v in part.items()}
+        tested = {k: v for k, v in data.items() if k.startswith("data.")}
+        tested |= {f"data.{name}": value for name, value in self.test.items()}
+        places = (self.measure, self.trained, self.tested or self.trained, self.scale or "")
+        return (*places, *sorted(tested.items()))
+
+    @property
     def search(self) -> tuple[Role, str]:
         """Key of the search that trains the row, among the searches of its table."""
         return self.trained, self.trainer

@@ -143,6 +143,8 @@ class Search:
             resume_from=self.ledger.checkpoints(trial.number) if trial.best_by_iteration else (),
             paused=_paused(trial),
             alone=_is_suspect(trial),
+            goal=self.spec.search.metric,
+            maximize=self.spec.search.direction == "maximize",
         )
 
     def _new_trial(self, deferred: AbstractSet[int]) -> Trial | None:

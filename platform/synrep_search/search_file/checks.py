@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from synrep.errors import InputError
+from synrep_search.search_file.effects import without_effect
 from synrep_search.search_file.fields import Leaf, leaves, nest, valid_keys, validate
 from synrep_search.search_file.problems import did_you_mean, explain, shown, unknown
 from synrep_search.search_file.sections import resolve_path
@@ -96,6 +97,14 @@ class Checks:
             return ()
         points = [self._start(f"start_from[{i}]", item, space) for i, item in enumerate(node.value)]
         return tuple(point for point in points if point is not None)
+
+    def effects(self, train: dict[str, Any], space: Space) -> None:
+        """Note each field, fixed or searched, that has no effect in any trial."""
+        for name, rule in without_effect(train, self.defaults, space):
+            searched = name in space.names
+            path = f"space.{name}" if searched else _section_path(name)
+            nodes = self.root.mapping["space"].mapping if searched else self.fixed
+            self.problems.add(nodes.get(name, self.root).where, path, f"{rule}; leave it out")
 
     def _start(self, path: str, node: Node, space: Space) -> dict[str, Any] | None:
         paper = node.value == "paper"

@@ -88,6 +88,8 @@ def _resolve(root: Node, path: Path, trainer: Trainer, problems: Problems) -> Se
     train = checks.train()
     space = checks.space()
     start_from = () if space is None else checks.start_from(space)
+    if space is not None and not problems.found:
+        checks.effects(train, space)
     tracking = section(Tracking, sections.get("tracking"), "tracking", problems)
     server = sections["tracking"].mapping.get("uri") if "tracking" in sections else None
     tracking = tracking.model_copy(update={"uri": address(server, "tracking.uri", problems)})

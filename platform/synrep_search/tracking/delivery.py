@@ -21,6 +21,7 @@ from synrep.storage import masked
 from synrep_search.durability.database import SEARCH_ITSELF
 from synrep_search.durability.study.storage import UNREACHABLE
 from synrep_search.tracking.client import UNAVAILABLE, experiment_id, open_client, reason
+from synrep_search.tracking.registry import standard
 from synrep_search.tracking.runs import RunGone, Runs, named
 
 if TYPE_CHECKING:
@@ -163,7 +164,8 @@ class Delivery:
             outcome = found[event.trial]
             if outcome.folder:
                 made = {"folder": outcome.folder, "checkpoint": outcome.sha256}
-                yield replace(event, payload=made)
+                measured = standard(self._ledger.spec, self._ledger.provenance["data"])
+                yield replace(event, payload=made | measured)
             elif outcome.lasting:
                 self._outbox.mark([event.id])
                 if event.kind == "artifacts":

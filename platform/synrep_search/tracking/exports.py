@@ -133,10 +133,15 @@ class Exports:
                     {"file": ref.file, "sha256": ref.sha256, "folder": str(folder)}
                     for ref, folder in zip(refs, folders, strict=True)
                 ],
-                "metrics": _metrics(self._ledger, trial),
+                "reports": self._reports(number),
             }
         except (LedgerError, InputError) as error:
             return Outcome(problem=str(error), lasting=isinstance(error, LedgerError))
+
+    def _reports(self, number: int) -> dict[int, dict[str, float]]:
+        """The metrics of all reports of a trial, by iteration."""
+        reports = self._ledger.outbox.reports(number)
+        return {event.step: event.payload["metrics"] for event in reports}
 
     def _run(self, jobs: list[dict[str, Any]]) -> dict[int, Outcome]:
         """Run jobs in a process of their own; what came of each, by trial."""
@@ -236,7 +241,8 @@ def _export(job: dict[str, Any], temporary: Path) -> Outcome:
             if not folder.exists():
                 checkpoint = temporary / file
                 checkpoint.write_bytes(Storage.at(job["checkpoints"]).read(file))
-                synrep.export(checkpoint, folder, job["metrics"])
+                lifter = synrep.load_lifter(checkpoint)
+                synrep.export(lifter, folder, _metrics(job, lifter.iteration))
         except FileNotFoundError:
             problem = f"checkpoint {file} is missing"
             lasting = lasting and _has_trials(Storage.at(job["storage"]))
@@ -255,13 +261,10 @@ def _has_trials(storage: Storage) -> bool:
     return local is None or any((local / "trials").glob("*"))
 
 
-def _metrics(ledger: Ledger, trial: Trial) -> dict[str, Any]:
-    """All metrics of the trial's best report, with its number and iteration."""
-    reports = {
-        event.step: event.payload["metrics"] for event in ledger.outbox.reports(trial.number)
-    }
-    at = trial.best_iteration
-    return {"trial": trial.number, "iteration": at, **reports.get(at, {})}
+def _metrics(job: dict[str, Any], iteration: int) -> dict[str, Any]:
+    """All metrics of the report at which the exported weights were saved, with the trial."""
+    reports = job["reports"]  # their iterations are text, as JSON has it
+    return {"trial": job["trial"], "iteration": iteration, **reports.get(str(iteration), {})}
 
 
 def _replace(target: Path, source: Path) -> None:

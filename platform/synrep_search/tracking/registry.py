@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -13,45 +15,102 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
     from synrep_search.durability.outbox import Event
+    from synrep_search.search_file import SearchSpec
 
 ALIAS = "champion"
 CHECKPOINT_TAG, TIME_TAG = "synrep.checkpoint", "synrep.time_ms"
+VALUE_TAG, GROUP_TAG = "synrep.value", "synrep.comparable"
 REQUIREMENTS = ["onnx", "onnxruntime", "numpy"]
 """What serving the model takes: not this project, and not torch."""
 
 
-def register(client: MlflowClient, name: str, run: str, event: Event) -> None:
+def standard(spec: SearchSpec, data: str) -> dict[str, Any]:
+    """What a champion is measured by, as the payload of its event has it.
+
+    Champions are comparable if goal, poses, and the settings of data and evaluation are equal.
+
+    Args:
+        spec: the search.
+        data: fingerprint of its poses.
+    """
+    settings = {name: spec.train.get(name, {}) for name in ("data", "evaluation")}
+    settings["data"] = {k: v for k, v in settings["data"].items() if k != "poses"}
+    goal = [spec.search.direction, spec.search.metric]
+    text = json.dumps([goal, data, settings], sort_keys=True)
+    return {
+        "metric": spec.search.metric,
+        "maximize": spec.search.direction == "maximize",
+        "group": hashlib.sha256(text.encode()).hexdigest()[:8],
+    }
+
+
+def register(client: MlflowClient, name: str, run: str, event: Event) -> str:
     """Make the generator exported to a folder a version of the model `name`.
 
-    The alias goes to the newest champion, in whatever order they arrive. Repeating it changes
-    nothing: the version of the same run and checkpoint is found again.
+    All versions of a model are comparable (see `standard`), and the alias goes to the best of them,
+    in whatever order they arrive. If `name` has champions that are not comparable with this one, of
+    another search of that name, this one becomes a version of `name-<hash of its standard>`.
+    Repeating it changes nothing: the version of the same run and checkpoint is found again.
 
     Args:
         client: of the registry.
-        name: of the model.
+        name: of the search.
         run: of the trial.
-        event: the champion's, with the folder of its export and the checkpoint of that.
+        event: the champion's, with the folder of its export, the checkpoint of that, and the
+            `standard` that it is measured by.
+
+    Returns:
+        The name of the model.
     """
-    try:
-        client.create_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-    checkpoint = event.payload["checkpoint"]
+    payload = event.payload
+    name = _model(client, name, payload["group"])
+    checkpoint, folder = payload["checkpoint"], Path(payload["folder"])
     versions = list(client.search_model_versions(f"name = '{name}'"))
     if not any(_is_of(version, run, checkpoint) for version in versions):
         # A folder of its own: a version's content never changes, even if its trial goes on.
         path = f"model/{checkpoint[:12]}"
-        _upload(client, run, Path(event.payload["folder"]), path)
+        _upload(client, run, folder, path)
         tags = {
             CHECKPOINT_TAG: checkpoint,
             TIME_TAG: str(event.time_ms),
             "synrep.trial": str(event.trial),
+            "synrep.goal": payload["metric"],
         }
+        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["metrics"]
+        if payload["metric"] in metrics:
+            tags[VALUE_TAG] = repr(float(metrics[payload["metric"]]))
         source = f"{client.get_run(run).info.artifact_uri}/{path}"
         versions.append(client.create_model_version(name, source=source, run_id=run, tags=tags))
-    newest = max(versions, key=lambda one: (int(one.tags.get(TIME_TAG, 0)), int(one.version)))
-    client.set_registered_model_alias(name, ALIAS, newest.version)
+    best = max(versions, key=lambda one: _rank(one, maximize=payload["maximize"]))
+    client.set_registered_model_alias(name, ALIAS, best.version)
+    return name
+
+
+def _model(client: MlflowClient, name: str, group: str) -> str:
+    """The name of the model whose versions are comparable; it is made if there is none.
+
+    A model of an earlier version, which does not say what it is measured by, is taken over.
+    """
+    for candidate in (name, f"{name}-{group}"):
+        try:
+            client.create_registered_model(candidate, tags={GROUP_TAG: group})
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            found = client.get_registered_model(candidate).tags.get(GROUP_TAG)
+            if found is None:
+                client.set_registered_model_tag(candidate, GROUP_TAG, group)
+            elif found != group:
+                continue
+        return candidate
+    raise AssertionError("the second name holds the group")
+
+
+def _rank(version: ModelVersion, *, maximize: bool) -> tuple[bool, float, int, int]:
+    """Sort key: the best value last, of equal ones the newest; any value after none."""
+    value = version.tags.get(VALUE_TAG)
+    number = 0.0 if value is None else float(value) * (1 if maximize else -1)
+    return value is not None, number, int(version.tags.get(TIME_TAG, 0)), int(version.version)
 
 
 def _is_of(version: ModelVersion, run: str, checkpoint: str) -> bool:

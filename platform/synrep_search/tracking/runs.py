@@ -247,7 +247,12 @@ class Runs:
         try:
             match event.kind:
                 case "champion":
-                    register(self._client, self._search, run, event)
+                    model = register(self._client, self._search, run, event)
+                    if model != self._search:
+                        self._say(
+                            f"the model {self._search!r} has champions of another search, which "
+                            f"are not comparable: this one is {model!r}"
+                        )
                 case "artifacts":
                     self._client.log_artifacts(run, event.payload["folder"], "generator")
                 case "start":

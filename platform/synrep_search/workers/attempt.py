@@ -19,7 +19,7 @@ from synrep.training.checkpoint import (
     newest_checkpoints,
     save_checkpoint,
 )
-from synrep.training.protocol import never_pause
+from synrep.training.protocol import Goal, never_pause
 from synrep_search.durability.retry import StorageUnavailable, with_retries
 from synrep_search.messages import KEPT, REPORT_HISTORY, TrialReport
 from synrep_search.trainers import trainer_named
@@ -57,6 +57,11 @@ class Reporter:
         """Return the configuration of the training."""
         model = trainer_named(self.job.trainer).config_model()
         return model.model_validate_json(json.dumps(self.job.config))
+
+    def goal(self) -> Goal:
+        """Return what selects the best generator of the training: the goal of the search."""
+        metric = self.job.goal.rpartition("/")[2]
+        return Goal(metric=metric, maximize=self.job.maximize)
 
     def saved(self) -> TrainingState | None:
         """Return the state to resume from, or None to start anew.
@@ -203,8 +208,8 @@ class Attempt:
 
     def _begin(self) -> ResumableTraining:
         build = trainer_named(self._reporter.job.trainer).training_class()
-        config = self._reporter.config()
-        training: ResumableTraining = build(config, device=self._device, threads=self._threads)
+        reporter, placement = self._reporter, {"device": self._device, "threads": self._threads}
+        training: ResumableTraining = build(reporter.config(), goal=reporter.goal(), **placement)
         saved = self._reporter.saved()
         if saved is not None:
             training.restore(saved)

@@ -33,7 +33,9 @@ class Pack:
     def join(self, job: TrialJob) -> None:
         """Add an attempt. If that raises, the other trials are unaffected."""
         reporter = Reporter(job)
-        self._members[job.number] = self._fused.join(reporter.config(), reporter.saved())
+        self._members[job.number] = self._fused.join(
+            reporter.config(), reporter.saved(), reporter.goal()
+        )
         self._reporters[job.number] = reporter
 
     def leave(self, number: int) -> None:

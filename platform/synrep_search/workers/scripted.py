@@ -19,9 +19,10 @@ from pydantic import Field
 from synrep.errors import Diverged
 from synrep.schema import Count, NonNegative, Section
 from synrep.training.checkpoint import TrainingState
+from synrep.training.protocol import MPJPE
 
 if TYPE_CHECKING:
-    from synrep.training.protocol import PauseCheck
+    from synrep.training.protocol import Goal, PauseCheck
 
 Iteration = Annotated[int, Field(ge=0)]
 """An iteration at which something happens; 0 is never."""
@@ -103,12 +104,18 @@ class ScriptedTraining:
         config: the script.
         device: ignored.
         threads: ignored.
+        goal: ignored: nothing is chosen.
     """
 
     def __init__(
-        self, config: ScriptConfig, *, device: str = "cpu", threads: int | None = None
+        self,
+        config: ScriptConfig,
+        *,
+        device: str = "cpu",
+        threads: int | None = None,
+        goal: Goal = MPJPE,
     ) -> None:
-        del device, threads
+        del device, threads, goal
         self.config = config
         self.iteration = 0
         self._since = 0

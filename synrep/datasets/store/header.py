@@ -84,6 +84,11 @@ class StoreHeader(Description):
     sha256: dict[Split, Sha256]
     """SHA-256 checksum of each split's file, in hexadecimal."""
 
+    @property
+    def effects(self) -> dict[str, object]:
+        """What decides whether a field has an effect on these poses; see `synrep.effects`."""
+        return {"frame": self.frame, "detections": "keypoints_px" in self.columns}
+
 
 def read_header(folder: Path) -> StoreHeader:
     """Read and validate store.json.

@@ -19,7 +19,7 @@ from synrep.errors import Diverged, InputError
 from synrep.training import state
 from synrep.training.fused.step import FusedGan
 from synrep.training.loop import TrainingData, next_report, retain_freed_memory
-from synrep.training.protocol import never_pause
+from synrep.training.protocol import MPJPE, never_pause
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from synrep.config import TrainConfig
     from synrep.training.checkpoint import TrainingState
     from synrep.training.fused.settings import Member
-    from synrep.training.protocol import PauseCheck
+    from synrep.training.protocol import Goal, PauseCheck
 
 MEMBER_FIELDS: dict[str, Any] = {
     "seed": ...,
@@ -91,21 +91,29 @@ class FusedTraining:
         self._members: dict[int, Member] = {}
         self._finished: dict[int, TrainingState] = {}
 
-    def join(self, config: TrainConfig, saved: TrainingState | None = None) -> int:
+    def join(
+        self, config: TrainConfig, saved: TrainingState | None = None, goal: Goal = MPJPE
+    ) -> int:
         """Add a training, new or resumed from a state of a single or fused training.
+
+        Args:
+            config: configuration of the training.
+            saved: the state to resume from.
+            goal: what selects its best generator.
 
         Returns:
             The number of the new member: the lowest free one below `capacity`.
 
         Raises:
             InputError: all slots are taken, the configuration can't be fused with the members, its
-                poses can't be used, or the state belongs to a different configuration.
+                poses can't be used, or the state belongs to a different configuration or
+                other poses.
         """
         free = [number for number in range(self.capacity) if number not in self._members]
         if not free:
             raise InputError("fuse", f"all {self.capacity} slots are taken")
         gan = self._compatible_gan(config)
-        member = gan.add(config, saved)
+        member = gan.add(config, saved, goal)
         self._members[free[0]] = member
         return free[0]
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from synrep.training.fused.settings import Member, MemberSettings
 from synrep.training.fused.stack import Stack
+from synrep.training.protocol import MPJPE
 from synrep.training.state import optimiser_moments, restore
 from synrep.training.step import REFERENCE, build_networks
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from synrep.model.networks import Critic, Generator
     from synrep.training.checkpoint import TrainingState
     from synrep.training.loop import TrainingData
+    from synrep.training.protocol import Goal
 
 NETWORKS = ("generator", "reprojection", "critic")
 
@@ -56,11 +58,11 @@ class Members:
         self.stacks = {name: Stack(networks[name], betas, device, dtype) for name in NETWORKS}
         self.average = Stack(networks["generator"], None, device, dtype)
 
-    def add(self, config: TrainConfig, saved: TrainingState | None) -> Member:
+    def add(self, config: TrainConfig, saved: TrainingState | None, goal: Goal = MPJPE) -> Member:
         """Add a training, new or resumed from a state.
 
         Raises:
-            InputError: the state belongs to a different configuration.
+            InputError: the state belongs to a different configuration or to other poses.
         """
         networks = build_networks(config, self.skeleton, self._reference)
         critic = cast("Critic", networks["critic"])
@@ -68,6 +70,8 @@ class Members:
             config=config,
             kcs=critic.kcs.to(self.template),
             generator=cast("Generator", networks["generator"]).to(self.template),
+            goal=goal,
+            origin=self.training_data.origin,
         )
         parts: dict[str, dict[str, Tensor]] = {}
         if saved is not None:

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from synrep.config import TrainConfig
+    from synrep.datasets.origin import Origin
     from synrep.model.kcs import WeightedKcs
     from synrep.model.networks import Generator
     from synrep.skeleton import Skeleton
+    from synrep.training.protocol import Goal
 
 
 @dataclass(kw_only=True)
@@ -36,6 +38,8 @@ class Member:
         generator: module that receives its weights when it is scored.
         iteration: number of iterations done.
         best: best report so far.
+        goal: what the best report is the best by.
+        origin: the poses that it has trained on; None if they are unknown.
         last_report: iteration of the last report.
         streams: random streams of everything but dropout.
         masks: random streams of dropout.
@@ -44,6 +48,8 @@ class Member:
     config: TrainConfig
     kcs: WeightedKcs
     generator: Generator
+    goal: Goal
+    origin: Origin | None
     iteration: int = 0
     best: Best = field(default_factory=Best)
     last_report: int = 0

@@ -177,7 +177,7 @@ def test_evaluate_prints_actions_averages_and_references(run_folder: Path) -> No
 def test_evaluate_json_orders_the_references(run_folder: Path) -> None:
     """Perfect depth is better than mean depth on any data."""
     result = synrep("evaluate", run_folder, "--references", "--json", "--split", "validation")
-    found = json.loads(result.output)
+    found = json.loads(result.stdout)
     error = {
         name: part["errors"]["mean of frames"]["mpjpe_mm"]
         for name, part in found.items()

@@ -10,20 +10,27 @@ import torch
 from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
+from synrep_search.reproduce.models import Model
+from synrep_search.reproduce.scores import score_row
+from synrep_search.reproduce.tables import Row
 
 from synrep.cli.data import data
-from synrep.config import DataConfig
+from synrep.config import DataConfig, EvaluationConfig
 from synrep.datasets.cameras import Camera
 from synrep.datasets.mpi_inf_3dhp.cameras import fit_intrinsics, fit_rescaled, rescaled
 from synrep.datasets.mpi_inf_3dhp.layout import find_layout
 from synrep.datasets.mpi_inf_3dhp.reading import MpiInf3dhpOptions, read_mpi_inf_3dhp
 from synrep.datasets.views import load_views
 from synrep.errors import DamagedError, InputError
+from synrep.evaluation.tables import BodyScale
+from tests.synrep.datasets.test_mpi_inf_3dhp import Folder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from synrep.datasets.views import Views
 
     Array = NDArray[np.float64]
 
@@ -236,3 +243,41 @@ def test_rescaled_poses_project_like_the_person(
         projected = Camera.from_intrinsics(intrinsics.model_dump()).project(poses)
         np.testing.assert_allclose(projected, pixels, atol=0.01)
         np.testing.assert_allclose(poses - poses[:, 2:3], univ - univ[:, 2:3], atol=1e-6)
+
+
+def test_both_layouts_have_the_same_score(person: NDArray[np.float32], tmp_path: Path) -> None:
+    """The official score pools all frames: it does not depend on who names the activities."""
+    own = Folder(tmp_path / "own", person)
+    own.root.mkdir()
+    valid = np.ones(40)
+    activities = np.where(np.arange(40) < 30, 1.0, 5.0)  # of unequal size
+    own.test("TS1", 40, valid_frame=valid[:, None], activity_annotation=activities[:, None])
+    poses, pixels = np.empty((40, 17, 3)), np.empty((40, 17, 2))
+    poses[:, AMONG_17], pixels[:, AMONG_17] = own.univ["TS1"], own.annot2["TS1"]
+    write_test(
+        tmp_path / "archives", {"TS1": {"data_2d": pixels, "data_3d": poses, "valid": valid}}
+    )
+    row, found, over_actions = Row(label="Ours", measure="mpjpe_mm", trained="mpi"), [], []
+    for name in ("own", "archives"):
+        out = tmp_path / f"store-{name}"
+        result = invoke("--root", tmp_path / name, "--out", out)
+        assert result.exit_code == 0, result.output
+        scored = score_row(row, [_shrinking(str(out))], str(out))
+        assert scored.averaged == "mean of frames"
+        found.append(scored.average.mean)
+        actions = [number.mean for action, number in scored.numbers.items() if " of " not in action]
+        over_actions.append(np.mean(actions))
+        assert list(scored.numbers)[-1] == scored.averaged
+    assert found[0] == pytest.approx(found[1], rel=1e-4)
+    assert over_actions[0] != pytest.approx(over_actions[1], rel=1e-2)
+
+
+def _shrinking(poses: str) -> Model:
+    """A predictor that is worse in the last frames, which have another activity."""
+
+    def predict(views: Views) -> torch.Tensor:
+        return views.poses * torch.linspace(1, 0.2, len(views))[:, None, None]
+
+    body = BodyScale(bone_length_sum_mm=4000.0, scale_mm=300.0)
+    data = DataConfig(poses=poses)
+    return Model(predict=predict, data=data, evaluation=EvaluationConfig(), body=body)

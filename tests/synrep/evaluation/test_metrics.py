@@ -126,6 +126,7 @@ def test_tables_average_over_actions_and_over_frames() -> None:
     rigid = p_mpjpe(torch.tensor(made), torch.tensor(true), scale=False).mean()
     assert frames["rigid_mpjpe_mm"] == pytest.approx(float(rigid), rel=1e-4)
     assert frames["p_mpjpe_mm"] != pytest.approx(float(rigid), rel=1e-4)
+    assert frames["reflected_mpjpe_mm"] <= frames["p_mpjpe_mm"]
     assert (found["scale"], found["alignment"]) == ("gt_xy", "similarity")
     assert (found["skeleton"], found["views"]) == ("human36m-17", len(uneven))
 
@@ -144,3 +145,15 @@ def test_flipped_counts_inverted_depths() -> None:
     mirror = true * torch.tensor([1.0, 1.0, -1.0])
     assert flipped(mirror, true).item() == 1
     assert flipped(true, true).item() == 0
+
+
+def test_a_mirror_image_is_an_error_unless_reflections_are_allowed() -> None:
+    """As some published code allows; a pose that needs none is scored alike."""
+    true = torch.randn(5, 17, 3, generator=torch.Generator().manual_seed(0)) * 300
+    mirrored = true * torch.tensor([1.0, 1.0, -1.0])
+    assert float(p_mpjpe(mirrored, true).min()) > 10
+    torch.testing.assert_close(
+        p_mpjpe(mirrored, true, reflection=True), torch.zeros(5), atol=1e-2, rtol=0
+    )
+    near = true + 1
+    torch.testing.assert_close(p_mpjpe(near, true, reflection=True), p_mpjpe(near, true))

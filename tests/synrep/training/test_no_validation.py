@@ -109,7 +109,7 @@ def test_fused_trainings_choose_nothing_either(poses: Path) -> None:
 
 def test_evaluate_and_draw(run_folder: Path, tmp_path: Path) -> None:
     """On test subjects; validation subjects are told not to exist."""
-    found = json.loads(synrep("evaluate", run_folder, "--references", "--json").output)
+    found = json.loads(synrep("evaluate", run_folder, "--references", "--json").stdout)
     assert found["best_on_validation"] == {}
     assert found["model"]["views"] == 4 * 480
     result = synrep("evaluate", run_folder, "--split", "validation")

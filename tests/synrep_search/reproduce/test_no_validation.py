@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -82,3 +83,18 @@ def test_tables_are_made_of_last_generators(table, poses, tmp_path) -> None:
     again = CliRunner().invoke(main, [*words, "--local", *settings])
     assert again.exit_code == 0, again.output
     assert "trial" not in again.output.split("| row |")[0], "nothing was trained again"
+
+
+def test_a_store_with_exchanged_subjects_tests_no_model(poses, tmp_path) -> None:
+    """What was trained on one set of people is not scored on them after the store was remade."""
+    out = tmp_path / "out"
+    words = ["reproduce", "table1", "--poses", str(poses), "--out", str(out), "--seeds", "1"]
+    words += ["--local", *(word for option in SMALL for word in ("-o", option))]
+    assert CliRunner().invoke(main, words).exit_code == 0
+    splits = generate(0, 1.0)
+    shutil.rmtree(poses)
+    about = description()
+    write_store(poses, about, {"train": splits["test"], "test": splits["train"]})
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 2
+    assert "a model of this table was trained or selected on actor01" in result.output

@@ -31,11 +31,15 @@ def test_standard_error() -> None:
 
 
 def test_noise_is_called_noise() -> None:
-    """A difference counts from two standard errors on; one seed says nothing."""
+    """A difference counts if its interval excludes 0; one seed says nothing."""
     base = scored("last", [50.0, 52.0])
     lines = render.comparisons([scored("near", [51.0, 53.0]), scored("far", [70.0, 72.0]), base])
-    assert lines[0].endswith("+1.0 ± 1.4, within the noise")
-    assert lines[1].endswith("+20.0 ± 1.4, beyond the noise")
+    assert lines[0].endswith(
+        "+1.0, 95% interval -5.1 to +7.1 (Welch's t, 2 and 2 seeds), within the noise"
+    )
+    assert lines[1].endswith(
+        "+20.0, 95% interval +13.9 to +26.1 (Welch's t, 2 and 2 seeds), beyond the noise"
+    )
     single = render.comparisons([scored("one", [51.0]), base])
     assert "the noise is unknown" in single[0]
     assert render.comparisons([base]) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -16,10 +17,12 @@ import onnxruntime
 import pytest
 from synrep_search.durability.outbox import Event
 from synrep_search.tracking.client import open_client
-from synrep_search.tracking.registry import register
+from synrep_search.tracking.registry import register, standard
 from synrep_search.tracking.ui import free_port
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mlflow import MlflowClient
 
 # MLflow's own code has type hints of which MLflow warns when it is imported.
@@ -94,23 +97,76 @@ def test_delivering_the_champion_again_makes_no_second_version(trained) -> None:
     assert len(client.search_model_versions(f"name = '{trained.ledger.name}'")) == 1
 
 
-def test_the_newest_champion_keeps_the_alias(trained, client: MlflowClient, tmp_path: Path) -> None:
-    """Champions may arrive in any order, e.g. an old one a second time."""
+@pytest.fixture
+def champion(trained, client: MlflowClient, tmp_path: Path) -> Callable[..., str]:
+    """Function: registers an export as a search's champion of some value; name of the model."""
     run = trained.runs()[0].info.run_id
-    name = f"order-{trained.ledger.name}"
 
-    def champion(checkpoint: str, time_ms: int) -> None:
-        payload = {"folder": str(trained.paths.best), "checkpoint": checkpoint}
+    def make(name: str, checkpoint: str, value: float, time_ms: int = 1, **measured: Any) -> str:
+        folder = tmp_path / f"{checkpoint}-{value}"
+        if not folder.exists():
+            shutil.copytree(trained.paths.best, folder)
+        numbers = {"metrics": {"validation/z_mm": value}}
+        (folder / "metrics.json").write_text(json.dumps(numbers), encoding="utf-8")
+        standard = {"metric": "validation/z_mm", "maximize": False, "group": "0a"} | measured
+        payload = {"folder": str(folder), "checkpoint": checkpoint * 64} | standard
         event = Event(trial=0, kind="champion", step=1, payload=payload, time_ms=time_ms)
-        register(client, name, run, event)
+        return register(client, name, run, event)
 
-    champion("a" * 64, 1)
-    champion("c" * 64, 3)
-    champion("b" * 64, 2)
-    champion("a" * 64, 1)
+    return make
+
+
+def holder(client: MlflowClient, name: str) -> str:
+    """First letter of the checkpoint that has the alias."""
+    return str(client.get_model_version_by_alias(name, "champion").tags["synrep.checkpoint"][0])
+
+
+@pytest.mark.parametrize("maximize", [False, True])
+def test_the_best_champion_keeps_the_alias(
+    champion: Callable[..., str], client: MlflowClient, maximize: object
+) -> None:
+    """In whatever order they arrive, e.g. a worse one later, or an old one a second time."""
+    name, sign = f"order-{maximize}", -1 if maximize else 1
+    for checkpoint, value, time_ms in (("a", 9, 1), ("c", 7, 3), ("b", 8, 4), ("a", 9, 1)):
+        assert champion(name, checkpoint, sign * value, time_ms, maximize=maximize) == name
     assert len(client.search_model_versions(f"name = '{name}'")) == 3
-    alias = client.get_model_version_by_alias(name, "champion")
-    assert alias.tags["synrep.checkpoint"] == "c" * 64
+    assert holder(client, name) == "c"
+
+
+def test_a_search_of_the_same_name_takes_no_alias(
+    champion: Callable[..., str], client: MlflowClient
+) -> None:
+    """If goal or poses differ, the values mean something else: it gets a model of its own."""
+    assert champion("same", "a", 9) == "same"
+    assert champion("same", "b", 1, group="1b") == "same-1b"
+    assert champion("same", "d", 2, group="1b") == "same-1b"
+    assert (holder(client, "same"), holder(client, "same-1b")) == ("a", "b")
+
+
+def test_a_model_of_an_earlier_version_is_taken_over(
+    champion: Callable[..., str], client: MlflowClient
+) -> None:
+    """Its versions do not say what they are worth."""
+    client.create_registered_model("earlier")
+    made = client.get_model_version_by_alias(champion("other", "b", 1), "champion")
+    old = client.create_model_version("earlier", source=made.source, run_id=made.run_id).version
+    client.set_registered_model_alias("earlier", "champion", old)
+    assert champion("earlier", "a", 9) == "earlier"
+    assert holder(client, "earlier") == "a"
+
+
+def test_what_champions_are_measured_by(trained) -> None:
+    """Goal, poses and evaluation, not where the poses are."""
+    spec = trained.ledger.spec
+    base = standard(spec, "f")["group"]
+    train = dict(spec.train)
+    train["data"] = train["data"] | {"poses": "elsewhere"}
+    assert standard(spec.model_copy(update={"train": train}), "f")["group"] == base
+    assert standard(spec, "g")["group"] != base
+    train["evaluation"] = train["evaluation"] | {"scale": "constant"}
+    assert standard(spec.model_copy(update={"train": train}), "f")["group"] != base
+    search = spec.search.model_copy(update={"minimize": "validation/z_mm"})
+    assert standard(spec.model_copy(update={"search": search}), "f")["group"] != base
 
 
 def test_the_champion_is_served_by_mlflow(trained, lifted, tmp_path: Path, wait_for) -> None:
