@@ -85,7 +85,7 @@ def test_no_pages_without_runs(run, make) -> None:
     for words in (("ui",), ("ui", "a")):
         result = run(*words)
         assert result.exit_code == 2
-        assert result.output.startswith(f"Error: {home / 'mlflow.db'}: not there")
+        assert result.output.startswith(f"Error: {home / 'mlflow.db'}: does not exist")
     assert [path.name for path in home.iterdir()] == ["a"]
 
 
