@@ -1,4 +1,4 @@
-"""Where tables and progress go."""
+"""The console for tables and progress."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from rich.console import Console
 
 
 def make_console() -> Console:
-    """Standard output, as wide as it is, or as $COLUMNS says."""
-    # A file or a pipe has no width of its own; $COLUMNS sets one.
-    wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 110
-    # Names come from files of others: none of them is markup.
-    return Console(width=wide, soft_wrap=False, markup=False, emoji=False)
+    """Return a console on standard output, with the width of the terminal or of $COLUMNS."""
+    # A file or a pipe has no width; 110 columns unless $COLUMNS sets one (rich reads it).
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 110
+    # Names may come from other people's files: they must not be interpreted as markup.
+    return Console(width=width, soft_wrap=False, markup=False, emoji=False)
