@@ -1,4 +1,4 @@
-"""Searches from Python: launched, resumed, and read while they run or when they have ended."""
+"""The Python interface: launch, resume and inspect searches, running or ended."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class Where(TypedDict, total=False):
     Attributes:
         home: folder of all searches; $SYNREP_HOME or ./searches if omitted.
         address: Ray cluster, e.g. auto; Ray is started on this machine if omitted.
-        local: without Ray: one trial after another, in this process.
-        show: print what the command line prints while a search runs. Else nothing is printed, and
-            what is worth knowing goes to the logger `synrep_search`, at the level INFO.
+        local: run trials one after another in this process, without Ray.
+        show: print the same progress as the command line. Otherwise nothing is printed, and
+            messages go to the logger `synrep_search` at level INFO.
     """
 
     home: str | os.PathLike[str] | None
@@ -50,13 +50,13 @@ class Where(TypedDict, total=False):
 
 
 class SearchHandle:
-    """A search of a home; see `open_search`.
+    """A handle of a launched search; see `open_search`.
 
-    Every call reads the ledger as it is then, and holds nothing open: the search may run meanwhile,
-    here or on another machine, and have any number of handles.
+    Every call opens the ledger, reads its current content and closes it. The search may be running
+    at the same time, here or on another machine, and may have any number of handles.
 
     Args:
-        paths: of the search.
+        paths: paths of the search.
     """
 
     def __init__(self, paths: SearchPaths) -> None:
@@ -68,24 +68,25 @@ class SearchHandle:
 
     @property
     def spec(self) -> SearchSpec:
-        """What is searched, with nothing left open."""
+        """The specification: the search file with all defaults resolved."""
         with self._ledger() as ledger:
             return ledger.spec
 
     def status(self) -> dict[str, Any]:
-        """How it stands: what `synrep-search status --json` prints."""
+        """Return the status of the search: what `synrep-search status --json` prints."""
         from synrep_search.terminal.status import status
 
         with self._ledger() as ledger:
             return status(ledger, self.paths)
 
     def trials(self) -> pd.DataFrame:
-        """All trials, one a row, by number.
+        """Return all trials as a table with one row per trial, sorted by number.
 
-        Columns: number, state, value (the best so far of the search's metric; NaN before the first
-        report), best_iteration (of that value; 0 before), iteration (of the newest report),
-        attempts, seconds (of all attempts), cause (why it ended without success), seed, and
-        `params.NAME` for each searched parameter, empty where a trial does not have it.
+        Columns: number, state, value (best value of the objective so far; NaN before the first
+        report), best_iteration (iteration of that value; 0 before the first report), iteration (of
+        the newest report), attempts (their number), seconds (duration of all attempts), cause (why
+        the trial ended without success), seed, and `params.NAME` for each searched parameter, empty
+        for trials without it.
         """
         import pandas as pd
 
@@ -95,16 +96,19 @@ class SearchHandle:
         return table.astype({"value": float})
 
     def best(self) -> dict[str, Any] | None:
-        """The best trial, as a row of `trials` with its parameters under `params`; None if none."""
+        """Return the best trial, or None before the first report.
+
+        The keys are the columns of `trials`, with all parameters in a dictionary `params`.
+        """
         with self._ledger() as ledger:
             first = ledger.index.first()
             return None if first is None else _rows(ledger)[first.number]
 
     def best_lifter(self) -> Lifter:
-        """The best generator so far, ready to lift poses; see `synrep.load_lifter`.
+        """Load the best generator so far as a lifter; see `synrep.load_lifter`.
 
         Raises:
-            LedgerError: the search trains something else, or has no report yet.
+            LedgerError: the search trains no generators, or has no report yet.
         """
         from synrep_search.tracking.exports import trial_lifter
 
@@ -112,10 +116,17 @@ class SearchHandle:
             return trial_lifter(ledger, self.paths)
 
     def export(self, to: str | os.PathLike[str], trial: int | None = None) -> Path:
-        """Export the generator of a trial, or of the best one, into a new folder; that folder.
+        """Export the generator of a trial into a new folder.
+
+        Args:
+            to: the new folder.
+            trial: number of the trial; the best one if omitted.
+
+        Returns:
+            The new folder.
 
         Raises:
-            InputError: the folder exists.
+            InputError: the folder already exists.
             LedgerError: there is no such trial, or nothing to export yet.
         """
         from synrep_search.tracking.exports import export_trial
@@ -125,10 +136,10 @@ class SearchHandle:
         return Path(to)
 
     def stop(self, *, wait: bool = True) -> bool:
-        """End it cleanly where it runs; it can be resumed.
+        """Stop the search cleanly, on whichever machine it runs; it can be resumed.
 
         Args:
-            wait: return when it has ended.
+            wait: return only when the search has ended.
 
         Returns:
             Whether it was running.
@@ -143,7 +154,7 @@ class SearchHandle:
         return running
 
     def wait(self) -> None:
-        """Return when nothing runs it any more."""
+        """Wait until no driver runs the search."""
         with self._ledger() as ledger:
             while ledger.lease.held():
                 time.sleep(1)
@@ -158,10 +169,10 @@ class SearchHandle:
 
 
 def open_search(name: str, home: str | os.PathLike[str] | None = None) -> SearchHandle:
-    """A search that was launched, whether it runs or not.
+    """Open a search that was launched, whether it is running or not.
 
     Args:
-        name: of the search.
+        name: name of the search.
         home: folder of all searches; $SYNREP_HOME or ./searches if omitted.
 
     Raises:
@@ -181,19 +192,22 @@ def launch(
 ) -> SearchHandle:
     """Start a search and return when it has ended.
 
-    Ctrl-C or SIGTERM in the main thread, and `SearchHandle.stop` anywhere, end it cleanly before
-    its target: its state is then `interrupted`, and `resume` goes on.
+    Ctrl-C or SIGTERM in the main thread, or `SearchHandle.stop` from any process, stops the search
+    cleanly before its target: its state is then `interrupted`, and `resume` continues it.
 
     Args:
-        search: a search file, or what it would hold, as a mapping.
-        overrides: `dotted.key=value` each, or values by dotted key.
-        name: of the search; the file's own if omitted.
-        where: see `Where`.
+        search: a search file, or its content as a mapping.
+        overrides: strings `dotted.key=value`, or a mapping of dotted keys to values.
+        name: name of the search; the name in the file if omitted.
+        where: options of `Where`.
+
+    Returns:
+        A handle of the search.
 
     Raises:
-        SpecError: the search or an override breaks rules; carries all of them.
+        SpecError: the search or an override is invalid; contains all problems.
         InputError: the poses, the storage or the cluster can't be used.
-        LedgerError: the home has a search of that name, or the database can't be used.
+        LedgerError: the home has a search of this name, or the database can't be used.
         LedgerLost: the database failed while the search ran, and waiting does not help.
     """
     from synrep_search.search_file import load_spec
@@ -216,23 +230,26 @@ def resume(
     accept_changes: bool = False,
     **where: Unpack[Where],
 ) -> SearchHandle:
-    """Go on with a search, wherever its driver ended, and return when it has ended; see `launch`.
+    """Resume a search from where its driver ended, and return when it has ended; see `launch`.
 
     Args:
-        name: a search of the home, or the storage URI of one: then its ledger is taken from the
-            copy there.
-        search: the search as it is from now on, if it is to change.
-        overrides: of that.
+        name: name of a search in the home, or the storage URI of a search, whose ledger is then
+            restored from the copy in the storage.
+        search: the changed search, as a file or a mapping, if it is to change.
+        overrides: overrides of `search`.
         trials: new total number of trials.
-        accept_changes: take the changes; else they are listed in an error.
-        where: see `Where`.
+        accept_changes: apply the changes of `search`; otherwise an error lists them.
+        where: options of `Where`.
+
+    Returns:
+        A handle of the search.
 
     Raises:
-        LeaseHeld: another driver runs it.
+        LeaseHeld: another driver is running the search.
         InputError, SpecError, LedgerError, LedgerLost: as for `launch`.
     """
     if search is None and (overrides or accept_changes):
-        rule = "changes need the search that they are of"
+        rule = "changes need the search that they apply to"
         raise InputError("overrides, accept_changes", rule, "give `search`, too")
     paths = find_search(name, where.get("home"))
     finished = change_search(paths, trials, search, overrides, accept=accept_changes)
@@ -245,16 +262,16 @@ COLUMNS = (
     *("number", "state", "value", "best_iteration", "iteration", "attempts", "seconds", "cause"),
     "seed",
 )
-"""What `SearchHandle.trials` tells of every trial, before its parameters."""
+"""Columns of `SearchHandle.trials`, before those of the parameters."""
 
 
 def _rows(ledger: Ledger, prefix: str = "") -> list[dict[str, Any]]:
-    """What is told of each trial; a prefix goes before the names of its parameters."""
+    """Return a row for each trial, with a prefix before the names of its parameters."""
     from synrep_search.terminal.status import trials
 
     return [
-        {**told, **_more(trial), "params": {f"{prefix}{k}": v for k, v in trial.params.items()}}
-        for told, trial in zip(trials(ledger), ledger.index.trials(), strict=True)
+        {**row, **_more(trial), "params": {f"{prefix}{k}": v for k, v in trial.params.items()}}
+        for row, trial in zip(trials(ledger), ledger.index.trials(), strict=True)
     ]
 
 
@@ -263,7 +280,7 @@ def _more(trial: Trial) -> dict[str, int]:
 
 
 def _parameters(rows: list[dict[str, Any]]) -> list[str]:
-    """The parameters of all rows, in the order in which they first appear."""
+    """Return the parameter names of all rows, in the order of their first appearance."""
     return list(dict.fromkeys(name for row in rows for name in row["params"]))
 
 

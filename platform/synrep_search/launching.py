@@ -1,4 +1,4 @@
-"""The steps of a launch and of a resume, which the command line and Python share."""
+"""The steps of launching and resuming a search, shared by command line and Python interface."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def open_ledger(paths: SearchPaths) -> Ledger:
-    """The ledger of a search.
+    """Open the ledger of a search.
 
     Raises:
         LedgerError: there is no such search, or its database can't be used.
@@ -33,31 +33,31 @@ def open_ledger(paths: SearchPaths) -> Ledger:
 
 
 def find_search(name: str, home: str | os.PathLike[str] | None = None) -> SearchPaths:
-    """The folder of a search that is to go on.
+    """Return the paths of a search that is to be resumed.
 
     Args:
-        name: a search of the home, or the storage URI of one: then it is brought into the home from
-            the copy there.
+        name: name of a search in the home, or the storage URI of a search, which is then restored
+            into the home from the ledger copy in the storage.
         home: folder of all searches; $SYNREP_HOME or ./searches if omitted.
 
     Raises:
-        LedgerError: no search can be called so, or there is no copy.
-        LeaseHeld: a driver writes copies still.
+        LedgerError: the name is invalid, or the storage has no copy of the ledger.
+        LeaseHeld: a driver is still writing ledger copies to the storage.
         InputError: the storage can't be reached.
     """
-    known = home_dir(home)
+    folder = home_dir(home)
     if "/" not in name:
-        return SearchPaths(known, name)
+        return SearchPaths(folder, name)
     from synrep_search.durability.restore import restore_copy
 
-    return restore_copy(name, known)
+    return restore_copy(name, folder)
 
 
 def refuse_existing(paths: SearchPaths) -> None:
-    """See that the home has no search of this name, other than one whose launch was cut off.
+    """Check that the home has no search of this name; interrupted launches do not count.
 
     Raises:
-        LedgerError: it has.
+        LedgerError: the search exists already.
     """
     if paths.name not in names(paths.home):
         return
@@ -105,12 +105,22 @@ def change_search(
     *,
     accept: bool,
 ) -> bool:
-    """Change a search before it goes on; whether nothing is left to be trained.
+    """Change a search before it is resumed.
+
+    Args:
+        paths: paths of the search.
+        trials: new total number of trials, if it is to change.
+        search: the changed search, if it is to change.
+        overrides: overrides of `search`.
+        accept: apply the changes of `search`; otherwise an error lists them.
+
+    Returns:
+        Whether the search has reached its target, so that no trial is left to run.
 
     Raises:
-        LeaseHeld: a driver runs it.
-        LedgerError: the changes were not accepted, or can't be made.
-        SpecError: the changed search breaks rules.
+        LeaseHeld: a driver is running the search.
+        LedgerError: the changes were not accepted or are not allowed.
+        SpecError: the changed search is invalid.
     """
     from synrep_search.durability.restore import changed_spec
     from synrep_search.durability.study.storage import lost_as_error
@@ -127,7 +137,7 @@ def change_search(
         if search is not None:
             after = changed_spec(ledger.spec, search, overrides, accept=accept)
             if data_fingerprint(after) != ledger.provenance["data"]:
-                raise LedgerError("the file names other poses: results on them can't be compared")
+                raise LedgerError("the file names other poses: their results are not comparable")
             ledger.replace_spec(after)
         if trials is not None:
             spec = ledger.spec
@@ -138,7 +148,7 @@ def change_search(
 
 @contextmanager
 def ray_cluster(address: str | None, *, local: bool) -> Iterator[Cluster | None]:
-    """Ray, which starts while the search is made ready; None if it is to run without."""
+    """Start or join a Ray cluster in the background; yield None if `local`."""
     if local:
         yield None
         return
@@ -149,31 +159,33 @@ def ray_cluster(address: str | None, *, local: bool) -> Iterator[Cluster | None]
 
 
 def run_to_end(paths: SearchPaths, cluster: Cluster | None, display: Display) -> Search:
-    """Run a search to its target or until it is stopped, through failures of a database server.
+    """Run a search until it reaches its target or is stopped; wait out database server failures.
 
     Returns:
-        The search as it ended, with its ledger open.
+        The ended search, with its ledger still open.
 
     Raises:
-        LedgerLost: the ledger failed, and waiting does not help: it is a file, the search was about
-            to stop, or whoever waited has had enough.
-        LeaseHeld: another driver runs it.
+        LedgerLost: the ledger failed and the driver does not wait for it: the ledger is a SQLite
+            file, the search was stopping, or the user interrupted the wait.
+        LeaseHeld: another driver is running the search.
     """
     from synrep_search.durability.restore import when_back
     from synrep_search.durability.study.storage import UNREACHABLE
     from synrep_search.search.driver import run_search
 
-    ledger = open_ledger(paths)  # by nobody else: it is big, and comes anew if its database fails
+    # Opened here rather than by the caller: the ledger is large, and another one replaces it after
+    # a failure of the database.
+    ledger = open_ledger(paths)
     try:
         while True:
             try:
                 return run_search(ledger, paths, _runner(cluster), display)
             except LedgerLost as lost:
-                # What fails in a file, as a full disk, takes somebody to mend it.
+                # The user must repair what makes a SQLite file fail, such as a full disk.
                 if ledger.is_file or lost.stopping:
                     raise
                 display.say(f"{lost}; waiting for it")
-                failure = str(lost)  # the error itself would hold the ledger
+                failure = str(lost)  # keeping the exception would keep the ledger in memory
             try:
                 ledger = when_back(ledger, display.say)
             except KeyboardInterrupt:

@@ -80,7 +80,7 @@ def test_the_pages_answer_to_local_names_alone(pages: Pages) -> None:
 
 @pytest.mark.parametrize("words", [["--host", "0.0.0.0"], ["--allowed-hosts", "*"]])
 def test_no_option_opens_the_pages_to_others(words: list[str]) -> None:
-    """That takes a server of MLflow's own; see docs/cluster.md."""
+    """That takes a server of MLflow's own; see docs/guide/cluster.md."""
     result = CliRunner().invoke(main, ["ui", *words])
     assert result.exit_code == 2
     assert "No such option" in result.output

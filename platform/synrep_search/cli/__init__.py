@@ -14,7 +14,7 @@ from synrep_search.cli import run, show
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="synrep-search")
 def main() -> None:
-    """Search configurations of 2D-to-3D pose GANs, on one machine or a cluster.
+    """Search the hyper-parameters of 2D-to-3D pose GANs, on one machine or a cluster.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`python -m synrep_search.cli` is `synrep-search`."""
+"""Run `synrep-search` as `python -m synrep_search.cli`."""
 
 from synrep_search.cli import main
 

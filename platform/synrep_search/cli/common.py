@@ -1,4 +1,4 @@
-"""Options that commands share, and the way to a search's folder."""
+"""Options and look-ups that the commands share."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ name_argument = click.argument("name")
 
 
 def search_paths(name: str, home: Path | None) -> SearchPaths:
-    """The folder of a search."""
+    """Return the paths of a search."""
     from synrep_search.paths import SearchPaths, home_dir
 
     return SearchPaths(home_dir(home), name)
 
 
 def samplers() -> Rows:
-    """Samplers that a search file can name."""
+    """Return the name and summary of each sampler for the help text."""
     from synrep_search.search_file.samplers import SAMPLERS
 
     return [(name, _summary(options)) for name, options in SAMPLERS.items()]
 
 
 def early_stopping_rules() -> Rows:
-    """Early-stopping rules that a search file can name."""
+    """Return the name and summary of each early-stopping rule for the help text."""
     from synrep_search.search_file.early_stopping import RULES
 
     return [(name, _summary(options)) for name, options in RULES.items()]
 
 
 def trainers() -> Rows:
-    """Trainers that a search file can name."""
+    """Return the name and summary of each trainer for the help text."""
     from synrep_search.trainers import TRAINERS
 
     return [(name, trainer.help) for name, trainer in TRAINERS.items()]

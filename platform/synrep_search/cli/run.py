@@ -1,4 +1,4 @@
-"""Commands that start searches, go on with them and end them."""
+"""Commands that plan, start, resume and stop searches."""
 
 # ruff: noqa: D301 - in click's help \b is the backspace character: keep these lines as they are
 
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 set_option = click.option(
     "-o", "overrides", multiple=True, metavar="KEY=VALUE", help="Override the file; repeatable."
 )
-search_name_option = click.option("--name", help="Name of the search; the file's own if omitted.")
+search_name_option = click.option("--name", help="Name of the search; the file's name if omitted.")
 address_option = click.option(
-    "--address", help="Ray cluster, e.g. auto; Ray is started here if omitted."
+    "--address", help="Ray cluster, e.g. auto; Ray is started on this machine if omitted."
 )
 local_option = click.option(
-    "--local", is_flag=True, help="Without Ray: one trial after another, here."
+    "--local", is_flag=True, help="Run trials one after another on this machine, without Ray."
 )
 
 
@@ -80,10 +80,11 @@ def launch(
     overrides: tuple[str, ...],
     yes: bool,
 ) -> None:
-    """Start a search and show it until it ends.
+    """Start a search and show its progress until it ends.
 
-    Ctrl-C ends it cleanly; `resume` goes on. Exit codes: 0, all trials have ended; 1, and none has
-    a value; 2, a mistake in what was given; 3, it stopped before its target and can be resumed.
+    Ctrl-C stops the search cleanly; `resume` continues it. Exit codes: 0, all trials have ended;
+    1, all trials have ended, but none has a value; 2, invalid input; 3, the search stopped before
+    its target and can be resumed.
 
     \b
     Examples:
@@ -111,9 +112,9 @@ def launch(
 @click.command()
 @name_argument
 @click.option("--trials", type=click.IntRange(1), help="New total number of trials.")
-@click.option("--file", type=FILE, help="A changed search file.")
+@click.option("--file", type=FILE, help="Changed search file.")
 @set_option
-@click.option("--accept-changes", is_flag=True, help="Take the changes of --file.")
+@click.option("--accept-changes", is_flag=True, help="Apply the changes of --file.")
 @home_option
 @address_option
 @local_option
@@ -127,11 +128,11 @@ def resume(
     address: str | None,
     local: bool,
 ) -> None:
-    """Go on with a search, wherever its driver ended.
+    """Resume a search from where its driver ended.
 
-    NAME is a search of this home, or the storage URI of one: then its ledger is taken from the
-    copy there. Exit codes are those of `launch`: 3 if it stopped before its target again, 1 if no
-    trial has a value, 2 for a mistake.
+    NAME is the name of a search in this home, or the storage URI of a search, whose ledger is then
+    restored from the copy in the storage. Exit codes are those of `launch`: 1, no trial has a
+    value; 2, invalid input; 3, the search stopped before its target again.
 
     \b
     Examples:
@@ -153,9 +154,11 @@ def resume(
 @click.command()
 @name_argument
 @home_option
-@click.option("--wait/--no-wait", default=True, show_default=True, help="Until it has ended.")
+@click.option(
+    "--wait/--no-wait", default=True, show_default=True, help="Wait until the search has ended."
+)
 def stop(name: str, home: Path | None, wait: bool) -> None:
-    """End a running search cleanly; it can be resumed.
+    """Stop a running search cleanly; it can be resumed.
 
     \b
     Examples:
@@ -170,11 +173,11 @@ def stop(name: str, home: Path | None, wait: bool) -> None:
     click.echo(f"search {name!r} was asked to stop")
     if wait:
         search.wait()
-        click.echo(f"it has ended; go on with: synrep-search resume {search.paths.typed}")
+        click.echo(f"it has ended; resume with: synrep-search resume {search.paths.typed}")
 
 
 def _run(paths: SearchPaths, cluster: Cluster | None) -> None:
-    """Run a search, say how it ended, and exit accordingly."""
+    """Run a search, print its conclusion, and exit with the code that `launch` documents."""
     from synrep_search.errors import LedgerLost
     from synrep_search.launching import run_to_end
     from synrep_search.terminal.console import make_console
@@ -195,7 +198,7 @@ def _run(paths: SearchPaths, cluster: Cluster | None) -> None:
 
 
 def _conclusion(console: Console, search: Search, paths: SearchPaths) -> None:
-    """The table of trials, what was exported, memory, and what to type next."""
+    """Print the table of trials, a summary, peak memory, the export, and the next commands."""
     import resource
 
     from synrep_search.terminal.progress import TrialTable, summary
@@ -211,6 +214,6 @@ def _conclusion(console: Console, search: Search, paths: SearchPaths) -> None:
     if paths.best.exists():
         console.print(f"best generator: {paths.best}", highlight=False, soft_wrap=True)
     if not search.ledger.target_met:
-        console.print(f"stopped ({search.stopping}); go on with: ", end="", highlight=False)
+        console.print(f"stopped ({search.stopping}); resume with: ", end="", highlight=False)
         console.print(f"synrep-search resume {paths.typed}", highlight=False, soft_wrap=True)
     console.print(f"MLflow: synrep-search ui {paths.typed}", highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Commands that show searches and hand out what they found."""
+"""Commands that show searches, export generators and serve MLflow's UI."""
 
 # ruff: noqa: D301 - in click's help \b is the backspace character: keep these lines as they are
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 @click.command()
 @name_argument
 @home_option
-@click.option("--trials", "every", is_flag=True, help="Show all trials, with their causes.")
+@click.option("--trials", "every", is_flag=True, help="Show all trials, and why they ended.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--watch", is_flag=True, help="Repeat every 5 seconds until the search ends.")
 def status(name: str, home: Path | None, every: bool, as_json: bool, watch: bool) -> None:
-    """Show how a search stands, or all of its trials.
+    """Show the status of a search, or all of its trials.
 
     \b
     Examples:
@@ -42,13 +42,13 @@ def status(name: str, home: Path | None, every: bool, as_json: bool, watch: bool
     paths = search_paths(name, home)
     while True:
         ledger = open_ledger(paths)
-        found = status_of(ledger, paths)
+        current = status_of(ledger, paths)
         if as_json:
-            click.echo(json.dumps(trials(ledger) if every else found))
+            click.echo(json.dumps(trials(ledger) if every else current))
         else:
-            make_console().print(shown(found, ledger, paths, every=every), crop=False)
+            make_console().print(shown(current, ledger, paths, every=every), crop=False)
         ledger.close()
-        if not watch or found["state"] != "running":
+        if not watch or current["state"] != "running":
             return
         time.sleep(5)
 
@@ -72,29 +72,29 @@ def list_searches(home: Path | None, as_json: bool) -> None:
     from synrep_search.terminal.status import list_table
     from synrep_search.terminal.status import status as status_of
 
-    found = []
+    searches = []
     for name in names(home_dir(home)):
         paths = search_paths(name, home)
         try:
             with lost_as_error(paths.typed), closing(open_ledger(paths)) as ledger:
-                found.append(status_of(ledger, paths))
+                searches.append(status_of(ledger, paths))
         except LedgerError as error:
-            click.echo(f"{name}: {error}", err=True)  # the others are listed all the same
+            click.echo(f"{name}: {error}", err=True)  # the other searches are still listed
     if as_json:
-        click.echo(json.dumps(found))
-    elif found:
-        make_console().print(list_table(found))
+        click.echo(json.dumps(searches))
+    elif searches:
+        make_console().print(list_table(searches))
     else:
         click.echo(f"no searches in {home_dir(home)}")
 
 
 @click.command()
 @name_argument
-@click.option("--to", "folder", type=FOLDER, required=True, help="New folder.")
+@click.option("--to", "folder", type=FOLDER, required=True, help="New folder for the export.")
 @click.option("--trial", type=click.IntRange(0), help="Number of the trial; the best if omitted.")
 @home_option
 def export(name: str, folder: Path, trial: int | None, home: Path | None) -> None:
-    """Export a generator: safetensors, ONNX, JSON, and a README with its numbers.
+    """Export a generator: safetensors, ONNX, JSON, and a README with its metrics.
 
     \b
     Examples:
@@ -113,9 +113,9 @@ def export(name: str, folder: Path, trial: int | None, home: Path | None) -> Non
 @click.command()
 @click.argument("name", required=False)
 @home_option
-@click.option("--port", default=5000, show_default=True, help="Another is taken if it is in use.")
+@click.option("--port", default=5000, show_default=True, help="If in use, another port is chosen.")
 def ui(name: str | None, home: Path | None, port: int) -> None:
-    """Serve MLflow's pages on the searches of a home, to this machine only; Ctrl-C ends it.
+    """Serve MLflow's UI for the searches of a home, on this machine only; Ctrl-C ends it.
 
     \b
     Examples:

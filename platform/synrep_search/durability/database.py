@@ -1,4 +1,4 @@
-"""The database of a ledger: how it is connected to, and our tables beside Optuna's."""
+"""The database of a ledger: connection settings, and the tables that supplement Optuna's."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ leases = sa.Table(
     sa.Column("heartbeat", sa.Float, nullable=False),
     sa.Column("stop_requested", sa.Boolean, nullable=False),
 )
-"""Who runs a search now; an empty owner is nobody. Heartbeats are seconds since 1970."""
+"""The lease of each search; the owner is empty if no driver runs it, heartbeats are in seconds
+since 1970."""
 
 events = sa.Table(
     "synrep_event",
@@ -44,7 +45,7 @@ events = sa.Table(
     sa.UniqueConstraint("search", "trial", "kind", "step"),
     sa.Index("synrep_event_pending", "search", "delivered", "id"),
 )
-"""All reports and everything else that MLflow is told, in order; see `outbox`."""
+"""Reports and all other events for MLflow, in the order of writing; see `outbox`."""
 
 NOTICE_LOSS = {
     "connect_timeout": 10,
@@ -53,35 +54,35 @@ NOTICE_LOSS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
-"""So that a PostgreSQL whose machine vanishes without a word fails within half a minute or so."""
+"""Connection options with which the loss of PostgreSQL's machine is noticed in about 30 seconds."""
 LIBPQ = {"psycopg", "psycopg2"}
-"""Drivers of PostgreSQL that know these arguments; others would refuse them."""
+"""PostgreSQL drivers that accept these options; others raise an error."""
 SEARCH_ITSELF = -1
 """The `trial` of events about the search as a whole."""
 
 
 def connection_arguments(url: sa.URL) -> dict[str, Any]:
-    """Arguments of a connection; what the URL says itself stays."""
+    """Return the connection arguments for a URL; options in the URL take precedence."""
     if url.get_backend_name() == "sqlite":
         return {"timeout": 30}
     postgresql = url.get_backend_name() == "postgresql"
-    wanted = NOTICE_LOSS if postgresql and url.get_driver_name() in LIBPQ else {}
-    return {name: value for name, value in wanted.items() if name not in url.query}
+    defaults = NOTICE_LOSS if postgresql and url.get_driver_name() in LIBPQ else {}
+    return {name: value for name, value in defaults.items() if name not in url.query}
 
 
 def require_tables(url: str, arguments: dict[str, Any]) -> None:
-    """Look for the tables of a ledger.
+    """Check that a database has the tables of a ledger.
 
     Args:
-        url: of the database.
-        arguments: of SQLAlchemy's engine.
+        url: URL of the database.
+        arguments: keyword arguments of SQLAlchemy's `create_engine`.
 
     Raises:
-        NoSearch: they are missing.
+        NoSearch: the tables are missing.
     """
     engine = sa.create_engine(url, **arguments)
     try:
-        # Made last, when all of Optuna's are there.
+        # This table is created last, after all of Optuna's.
         if not sa.inspect(engine).has_table(events.name):
             raise NoSearch(f"{masked(url)} holds no search, or a launch has only just begun")
     finally:
@@ -89,15 +90,15 @@ def require_tables(url: str, arguments: dict[str, Any]) -> None:
 
 
 def read_spec(name: str, text: str, code: str) -> SearchSpec:
-    """The specification of a search, as a ledger holds it.
+    """Parse the specification of a search from a ledger.
 
     Args:
-        name: of the search.
-        text: JSON.
-        code: version that launched the search.
+        name: name of the search.
+        text: the specification as JSON.
+        code: version of synrep-search that launched the search.
 
     Raises:
-        LedgerError: it is not what this version writes.
+        LedgerError: this version can't read the specification.
     """
     try:
         return SearchSpec.model_validate_json(text)
@@ -112,15 +113,15 @@ def read_spec(name: str, text: str, code: str) -> SearchSpec:
 
 
 def tune_sqlite(connection: Any, _record: object) -> None:
-    """Settings of a new connection to a SQLite file."""
-    # Readers never wait for the driver, and a commit costs no disk flush. A power cut can lose
-    # the last moments, never the file; a killed process loses nothing.
+    """Configure a new connection to a SQLite file."""
+    # With WAL, readers never wait for the driver, and a commit needs no disk flush. A power failure
+    # can lose the last commits but not damage the file; a killed process loses nothing.
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
 
 
 def cause_of(error: BaseException) -> str:
-    """The database's own words, without the statement and its parameters."""
+    """Return the database's error message, without the SQL statement and its parameters."""
     original = getattr(error, "orig", None) or error
     return str(original).strip().splitlines()[0]
 
@@ -135,7 +136,7 @@ def copy_sqlite(engine: sa.Engine, path: Path) -> None:
     source = engine.url.database
     if engine.dialect.name != "sqlite" or source is None:
         raise LedgerError(
-            "only a SQLite ledger is copied; back up a database server with its own tools"
+            "only a SQLite ledger can be copied; back up a database server with its own tools"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")

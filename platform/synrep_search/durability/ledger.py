@@ -1,7 +1,7 @@
-"""The ledger: one durable truth about a search (an Optuna study in a SQL database).
+"""The ledger: the durable record of a search, an Optuna study in a SQL database.
 
 Only the driver that holds the lease writes; anyone may read. Everything else, from Ray's state to
-MLflow's runs, can be lost and made again from here and the checkpoints.
+MLflow's runs, can be lost and rebuilt from the ledger and the checkpoints.
 """
 
 from __future__ import annotations
@@ -40,38 +40,38 @@ if TYPE_CHECKING:
 SPEC, PROVENANCE = "synrep.spec", "synrep.provenance"
 TARGET, MLFLOW = "synrep.target", "synrep.mlflow"
 EXISTS = (
-    "search {name!r} exists already: go on with it by `synrep-search resume {typed}`, or launch "
+    "search {name!r} exists already: resume it with `synrep-search resume {typed}`, or launch "
     "under another name with --name"
 )
 
 
 class Ledger:
-    """One search. Made by `create` and `open`."""
+    """The ledger of one search; use `create` or `open` to get one."""
 
     def __init__(self, study: Study, name: str) -> None:
         self._study = study
         self.name, self.url = name, study.url
         attributes = study.attributes
         if SPEC not in attributes:
-            rule = "is not a search of ours, or its launch was cut off: launch it again"
+            rule = "was not made by synrep-search, or its launch was interrupted: launch it again"
             raise NoSearch(f"{name!r} in {masked(self.url)} {rule}")
         self.spec = read_spec(name, attributes[SPEC], attributes[PROVENANCE].get("code", "unknown"))
         self.provenance: dict[str, str] = attributes[PROVENANCE]
-        """Code version, data fingerprint, time of creation, and an id of this search alone."""
+        """Code version, data fingerprint, time of creation, and a unique id of the search."""
         self.target = int(attributes[TARGET])
-        """Number of trials to make in all."""
+        """Total number of trials."""
         self.mlflow: dict[str, str] = attributes.get(MLFLOW, {})
-        """Ids of experiment and parent run, once MLflow has given them."""
+        """Ids of the MLflow experiment and parent run; empty until they exist."""
         self.lease = Lease(study.engine, name)
         self.outbox = Outbox(study.engine, name)
         self._sign = 1 if self.spec.search.direction == "minimize" else -1
 
     @classmethod
     def create(cls, url: str, spec: SearchSpec, provenance: dict[str, str]) -> Ledger:
-        """Begin a search.
+        """Create the ledger of a new search.
 
         Raises:
-            LedgerError: it exists already, or the database can't be used.
+            LedgerError: the search exists already, or the database can't be used.
         """
         with opened(url, make=True) as storage:
             if not remove_stub(storage, spec.name, {PROVENANCE, TARGET}):
@@ -79,44 +79,46 @@ class Ledger:
             study = Study.create(storage, spec.name, spec.search.direction)
             study.note(PROVENANCE, provenance)
             study.note(TARGET, spec.search.trials)
-            study.note(SPEC, spec.model_dump_json())  # last: it makes the study a search
+            # Last: a study without a specification counts as an interrupted launch.
+            study.note(SPEC, spec.model_dump_json())
             return cls(study, spec.name)
 
     @classmethod
     def open(cls, url: str, name: str) -> Ledger:
-        """Open a search.
+        """Open the ledger of an existing search.
 
         Raises:
-            LedgerError: there is none of that name or version, or the database can't be used.
+            LedgerError: there is no search of this name, another version wrote it, or the database
+                can't be used.
         """
         with opened(url, make=False) as storage:
             return cls(load(storage, name), name)
 
     def replace_spec(self, spec: SearchSpec) -> None:
-        """Put a changed specification in the place of the old one; its goal is the same."""
+        """Replace the specification; metric and direction must stay the same."""
         if spec.search.trials != self.spec.search.trials:
             self.set_target(spec.search.trials)
         self._study.note(SPEC, spec.model_dump_json())
         self.spec = spec
 
     def set_target(self, trials: int) -> None:
-        """Change the number of trials to make in all."""
+        """Change the total number of trials."""
         self._study.note(TARGET, trials)
         self.target = trials
 
     def note_runs(self, experiment: str, parent: str) -> None:
-        """Remember where MLflow has the search; called from the delivery's thread."""
+        """Store the ids of MLflow's experiment and parent run; called from the delivery thread."""
         self.mlflow = {"experiment": experiment, "parent": parent}
         self._study.note(MLFLOW, self.mlflow)
 
     @cached_property
     def _found(self) -> list[StoredTrial]:
-        """The study's trials as they were when this ledger was opened."""
+        """The study's trials as of the first access."""
         return self._study.read()
 
     @cached_property
     def index(self) -> TrialIndex:
-        """All trials, read once: the driver is the only writer, and a reader opens anew."""
+        """All trials, read once: the driver is the only writer, and readers reopen the ledger."""
         values = self.outbox.values()
         trials = (
             Trial(
@@ -131,46 +133,53 @@ class Ledger:
 
     @property
     def target_met(self) -> bool:
-        """Whether the wanted number of trials has ended, and none is open."""
+        """Whether the search has reached its target: all of its trials have ended."""
         counts = self.index.counts()
         return not counts["waiting"] + counts["running"] and len(self.index) >= self.target
 
     def trial(self, number: int) -> Trial:
-        """One trial.
+        """Return a trial by its number.
 
         Raises:
-            LedgerError: there is none of that number.
+            LedgerError: there is no such trial.
         """
         if number not in self.index:
             raise LedgerError(f"search {self.name!r} has no trial {number}")
         return self.index[number]
 
     def checkpoints(self, number: int) -> tuple[CheckpointRef, ...]:
-        """The last checkpoints of a trial that are kept, the newest first."""
+        """Return the checkpoints of a trial that are kept, newest first."""
         stored = [event.payload["checkpoint"] for event in self.outbox.reports(number, last=KEPT)]
         return tuple(CheckpointRef.model_validate(ref) for ref in stored if ref)
 
     def reconcile(self) -> list[int]:
-        """Mend what a dead driver left, with its lease held; numbers of the trials that ran."""
+        """Repair the state that a dead driver left; the caller holds the lease.
+
+        Returns:
+            Numbers of the trials that were running; they now wait for another attempt.
+        """
         lost = []
         for stored in self._found:
             trial = self.index[stored.number]
             newest = [] if trial.ended else self.outbox.reports(trial.number, last=1)
-            if newest and newest[0].payload["ended"]:  # it died after it had judged the report
+            if newest and newest[0].payload["ended"]:  # died between the last report and `end`
                 self.end(trial.number, newest[0].payload["ended"], newest[0].payload["cause"])
             elif trial.state == "running":
                 self.end(trial.number, "waiting", "interrupted: the driver died")
                 lost.append(trial.number)
-            elif not stored.settled:  # it died between two writes
+            elif not stored.settled:  # died between writing the record and Optuna's state
                 self._settle(trial)
-        del self._found  # it is out of date now
+        del self._found  # outdated now
         return lost
 
     def begin_waiting(self, deferred: AbstractSet[int] = frozenset()) -> Trial | None:
-        """Begin the next attempt of the first waiting trial; None if no trial waits.
+        """Begin the next attempt of the first waiting trial.
 
         Args:
-            deferred: trials that are passed over.
+            deferred: numbers of the trials to skip.
+
+        Returns:
+            The trial; None if no other trial is waiting.
         """
         waiting = self.index.first_waiting(deferred)
         if waiting is None:
@@ -181,7 +190,7 @@ class Ledger:
         return begun
 
     def begin_new(self, point: Point) -> Trial:
-        """Begin a new trial, in one write: a dying driver leaves all of it or nothing."""
+        """Begin a new trial. The write is atomic: a dying driver leaves no partial trial."""
         number = len(self.index)
         seed = derived_seed(self.spec.search.seed, number, "trial")
         record = Record(
@@ -197,13 +206,16 @@ class Ledger:
         return trial
 
     def report(self, report: TrialReport, ended: StateName | None, cause: str) -> Trial:
-        """Record a report; one that was recorded before changes nothing.
+        """Record a report; repeating a recorded report changes nothing.
 
         Args:
-            report: with metrics.
-            ended: the state that the trial is in from now on, if the report is its last. The
-                caller ends it next; should it die before, `reconcile` does.
-            cause: why it ended.
+            report: a report with metrics.
+            ended: final state of the trial if this is its last report, else None. The caller calls
+                `end` next; if it dies before, `reconcile` ends the trial.
+            cause: why the trial ended.
+
+        Returns:
+            The trial with the report.
         """
         trial = self.index[report.number]
         if report.iteration not in trial.best_by_iteration:
@@ -226,7 +238,7 @@ class Ledger:
         return trial
 
     def value_after(self, report: TrialReport) -> float:
-        """The best value of a trial so far, with a report that is not recorded yet."""
+        """Return the best value of a trial so far, including a report that is not recorded yet."""
         value = report.metrics[self.spec.search.metric]
         before = self.index[report.number].value
         better = min if self._sign == 1 else max
@@ -242,15 +254,18 @@ class Ledger:
         shared_failures: int = 0,
         paused: CheckpointRef | None = None,
     ) -> Trial:
-        """End the running attempt and put the trial into a state.
+        """End the running attempt of a trial and set the trial's state.
 
         Args:
-            number: of the trial.
-            state: any but running; waiting gives the trial back to be resumed.
-            cause: of the attempt's end; it is the trial's, too, unless that waits.
-            failures: added to the trial's.
-            shared_failures: added to the trial's.
-            paused: checkpoint that a pause left.
+            number: number of the trial.
+            state: any state but "running"; a "waiting" trial is resumed later.
+            cause: why the attempt ended; also stored as the trial's cause unless it waits.
+            failures: increment of the trial's `failures`.
+            shared_failures: increment of the trial's `shared_failures`.
+            paused: checkpoint written by a pause.
+
+        Returns:
+            The trial in its new state.
         """
         trial = self.trial(number)
         *earlier, last = trial.record.attempts
@@ -269,7 +284,7 @@ class Ledger:
 
     @property
     def is_file(self) -> bool:
-        """Whether it is a SQLite file, which can vanish with its machine."""
+        """Whether the ledger is a SQLite file, which is lost if its machine is."""
         return self._study.engine.dialect.name == "sqlite"
 
     def backup(self, path: Path) -> None:
@@ -277,7 +292,7 @@ class Ledger:
         copy_sqlite(self._study.engine, path)
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the connections to the database."""
         self._study.close()
 
     def _settle(self, trial: Trial) -> None:

@@ -1,7 +1,7 @@
-"""Events for MLflow, kept until they are delivered; and all reports, kept for good.
+"""The outbox: events for MLflow with their delivery status, and with them all reports.
 
-An event is written in the driver and delivered by a thread, later or after a restart. Its key
-(trial, kind, step) makes a repeated event the same event.
+The driver writes an event; the delivery thread sends it later, perhaps after a restart. Events are
+never deleted. The key (trial, kind, step) makes writing idempotent: a repeated event is ignored.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Kind = Literal["start", "report", "state", "artifacts", "champion"]
 
 
 class _Reported(Section):
-    """The part of a report's payload that files are read and deleted by."""
+    """The part of a report's payload that decides which files are read and deleted."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -38,24 +38,23 @@ class _Reported(Section):
 
 
 def now_ms() -> int:
-    """Milliseconds since 1970."""
+    """Return the current time in milliseconds since 1970."""
     return int(time.time() * 1000)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One thing that MLflow is told.
+    """One change that MLflow is to show.
 
     Attributes:
-        trial: number, or `database.SEARCH_ITSELF`.
-        kind: what it is.
-        step: iteration of a report, or of the checkpoint of a generator; distinguishes the events
-            of other kinds.
-        payload: JSON. That of `artifacts` (a generator that is kept) and `champion` (the best one)
-            does not matter: trial and step say all. It named a folder in earlier versions.
-        value: of a trial's report: the best value of the goal's metric so far.
-        time_ms: when it happened, since 1970.
-        id: order of writing; 0 before it is written.
+        trial: number of the trial, or `database.SEARCH_ITSELF`.
+        kind: kind of change; `artifacts` is a generator that is kept, `champion` the best one.
+        step: iteration of a report or of a generator's checkpoint; a counter for other kinds.
+        payload: content, serialisable as JSON. Ignored for `artifacts` and `champion`, which trial
+            and step determine; earlier versions stored a folder there.
+        value: for a trial's report, the best value of the objective so far.
+        time_ms: time of the change, in milliseconds since 1970.
+        id: row id, ascending in the order of writing; 0 before the event is written.
     """
 
     trial: int
@@ -68,11 +67,11 @@ class Event:
 
 
 class Outbox:
-    """The events of one search: put by the driver's main thread, marked by its delivery.
+    """The events of one search: the driver's main thread writes them, the delivery marks them.
 
     Args:
-        engine: of the ledger's database.
-        search: name.
+        engine: SQLAlchemy engine of the ledger's database.
+        search: name of the search.
     """
 
     def __init__(self, engine: Engine, search: str) -> None:
@@ -84,21 +83,21 @@ class Outbox:
         self._released: int | None = None
 
     def hold(self) -> None:
-        """Give out nothing until `release` says how far."""
+        """Make `pending` return nothing until `release` is called."""
         self._released = 0
 
     def release(self, event: int) -> None:
-        """Give out events up to this id."""
+        """Let `pending` return events up to and including this id."""
         self._released = event
 
     def newest(self) -> int:
-        """Id of the newest event; 0 if there is none."""
+        """Return the id of the newest event; 0 if there is none."""
         query = sa.select(sa.func.max(events.c.id)).where(events.c.search == self._search)
         with self._engine.connect() as connection:
             return int(connection.execute(query).scalar_one() or 0)
 
     def put(self, event: Event) -> None:
-        """Write an event; nothing happens if it was there already."""
+        """Write an event; an event that exists already is ignored."""
         if self._batch is None:
             self._write([event])
         else:
@@ -106,7 +105,7 @@ class Outbox:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Events that are put inside are written at its end, all or none of them."""
+        """Write all events that are put inside the context in one transaction at its end."""
         assert self._batch is None, "batches do not nest"
         self._batch = []
         try:
@@ -116,28 +115,28 @@ class Outbox:
             self._batch = None
 
     def next_step(self, trial: int, kind: Kind) -> int:
-        """The step of the next event of a kind that is only counted."""
+        """Return the next step for kinds of events whose step is a counter."""
         query = sa.select(sa.func.count()).where(*self._of(kind), events.c.trial == trial)
         with self._engine.connect() as connection:
             return int(connection.execute(query).scalar_one())
 
     def pending(self, limit: int = 2000, *, besides: Iterable[int] = ()) -> list[Event]:
-        """The oldest undelivered events that are not held back.
+        """Return the oldest undelivered events that are not held back, in the order of writing.
 
         Args:
-            limit: number of events at most.
-            besides: ids of events that are passed over.
+            limit: maximum number of events.
+            besides: ids of events to skip.
         """
         which = [events.c.search == self._search, sa.not_(events.c.delivered)]
-        passed_over = list(besides)
-        if passed_over:
-            which.append(events.c.id.not_in(passed_over))
+        skipped = list(besides)
+        if skipped:
+            which.append(events.c.id.not_in(skipped))
         if self._released is not None:
             which.append(events.c.id <= self._released)
         return self._select(sa.select(events).where(*which).order_by(events.c.id).limit(limit))
 
     def depth(self) -> int:
-        """Number of undelivered events."""
+        """Return the number of undelivered events."""
         query = sa.select(sa.func.count()).where(
             events.c.search == self._search, sa.not_(events.c.delivered)
         )
@@ -145,7 +144,7 @@ class Outbox:
             return int(connection.execute(query).scalar_one())
 
     def mark(self, ids: Iterable[int]) -> None:
-        """Note that events were delivered."""
+        """Mark events as delivered."""
         rows = [{"event": event} for event in ids]
         if rows:
             statement = events.update().where(events.c.id == sa.bindparam("event"))
@@ -153,7 +152,7 @@ class Outbox:
                 connection.execute(statement.values(delivered=True), rows)
 
     def redeliver(self, trial: int | None = None) -> None:
-        """Make the events of a trial, or all, undelivered again."""
+        """Mark the events of a trial, or all events if it is None, as undelivered."""
         which = [events.c.search == self._search]
         if trial is not None:
             which.append(events.c.trial == trial)
@@ -161,35 +160,39 @@ class Outbox:
             connection.execute(events.update().where(*which).values(delivered=False))
 
     def reports(self, trial: int, last: int | None = None) -> list[Event]:
-        """Reports of a trial, the newest first.
+        """Return the reports of a trial, newest first.
+
+        Args:
+            trial: number of the trial.
+            last: maximum number of reports; None for all.
 
         Raises:
-            LedgerError: one of them was not written by us.
+            LedgerError: a report in the database is damaged.
         """
         mine = (*self._of("report"), events.c.trial == trial)
         query = sa.select(events).where(*mine).order_by(events.c.step.desc())
-        found = self._select(query.limit(last))
-        for event in found:
+        selected = self._select(query.limit(last))
+        for event in selected:
             try:
                 _Reported.model_validate(event.payload)
             except ValidationError:
                 which = f"the ledger's report of trial {trial} at {event.step}"
-                remedy = "restore the ledger from a copy, or launch the search anew"
+                remedy = "restore the ledger from a copy, or launch the search again"
                 raise LedgerError(f"{which} is damaged: {remedy}") from None
-        return found
+        return selected
 
     def values(self) -> dict[int, dict[int, float]]:
-        """Best value so far at each report, by trial and iteration, in order."""
+        """Return the best value so far at each report, by trial and iteration, in order."""
         query = (
             sa.select(events.c.trial, events.c.step, events.c.value)
             .where(*self._of("report"), events.c.value.is_not(None))
             .order_by(events.c.trial, events.c.step)
         )
-        found: dict[int, dict[int, float]] = {}
+        values: dict[int, dict[int, float]] = {}
         with self._engine.connect() as connection:
             for trial, step, value in connection.execute(query):
-                found.setdefault(trial, {})[step] = value
-        return found
+                values.setdefault(trial, {})[step] = value
+        return values
 
     def _write(self, batch: list[Event]) -> None:
         rows = [

@@ -1,4 +1,4 @@
-"""Trials as the platform sees them; `study` says how they lie in Optuna's."""
+"""Data classes of trials and attempts; `durability.study` maps them to Optuna's trials."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ STATES: tuple[StateName, ...] = (
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """A proposed point.
+    """A point of the search space.
 
     Attributes:
-        values: by searched name, as the configuration takes them.
-        params: the same, flat, as samplers and MLflow see them.
+        values: values by searched name, in the form that the configuration expects.
+        params: the same as flat parameters, in the form that samplers and MLflow use.
     """
 
     values: dict[str, Any]
@@ -38,13 +38,13 @@ class Point:
 
 
 class AttemptRecord(Section):
-    """One run of a trial on some process.
+    """One run of a trial in a worker process.
 
     Attributes:
-        number: 1 for the first.
-        cause: why it ended; empty while it runs.
-        started: seconds since 1970.
-        ended: seconds since 1970; 0 while it runs.
+        number: counted from 1 within the trial.
+        cause: why the attempt ended; empty while it runs.
+        started: start time in seconds since 1970.
+        ended: end time in seconds since 1970; 0 while the attempt runs.
     """
 
     number: int
@@ -54,19 +54,20 @@ class AttemptRecord(Section):
 
 
 class Record(Section):
-    """What we add to an Optuna trial.
+    """The data of a trial that is stored in addition to Optuna's.
 
     Attributes:
-        state: of the trial.
-        values: searched names and their values, as the configuration takes them.
-        seed: of its training.
+        state: state of the trial.
+        values: values by searched name, in the form that the configuration expects.
+        seed: random seed of the training.
         key: SHA-256 of parameters and seed.
-        cause: why the trial ended as it did.
-        failures: attempts that died while no other trial shared their process; interruptions
-            do not count.
-        shared_failures: attempts that died in company, so that nobody knows whose fault it was.
-        attempts: all of them.
-        paused: checkpoint that a pause between two reports left; of use until the next report.
+        cause: why the trial ended.
+        failures: number of attempts that died while no other trial shared their process;
+            interruptions do not count.
+        shared_failures: number of attempts that died in a process shared with other trials, so that
+            the cause can't be attributed to one of them.
+        attempts: all attempts, oldest first.
+        paused: checkpoint written by a pause between two reports; obsolete after the next report.
     """
 
     state: StateName
@@ -81,14 +82,13 @@ class Record(Section):
 
 
 class Trial(Section):
-    """A trial as the ledger holds it.
+    """A trial of the ledger.
 
     Attributes:
-        number: never reused.
-        params: flat parameters, as the sampler and MLflow see them.
+        number: unique within the search and never reused.
+        params: flat parameters, in the form that samplers and MLflow use.
         record: state, seed, attempts.
-        best_by_iteration: best value of the goal's metric so far at each report, by iteration, in
-            order.
+        best_by_iteration: best value of the objective up to each report, by ascending iteration.
     """
 
     number: int
@@ -98,44 +98,44 @@ class Trial(Section):
 
     @property
     def state(self) -> StateName:
-        """Where the trial stands."""
+        """Current state."""
         return self.record.state
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended for good."""
+        """Whether the trial has ended and will not be resumed."""
         return self.state not in ("waiting", "running")
 
     @property
     def attempt(self) -> int:
-        """Number of the newest attempt."""
+        """Number of the newest attempt; 0 before the first."""
         return len(self.record.attempts)
 
     @property
     def iteration(self) -> int:
-        """Iterations at the newest report; 0 before the first."""
+        """Iteration of the newest report; 0 before the first."""
         return next(reversed(self.best_by_iteration), 0)
 
     @property
     def value(self) -> float | None:
-        """Best value of the goal's metric so far."""
+        """Best value of the objective so far; None before the first report."""
         return self.best_by_iteration[self.iteration] if self.best_by_iteration else None
 
     @property
     def best_iteration(self) -> int:
-        """Iterations at the report that gave the best value; 0 before the first report."""
+        """Iteration of the report with the best value; 0 before the first report."""
         return next(
             (step for step, value in self.best_by_iteration.items() if value == self.value), 0
         )
 
 
 def derived_seed(seed: int, number: int, purpose: str) -> int:
-    """A seed for one trial and purpose, 31 bits."""
+    """Return a 31-bit seed derived from the search's seed for one trial and purpose."""
     digest = hashlib.sha256(f"{seed}/{purpose}/{number}".encode()).digest()
     return int.from_bytes(digest[:4], "little") >> 1
 
 
 def key_of(params: dict[str, Any], seed: int) -> str:
-    """SHA-256 of parameters and seed: equal for trials that would do the same."""
+    """Return the SHA-256 of parameters and seed, which is equal for identical trials."""
     text = json.dumps([params, seed], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What a search file would run, as a table."""
+"""Show the plan of a search file as a table."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def plan_table(spec: SearchSpec) -> Group:
-    """What is trained and how it is searched, with what, where it goes; and the space."""
+    """Return a table of a search's training, search settings, resources, addresses and space."""
     facts = Table(show_header=False, box=None)
     search = spec.search
     facts.add_row("search", spec.name)
     facts.add_row("trainer", spec.trainer)
     facts.add_row("goal", f"{search.direction} {search.metric}")
-    facts.add_row("trials", f"{search.trials}, {len(spec.start_from)} of them given")
+    facts.add_row("trials", f"{search.trials}, {len(spec.start_from)} of them given by start_from")
     length = int(spec.train["iterations"])
     facts.add_row("length", f"{length} iterations, {spec.train['reports']} reports")
     if search.early_stopping is not None:
@@ -33,26 +33,26 @@ def plan_table(spec: SearchSpec) -> Group:
         facts.add_row("poses", printable(spec.train["data"]["poses"]))
     resources = spec.resources
     gpu = f", {resources.gpu:g} GPU" if resources.gpu else ""
-    facts.add_row("a slot takes", f"{resources.cpu:g} CPU{gpu}; fuse: {resources.fuse}")
+    facts.add_row("per slot", f"{resources.cpu:g} CPU{gpu}; fuse: {resources.fuse}")
     facts.add_row("slots", "as many as fit" if resources.slots is None else str(resources.slots))
     if spec.budget.hours is not None:
         facts.add_row("budget", f"{spec.budget.hours:g} hours")
-    for given in _addresses(spec):
-        facts.add_row(*given)
+    for row in _addresses(spec):
+        facts.add_row(*row)
     if not spec.space.names:
         facts.add_row("searched", "nothing: trials differ in their seeds")
         return Group(facts)
     space = Table("searched", "distribution", "values")
-    for row in spec.space.describe():
-        space.add_row(row.name, row.kind, row.values)
+    for parameter in spec.space.describe():
+        space.add_row(parameter.name, parameter.kind, parameter.values)
     return Group(facts, space)
 
 
 def _addresses(spec: SearchSpec) -> list[tuple[str, str]]:
-    """Where a search writes, and to whom the credentials of the environment are offered."""
-    given = (
+    """Return where a search writes: the servers that receive the environment's credentials."""
+    addresses = (
         ("storage", spec.storage or "the search's folder"),
         ("ledger", spec.ledger or "SQLite in the search's folder"),
-        ("tracking", spec.tracking.uri or "SQLite of the home, for all of its searches"),
+        ("tracking", spec.tracking.uri or "SQLite in the home, shared by all of its searches"),
     )
-    return [(name, printable(masked(address))) for name, address in given]
+    return [(name, printable(masked(address))) for name, address in addresses]

@@ -1,1 +1,1 @@
-"""MLflow: the only place that imports it."""
+"""Tracking with MLflow. No other package imports `mlflow`."""

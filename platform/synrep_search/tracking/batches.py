@@ -1,6 +1,6 @@
-"""What events come to, run by run: many events become few calls.
+"""Merge outbox events into batches of changes, one per MLflow run, to save calls.
 
-| event     | becomes                                                        |
+| event     | in MLflow                                                      |
 |-----------|----------------------------------------------------------------|
 | start     | the searched parameters and tags of a run; `spec.json`         |
 | report    | its metrics at their step, `best/<metric>` and `best/step`     |
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass
 class Changes:
-    """What is new about one run.
+    """The undelivered changes of one run.
 
     Attributes:
-        ids: of the events that are wholly in `params`, `tags`, `metrics` and `state`.
-        since_ms: time of the first of them.
-        started: whether the beginning of the run is among them.
+        ids: ids of the events that `params`, `tags`, `metrics` and `state` cover completely.
+        since_ms: time of the earliest event, in milliseconds since 1970.
+        started: whether the events include the start of the run.
         params: searched values by name.
-        tags: the last value of each.
-        metrics: in the order of the reports.
-        state: the last one.
-        files: events with something to store as a file: folders, the champion, the specification.
+        tags: the latest value of each tag.
+        metrics: metrics in the order of the reports.
+        state: the latest state event.
+        files: events that store files: generators, the champion, the specification.
     """
 
     ids: list[int] = field(default_factory=list)
@@ -47,7 +47,7 @@ class Changes:
     files: list[Event] = field(default_factory=list)
 
     def add(self, event: Event) -> None:
-        """Take in an event that is newer than those before."""
+        """Add an event; events must be added from oldest to newest."""
         payload = event.payload
         if event.kind in ("artifacts", "champion"):
             self.files.append(event)
@@ -75,11 +75,11 @@ class Changes:
 
 
 def by_run(events: Iterable[Event]) -> dict[int, Changes]:
-    """What events come to, by trial, the search itself first; they may be in any order."""
-    found: dict[int, Changes] = {}
+    """Group events, given in any order, by trial; the search itself comes first."""
+    changes: dict[int, Changes] = {}
     for event in sorted(events, key=lambda event: (event.trial, event.id)):
-        found.setdefault(event.trial, Changes()).add(event)
-    return found
+        changes.setdefault(event.trial, Changes()).add(event)
+    return changes
 
 
 def _texts(values: dict[str, Any]) -> dict[str, str]:

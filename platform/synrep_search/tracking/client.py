@@ -1,4 +1,4 @@
-"""MLflow's client with patience of our choosing: its own defaults block a call for minutes."""
+"""Open an MLflow client with short time-outs; MLflow's defaults can block a call for minutes."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from synrep_search.durability.database import cause_of
 from synrep_search.paths import SQLITE, artifact_folder, sqlite_file
 from synrep_search.tracking.store import Refused, half_made, make_ready
 
-# Read by mlflow when it is imported or called; a user's own settings win.
+# mlflow reads these when it is imported or called; the user's own settings take precedence.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-# The delivery tries again itself; a request that made a run may be lost on its way back, and
-# repeated blindly it would make a second one.
+# The delivery retries itself: if the response to a request that created a run is lost, a blind
+# retry would create a second run.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-# Else it looks up every run that ends, to print its address.
+# Otherwise MLflow looks up every run that ends, to print its URL.
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
@@ -41,7 +41,7 @@ logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 logging.getLogger("mlflow.store.model_registry").setLevel(logging.WARNING)
 
 UNAVAILABLE = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"}
-"""Codes of errors that say nothing about what was asked: the same call may work later."""
+"""Codes of transient errors: the same call may succeed later."""
 
 
 HALF_MADE = re.compile("already exists|no such (table|column)|duplicate column")
@@ -96,35 +96,35 @@ def _go_straight(uri: str) -> None:
 
 
 def experiment_id(client: MlflowClient, uri: str, name: str) -> str:
-    """The experiment of that name, made if there is none.
+    """Return the id of the experiment with this name; create the experiment if it is missing.
 
     Raises:
-        Refused: it was deleted.
+        Refused: the experiment was deleted.
     """
-    found: Experiment | None = client.get_experiment_by_name(name)
-    if found is None:
+    experiment: Experiment | None = client.get_experiment_by_name(name)
+    if experiment is None:
         file = sqlite_file(uri)
         location = None if file is None else artifact_folder(file).as_uri()
         try:
             return client.create_experiment(name, artifact_location=location)
         except MlflowException:
-            found = client.get_experiment_by_name(name)  # another driver was faster
-            if found is None:
+            experiment = client.get_experiment_by_name(name)  # another driver was faster
+            if experiment is None:
                 raise
-    if found.lifecycle_stage != "active":
+    if experiment.lifecycle_stage != "active":
         raise Refused(
-            f"the experiment {name!r} was deleted: bring it back with "
-            f"`mlflow experiments restore --experiment-id {found.experiment_id}`"
+            f"the experiment {name!r} was deleted: restore it with "
+            f"`mlflow experiments restore --experiment-id {experiment.experiment_id}`"
         )
-    return found.experiment_id
+    return experiment.experiment_id
 
 
 def is_refusal(error: MlflowException) -> bool:
-    """Whether the server will never take what it was given, however often it is tried."""
+    """Return whether the error is permanent: the server would reject every retry, too."""
     return error.error_code in {"INVALID_PARAMETER_VALUE", "INVALID_STATE"}
 
 
 def reason(error: Exception) -> str:
-    """What an error says, in one line that can be shown."""
+    """Return the first line of an error message, with secrets masked."""
     lines = str(error).strip().splitlines()
     return masked(lines[0] if lines else type(error).__name__)[:300]

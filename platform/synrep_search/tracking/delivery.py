@@ -1,8 +1,8 @@
-"""Delivers the outbox to MLflow from a thread of its own, again and again until it arrives.
+"""Deliver the outbox to MLflow in a background thread, with retries until every event arrives.
 
-Training never waits for it. Every step can be repeated: runs are found by their tags before they
-are made, and a metric that is logged twice with the same step and time is one metric. MLflow can
-even lose the runs: what is missing is made anew from the ledger, which forgets nothing.
+Training never waits for the delivery. Every step is idempotent: the delivery looks up runs by their
+tags before it creates them, and MLflow stores a metric that is logged twice with the same step and
+time once. If MLflow loses runs, the delivery recreates them from the ledger, which has all events.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ if TYPE_CHECKING:
 PERIOD_S = 2.0
 LONGEST_WAIT_S = 30.0
 GENERATORS = ("artifacts", "champion")
-"""Kinds of events about the generator of a trial."""
+"""Kinds of events that deliver the generator of a trial."""
 logger = logging.getLogger(__name__)
 
 
 class Delivery:
-    """The thread.
+    """The background thread that delivers the outbox of one search.
 
     Args:
-        ledger: whose outbox is delivered; its database may be used from several threads.
-        uri: tracking server or database.
-        say: told, in one line each, when MLflow can't be used and why, when it is back, and
-            what it refuses for good.
-        exports: of the search, which makes the generators that MLflow gets.
+        ledger: the ledger whose outbox is delivered; its database may be used from several threads.
+        uri: MLflow tracking server or database.
+        say: called with one line each time MLflow becomes unavailable (with the reason), is back,
+            or rejects something permanently.
+        exports: exports the generators that are uploaded to MLflow.
     """
 
     def __init__(
@@ -60,8 +60,7 @@ class Delivery:
         self._runs: Runs | None = None
         self._remade: set[int] = set()
         self._waiting: set[int] = set()
-        """Events about generators that can't be exported at present: the next flush, or the next
-        driver, tries again."""
+        """Events whose generator can't be exported at present; the next flush or driver retries."""
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._failures = 0
@@ -69,28 +68,32 @@ class Delivery:
         self._progress = threading.Condition()
         self._begun = 0
         self._settled = 0
-        """The last round that left nothing to do, or failed."""
+        """Number of the last round that left nothing to deliver or failed."""
         self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
 
     def start(self) -> None:
-        """Begin to deliver."""
+        """Start the thread."""
         self._thread.start()
 
     def flush(self, timeout_s: float) -> int:
-        """Deliver what there is now: until all has arrived, an attempt fails, or time is up.
+        """Wait until all present events are delivered, an attempt fails, or the time is up.
+
+        Args:
+            timeout_s: longest wait in seconds.
 
         Returns:
             Number of events that are still undelivered.
         """
         with self._progress:
-            mine = self._begun + 1  # a round under way may have looked before the last event
+            # A round that is running may have read the outbox before the last event was written.
+            mine = self._begun + 1
             self._waiting.clear()
             self._wake.set()
             self._progress.wait_for(lambda: self._settled >= mine, timeout_s)
         return self._outbox.depth()
 
     def stop(self) -> None:
-        """End the thread; what is undelivered stays in the outbox."""
+        """Stop the thread; undelivered events stay in the outbox."""
         self._stopped.set()
         self._wake.set()
         self._exports.stop()
@@ -102,7 +105,7 @@ class Delivery:
                 self._begun += 1
             try:
                 settled = not self._round()
-            except Exception as error:  # noqa: BLE001 - stores of artifacts raise anything
+            except Exception as error:  # noqa: BLE001 - artifact stores raise all kinds of errors
                 self._failed(error)
                 settled = True
             else:
@@ -115,14 +118,14 @@ class Delivery:
                 self._wake.clear()
 
     def _round(self) -> bool:
-        """Deliver up to one batch; whether there may be more."""
+        """Deliver at most one batch of events; return whether more may be pending."""
         pending = self._pending()
         if not pending:
             return False
         runs = self._runs
         if runs is None:
             runs = self._runs = self._open()
-            pending = self._pending()  # with what was put back
+            pending = self._pending()  # includes events that `_open` marked as undelivered
         runs.look_up(event.trial for event in pending)
         while runs.doubled:
             self._outbox.redeliver(runs.doubled.pop())
@@ -143,25 +146,25 @@ class Delivery:
         """Find the runs of the search, and put back what MLflow has lost of it."""
         client = open_client(self.uri, self._say)
         ledger = self._ledger
-        found = experiment_id(client, self.uri, ledger.spec.tracking.experiment)
+        experiment = experiment_id(client, self.uri, ledger.spec.tracking.experiment)
         identity, parent = ledger.provenance["id"], ledger.mlflow.get("parent")
-        runs = Runs(client, found, ledger.name, identity, self._say, parent)
+        runs = Runs(client, experiment, ledger.name, identity, self._say, parent)
         if not len(runs) and ledger.mlflow:
-            self._say(f"MLflow has nothing of {ledger.name!r} any more: all of it is sent again")
+            self._say(f"MLflow has lost all runs of {ledger.name!r}; they are being recreated")
             self._outbox.redeliver()
         return runs
 
     def _with_files(self, pending: list[Event]) -> Iterator[Event]:
-        """Events whose files can be stored now, those about a generator with its folder.
+        """Yield the events whose files can be uploaded now, with the folder of each generator.
 
-        The generators that are not there are exported. Events of those that can't be are left out,
-        for now or, if nothing can help them, for good.
+        Missing generators are exported first. If that fails, the event is skipped: until the next
+        flush, or permanently if the trial has no usable checkpoint.
         """
         yield from (event for event in pending if event.kind not in GENERATORS)
-        told = [event for event in pending if event.kind in GENERATORS]
-        found = self._exports.make(event.trial for event in told)
-        for event in told:
-            outcome = found[event.trial]
+        generators = [event for event in pending if event.kind in GENERATORS]
+        outcomes = self._exports.make(event.trial for event in generators)
+        for event in generators:
+            outcome = outcomes[event.trial]
             if outcome.folder:
                 made = {"folder": outcome.folder, "checkpoint": outcome.sha256}
                 measured = standard(self._ledger.spec, self._ledger.provenance["data"])
@@ -169,42 +172,42 @@ class Delivery:
             elif outcome.lasting:
                 self._outbox.mark([event.id])
                 if event.kind == "artifacts":
-                    self._say(f"MLflow does without the generator of {named(event.trial)}")
+                    self._say(f"MLflow will not show the generator of {named(event.trial)}")
             else:
                 self._waiting.add(event.id)
 
     def _note(self, runs: Runs) -> None:
-        """Remember where MLflow has the search."""
+        """Record the experiment and parent run of the search in the ledger."""
         parent = runs.parent
         if parent is not None and self._ledger.mlflow.get("parent") != parent:
             self._ledger.note_runs(runs.experiment, parent)
 
     def _again(self, trial: int, pending: list[Event]) -> None:
-        """A run was deleted: make it anew; that of a trial only once."""
+        """Mark the events of a deleted run undelivered; recreate the run of a trial only once."""
         self._runs = None
         if trial in self._remade and trial != SEARCH_ITSELF:
-            self._say(f"the run of {named(trial)} was deleted again: it is left alone from now on")
+            self._say(f"the run of {named(trial)} was deleted again; it will not be recreated")
             self._outbox.mark([event.id for event in pending if event.trial == trial])
             return
         self._remade.add(trial)
-        self._say(f"the run of {named(trial)} is not in MLflow any more: it is made anew")
+        self._say(f"the run of {named(trial)} is no longer in MLflow; it is being recreated")
         self._outbox.redeliver(trial)
 
     def _pause(self) -> float:
         if not self._failures:
             return PERIOD_S
         longest = min(LONGEST_WAIT_S, PERIOD_S * 2**self._failures)
-        # Drivers that lost the same server do not all return at once.
-        return random.uniform(PERIOD_S, longest)  # noqa: S311 - spreads load, guards no secret
+        # Jitter keeps drivers that lost the same server from reconnecting all at once.
+        return random.uniform(PERIOD_S, longest)  # noqa: S311 - jitter, not cryptography
 
     def _failed(self, error: Exception) -> None:
         logger.debug("delivery failed", exc_info=error)
         self._failures += 1
         self._runs = None
-        if isinstance(error, UNREACHABLE):  # the outbox, which is the driver's trouble
+        if isinstance(error, UNREACHABLE):  # the ledger's database failed: the driver handles it
             return
         trouble = _trouble(error, self.uri)
-        line = f"MLflow at {masked(self.uri)} {trouble}; training goes on, events are kept"
+        line = f"MLflow at {masked(self.uri)} {trouble}; training continues, events are kept"
         if line != self._said:
             self._say(line)
         self._said = line
@@ -217,7 +220,7 @@ class Delivery:
 
 
 def _trouble(error: Exception, uri: str) -> str:
-    """What is wrong, in words."""
+    """Describe an error of MLflow for the user."""
     if isinstance(error, MlflowException):
         if error.error_code not in UNAVAILABLE:
             return f"refuses: {reason(error)}"

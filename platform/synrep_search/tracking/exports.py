@@ -1,7 +1,7 @@
-"""Generators of a search, exported from their checkpoints by a process of their own.
+"""Export the generators of a search from their checkpoints in a separate process.
 
-The driver has no torch. Run as a module, this file is that process: it reads jobs from its input,
-and prints what came of each.
+The driver never imports torch. Run as a module, this file is the export process: it reads a list of
+jobs from standard input and prints the outcome of each.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 
 
 class Outcome(NamedTuple):
-    """What came of exporting a generator.
+    """The outcome of exporting one generator.
 
     Attributes:
-        folder: where it is; empty if it can't be exported.
-        sha256: of the checkpoint that it was made from.
-        problem: why it can't be exported.
-        lasting: whether trying again can't help: no checkpoint of the trial is left, or none good.
+        folder: folder of the export; empty if the export failed.
+        sha256: checksum of the exported checkpoint.
+        problem: why the export failed.
+        lasting: whether a retry is pointless: the trial has no checkpoint, or no intact one.
     """
 
     folder: str = ""
@@ -52,15 +52,15 @@ class Outcome(NamedTuple):
 
 
 class Exports:
-    """The exported generators of a search: each is made once, when it is first asked for.
+    """The exported generators of a search; each is exported once, on first request.
 
-    The driver asks at the end of the search, and the delivery whenever it has one to hand to
-    MLflow. Each is made from its trial's newest good checkpoint, and is never there in part.
+    The driver requests exports at the end of the search, the delivery whenever it has a generator
+    to upload. Each export uses the newest intact checkpoint of its trial and is written atomically.
 
     Args:
-        ledger: of the search.
-        paths: of the search.
-        say: told what is exported, and what can't be; a problem is told once.
+        ledger: ledger of the search.
+        paths: paths of the search.
+        say: called with one line for each export and, once, for each problem.
     """
 
     def __init__(self, ledger: Ledger, paths: SearchPaths, say: Callable[[str], None]) -> None:
@@ -72,49 +72,49 @@ class Exports:
         self._process: subprocess.Popen[str] | None = None
 
     def keep_best(self) -> None:
-        """Tell MLflow of the best generators, export them, and put the very best into `best/`.
+        """Export the best generators, copy the very best to `best/`, and queue them for MLflow.
 
-        Trainers other than `synrep` have no generator: nothing happens. Repeating it makes only
-        what is missing.
+        Does nothing for trainers other than `synrep`, which have no generator. Repeated calls
+        export only what is missing.
         """
         ledger = self._ledger
         if ledger.spec.trainer != "synrep":
             return
         kept = ledger.index.best(ledger.spec.tracking.keep_best)
         with ledger.outbox.together():
-            for place, trial in enumerate(kept):
+            for rank, trial in enumerate(kept):
                 put, step = ledger.outbox.put, trial.iteration
                 put(Event(trial=trial.number, kind="artifacts", step=step, payload={}))
-                if place == 0:
+                if rank == 0:
                     put(Event(trial=trial.number, kind="champion", step=step, payload={}))
-        found = self.make(trial.number for trial in kept)
-        best = found[kept[0].number].folder if kept else ""
+        outcomes = self.make(trial.number for trial in kept)
+        best = outcomes[kept[0].number].folder if kept else ""
         if best:
             _replace(self._paths.best, Path(best))
 
     def make(self, numbers: Iterable[int]) -> dict[int, Outcome]:
-        """The exported generators of trials, by number; one process makes all that are missing."""
+        """Export the generators of trials, all in one process; return the outcomes by number."""
         with self._one_at_a_time:
             prepared = {number: self._prepare(number) for number in numbers}
-            found = {n: one for n, one in prepared.items() if isinstance(one, Outcome)}
+            outcomes = {n: one for n, one in prepared.items() if isinstance(one, Outcome)}
             jobs = [one for one in prepared.values() if not isinstance(one, Outcome)]
             if jobs:
-                found |= self._run(jobs)
-            for number, outcome in found.items():
+                outcomes |= self._run(jobs)
+            for number, outcome in outcomes.items():
                 if outcome.problem and outcome != self._known.get(number):
                     self._say(
                         f"the generator of trial {number} can't be exported: {outcome.problem}"
                     )
-            self._known |= found
-        return found
+            self._known |= outcomes
+        return outcomes
 
     def stop(self) -> None:
-        """End the process, should it run: what it was making can be asked for again."""
+        """Terminate the export process if it is running; its exports can be requested again."""
         if self._process is not None:
             self._process.terminate()
 
     def _prepare(self, number: int) -> Outcome | dict[str, Any]:
-        """The export of a trial that is there, or what the process is told to make it."""
+        """Return the outcome if a trial is exported already or can't be, else the export job."""
         known = self._known.get(number, Outcome())
         if known.folder and Path(known.folder).exists():
             return known
@@ -144,37 +144,43 @@ class Exports:
         return {event.step: event.payload["metrics"] for event in reports}
 
     def _run(self, jobs: list[dict[str, Any]]) -> dict[int, Outcome]:
-        """Run jobs in a process of their own; what came of each, by trial."""
+        """Run jobs in a separate process; return their outcomes by trial number."""
         listed = ", ".join(str(job["trial"]) for job in jobs)
         self._say(f"exporting the best generators (of trials {listed})")
-        words = [sys.executable, "-m", "synrep_search.tracking.exports"]
-        found: dict[int, Outcome] = {}
-        with TemporaryFile("w+") as told, TemporaryFile("w+") as log:
-            json.dump(jobs, told)
-            told.seek(0)
-            with subprocess.Popen(  # noqa: S603 - our own words, no shell
-                words, stdin=told, stdout=subprocess.PIPE, stderr=log, text=True
+        command = [sys.executable, "-m", "synrep_search.tracking.exports"]
+        outcomes: dict[int, Outcome] = {}
+        with TemporaryFile("w+") as job_file, TemporaryFile("w+") as log:
+            json.dump(jobs, job_file)
+            job_file.seek(0)
+            with subprocess.Popen(  # noqa: S603 - a fixed command, no shell
+                command, stdin=job_file, stdout=subprocess.PIPE, stderr=log, text=True
             ) as process:
                 self._process = process
                 for line in process.stdout or ():
                     number, outcome = json.loads(line)
-                    found[number] = Outcome(*outcome)
-                    if found[number].folder:
-                        self._say(f"exported trial {number} ({len(found)} of {len(jobs)})")
+                    outcomes[number] = Outcome(*outcome)
+                    if outcomes[number].folder:
+                        self._say(f"exported trial {number} ({len(outcomes)} of {len(jobs)})")
             log.seek(0)
             last = (log.read().strip().splitlines() or [f"exit code {process.returncode}"])[-1]
-        broken = Outcome(problem=f"the export broke off: {last}")
-        return {job["trial"]: broken for job in jobs} | found
+        broken = Outcome(problem=f"the export process failed: {last}")
+        return {job["trial"]: broken for job in jobs} | outcomes
 
 
 def export_trial(ledger: Ledger, paths: SearchPaths, number: int | None, to: Path) -> int:
-    """Export the generator of a trial, or of the best one, into a new folder.
+    """Export the generator of a trial into a new folder.
+
+    Args:
+        ledger: ledger of the search.
+        paths: paths of the search.
+        number: number of the trial; None for the best one.
+        to: the new folder.
 
     Returns:
-        The trial's number.
+        Number of the exported trial.
 
     Raises:
-        InputError: the folder exists.
+        InputError: the folder already exists.
         LedgerError: there is no such trial, or nothing to export yet.
     """
     if to.exists():
@@ -189,10 +195,15 @@ def export_trial(ledger: Ledger, paths: SearchPaths, number: int | None, to: Pat
 
 
 def trial_lifter(ledger: Ledger, paths: SearchPaths, number: int | None = None) -> Lifter:
-    """Load the generator of a trial, or of the best one: its export, or its newest good checkpoint.
+    """Load the generator of a trial from its export or its newest intact checkpoint.
+
+    Args:
+        ledger: ledger of the search.
+        paths: paths of the search.
+        number: number of the trial; None for the best one.
 
     Raises:
-        LedgerError: there is no such trial, or no generator yet.
+        LedgerError: there is no such trial, or it has no generator yet.
     """
     trial = _with_generator(ledger, number)
     problem = "it has no checkpoint yet"
@@ -209,7 +220,7 @@ def trial_lifter(ledger: Ledger, paths: SearchPaths, number: int | None = None) 
 
 
 def _with_generator(ledger: Ledger, number: int | None) -> Trial:
-    """A trial, or the best one, of a search that trains generators."""
+    """Return a trial (None: the best one) of a search that trains generators."""
     if ledger.spec.trainer != "synrep":
         raise LedgerError(f"search {ledger.name!r} trains no generator: there is nothing to export")
     trial = ledger.index.first() if number is None else ledger.trial(number)
@@ -219,12 +230,12 @@ def _with_generator(ledger: Ledger, number: int | None) -> Trial:
 
 
 def _folder(paths: SearchPaths, number: int, ref: CheckpointRef) -> Path:
-    """Where the generator of a checkpoint is exported to."""
+    """Return the folder to which the generator of a checkpoint is exported."""
     return paths.exports / f"{number:04d}-{ref.sha256[:12]}"
 
 
 def main() -> None:
-    """The process: run the jobs in its input, and print one line of JSON for each."""
+    """Run the export process: read jobs from standard input, print a line of JSON for each."""
     with TemporaryDirectory() as temporary:
         for job in json.load(sys.stdin):
             with redirect_stdout(sys.stderr):
@@ -233,7 +244,7 @@ def main() -> None:
 
 
 def _export(job: dict[str, Any], temporary: Path) -> Outcome:
-    """Export a generator from the first of its checkpoints that is good."""
+    """Export a generator from the first of its checkpoints that is intact."""
     problem, lasting = "it has no checkpoint", True
     for source in job["sources"]:
         file, folder = source["file"], Path(source["folder"])
@@ -248,7 +259,7 @@ def _export(job: dict[str, Any], temporary: Path) -> Outcome:
             lasting = lasting and _has_trials(Storage.at(job["storage"]))
         except SynrepError as error:
             problem = str(error)
-        except Exception as error:  # noqa: BLE001 - what ails one trial holds up no other
+        except Exception as error:  # noqa: BLE001 - one failing trial must not block the others
             problem, lasting = f"checkpoint {file} can't be exported: {error}", False
         else:
             return Outcome(str(folder), source["sha256"])
@@ -256,7 +267,7 @@ def _export(job: dict[str, Any], temporary: Path) -> Outcome:
 
 
 def _has_trials(storage: Storage) -> bool:
-    """Whether a storage has the folder of any trial; a disk that is not mounted has none."""
+    """Return whether a storage has the folder of any trial; an unmounted disk has none."""
     local = storage.local_path
     return local is None or any((local / "trials").glob("*"))
 
@@ -268,7 +279,7 @@ def _metrics(job: dict[str, Any], iteration: int) -> dict[str, Any]:
 
 
 def _replace(target: Path, source: Path) -> None:
-    """Put a copy of a folder in the place of another, which is there until the last moment."""
+    """Replace a folder with a copy of another; the old folder stays until the copy is complete."""
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
     shutil.copytree(source, fresh)

@@ -1,4 +1,4 @@
-"""What MLflow is told of a search and its trials, apart from their reports."""
+"""Outbox events about the life cycle of a search and its trials: starts, states, the best trial."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class LifecycleEvents:
-    """Puts events into the outbox of a ledger.
+    """Write life-cycle events to the outbox of a ledger.
 
     Args:
-        ledger: with its lease held.
+        ledger: the ledger; the caller holds its lease.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -24,7 +24,7 @@ class LifecycleEvents:
         self._put = ledger.outbox.put
 
     def search_started(self) -> None:
-        """The parent run with the specification, which a resume may have changed."""
+        """Record the start of the parent run, with the specification (a resume may change it)."""
         ledger = self._ledger
         tags = {f"synrep.{name}": value for name, value in ledger.provenance.items()}
         payload = {
@@ -37,13 +37,13 @@ class LifecycleEvents:
         self.search_state("running")
 
     def search_state(self, state: str, cause: str = "") -> None:
-        """How the search stands."""
+        """Record the state of the search."""
         step = self._ledger.outbox.next_step(SEARCH_ITSELF, "state")
         payload = {"state": state, "cause": cause}
         self._put(Event(trial=SEARCH_ITSELF, kind="state", step=step, payload=payload))
 
     def best(self) -> None:
-        """The best trial so far; nothing happens if it was told already."""
+        """Record the best trial so far; once per number of ended trials."""
         index, metric = self._ledger.index, self._ledger.spec.search.metric
         best = index.first()
         if best is not None:
@@ -53,7 +53,7 @@ class LifecycleEvents:
             self._put(Event(trial=SEARCH_ITSELF, kind="report", step=step, payload=payload))
 
     def trial_started(self, trial: Trial) -> None:
-        """A new run, or that an old one goes on."""
+        """Record that a trial's first attempt starts, or that the trial continues."""
         provenance = self._ledger.provenance
         tags = {
             "synrep.state": "running",
@@ -68,7 +68,7 @@ class LifecycleEvents:
             self.trial_state(trial, "running")
 
     def trial_state(self, trial: Trial, state: StateName, cause: str = "") -> None:
-        """How a trial stands: every attempt has two states to tell, its beginning and its end."""
-        step = 2 * trial.attempt + (state != "running")
+        """Record the state of a trial, at the start and at the end of each attempt."""
+        step = 2 * trial.attempt + (state != "running")  # two events per attempt
         payload = {"state": state, "cause": cause}
         self._put(Event(trial=trial.number, kind="state", step=step, payload=payload))

@@ -1,4 +1,4 @@
-"""The best generator as a model version, loadable and servable by MLflow's own commands."""
+"""Register the best generator as a model version that MLflow can load and serve."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ALIAS = "champion"
 CHECKPOINT_TAG, TIME_TAG = "synrep.checkpoint", "synrep.time_ms"
 VALUE_TAG, GROUP_TAG = "synrep.value", "synrep.comparable"
 REQUIREMENTS = ["onnx", "onnxruntime", "numpy"]
-"""What serving the model takes: not this project, and not torch."""
+"""Packages needed to serve the model; neither this project nor torch is among them."""
 
 
 def standard(spec: SearchSpec, data: str) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def register(client: MlflowClient, name: str, run: str, event: Event) -> str:
     checkpoint, folder = payload["checkpoint"], Path(payload["folder"])
     versions = list(client.search_model_versions(f"name = '{name}'"))
     if not any(_is_of(version, run, checkpoint) for version in versions):
-        # A folder of its own: a version's content never changes, even if its trial goes on.
+        # One folder per checkpoint: a version's files never change, even if its trial continues.
         path = f"model/{checkpoint[:12]}"
         _upload(client, run, folder, path)
         tags = {
@@ -118,7 +118,7 @@ def _is_of(version: ModelVersion, run: str, checkpoint: str) -> bool:
 
 
 def _upload(client: MlflowClient, run: str, folder: Path, path: str) -> None:
-    """Write the ONNX model in MLflow's format and store it with the run."""
+    """Save the ONNX model in MLflow's format and upload it as an artifact of the run."""
     import mlflow.onnx  # noqa: PLC0415 - loads onnx, which only the champion needs
     import numpy as np  # noqa: PLC0415
     import onnx  # noqa: PLC0415
@@ -139,12 +139,12 @@ def _upload(client: MlflowClient, run: str, folder: Path, path: str) -> None:
             str(local),
             signature=signature,
             pip_requirements=list(REQUIREMENTS),
-            save_as_external_data=False,  # one file, as it was exported
-            onnx_execution_providers=["CPUExecutionProvider"],  # what onnxruntime has everywhere
+            save_as_external_data=False,  # a single file, like the export
+            onnx_execution_providers=["CPUExecutionProvider"],  # available in every onnxruntime
         )
         client.log_artifacts(run, str(local), path)
 
 
 def _shape(value: Any) -> list[int]:
-    """Sizes of all axes but the batch."""
+    """Return the sizes of all axes except the batch axis."""
     return [axis.dim_value for axis in value.type.tensor_type.shape.dim[1:]]

@@ -1,4 +1,4 @@
-"""The runs of one search in MLflow: a parent, and a child for each trial."""
+"""The MLflow runs of one search: a parent run and a child run for each trial."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ STATUS = {
     "interrupted": "KILLED",
 }
 PAGE = 200
-"""Runs a question: a server that holds thousands answers each within a call's time-out."""
+"""Runs per query: a server with thousands of runs returns a page within the request time-out."""
 
 
-class RunGone(Exception):  # noqa: N818 - a finding, told to the caller
-    """MLflow has no run of a trial any more, though events of it were delivered.
+class RunGone(Exception):  # noqa: N818 - a signal to the caller, not an error
+    """MLflow no longer has the run of a trial, although events of it were delivered.
 
     Args:
-        trial: number, or `SEARCH_ITSELF`.
+        trial: number of the trial, or `SEARCH_ITSELF`.
     """
 
     def __init__(self, trial: int) -> None:
@@ -52,16 +52,16 @@ class RunGone(Exception):  # noqa: N818 - a finding, told to the caller
 
 
 class Runs:
-    """Finds, makes and fills the runs.
+    """Looks up, creates and fills the runs of one search.
 
     Args:
-        client: of the tracking server.
-        experiment: its id.
-        search: name.
-        identity: what tells the search from others of its name.
-        say: told of what MLflow refuses for good.
-        parent: run of the search itself, if it is known. As long as nothing is told of trials, no
-            other run is asked for: a server needs seconds to list thousands.
+        client: client of the tracking server.
+        experiment: id of the experiment.
+        search: name of the search.
+        identity: unique id of the search, which distinguishes it from others of the same name.
+        say: called with one line for everything that MLflow rejects permanently.
+        parent: id of the parent run, if known. The other runs are then listed only when events of
+            trials arrive, because a server needs seconds to list thousands of runs.
     """
 
     def __init__(
@@ -75,7 +75,8 @@ class Runs:
     ) -> None:
         self.experiment = experiment
         self.doubled: set[int] = set()
-        """Trials that had two runs: all but one were removed, and that one lacks something."""
+        """Trials that had several runs: all but one were deleted, and events may be missing from
+        the remaining one."""
         self._client = client
         self._search = search
         self._identity = identity
@@ -89,11 +90,11 @@ class Runs:
 
     @property
     def parent(self) -> str | None:
-        """The run of the search itself; None before its beginning was delivered."""
+        """Id of the parent run; None before the start of the search was delivered."""
         return self._ids.get(SEARCH_ITSELF)
 
     def look_up(self, trials: Iterable[int]) -> None:
-        """Make sure that the runs of these are known, if they have any."""
+        """List the runs of the search unless the runs of these trials are known already."""
         if not self._listed and not self._ids.keys() >= set(trials):
             self._ids = self._find()
             self._listed = True
@@ -101,13 +102,13 @@ class Runs:
     def deliver(
         self, pending: Sequence[Event], ready: Callable[[list[Event]], Iterable[Event]]
     ) -> Iterator[list[int]]:
-        """Deliver events; yields the ids of those that have arrived, as they do.
+        """Deliver events, and yield the ids of those that have arrived as soon as they have.
 
-        What is small goes first, so that a store of artifacts that fails holds up nothing else.
+        Parameters, metrics and tags go first, so that a failing artifact store does not block them.
 
         Args:
             pending: the events.
-            ready: called with those that have files: gives those that can be stored now.
+            ready: called with the events that have files; returns those that can be uploaded now.
 
         Raises:
             RunGone: a run was deleted.
@@ -124,7 +125,7 @@ class Runs:
                 self._store(event)
             except RunGone:
                 raise
-            except Exception as error:  # noqa: BLE001 - stores of artifacts raise anything
+            except Exception as error:  # noqa: BLE001 - artifact stores raise all kinds of errors
                 failure = failure or error
                 continue
             yield [event.id]
@@ -132,32 +133,32 @@ class Runs:
             raise failure
 
     def _find(self) -> dict[int, str]:
-        """Runs made earlier, perhaps by a driver that died before it could note anything."""
-        found: dict[int, list[Run]] = {}
+        """List existing runs by trial; a driver may have died before it recorded them."""
+        by_trial: dict[int, list[Run]] = {}
         token: str | None = ""
         while token is not None:
-            wanted = f"tags.`{ID_TAG}` = '{self._identity}'"
+            query = f"tags.`{ID_TAG}` = '{self._identity}'"
             page = self._client.search_runs(
-                [self.experiment], wanted, max_results=PAGE, page_token=token or None
+                [self.experiment], query, max_results=PAGE, page_token=token or None
             )
             for run in page:
                 trial = int(run.data.tags.get(TRIAL_TAG, SEARCH_ITSELF))
-                found.setdefault(trial, []).append(run)
+                by_trial.setdefault(trial, []).append(run)
             token = page.token or None
-        for trial, runs in found.items():
+        for trial, runs in by_trial.items():
             runs.sort(key=lambda run: (run.info.start_time, run.info.run_id))
-            for extra in runs[1:]:  # its making was answered too late, so it was made again
+            for extra in runs[1:]:  # created twice, because the first response came too late
                 self._client.delete_run(extra.info.run_id)
                 self.doubled.add(trial)
-        self._adopt(found)
-        return {trial: runs[0].info.run_id for trial, runs in found.items()}
+        self._adopt(by_trial)
+        return {trial: runs[0].info.run_id for trial, runs in by_trial.items()}
 
-    def _adopt(self, found: dict[int, list[Run]]) -> None:
-        """Show the children below a parent that was made anew."""
-        if SEARCH_ITSELF not in found:
+    def _adopt(self, by_trial: dict[int, list[Run]]) -> None:
+        """Move the child runs below a parent run that was recreated."""
+        if SEARCH_ITSELF not in by_trial:
             return
-        parent = found[SEARCH_ITSELF][0].info.run_id
-        for run, *_ in found.values():
+        parent = by_trial[SEARCH_ITSELF][0].info.run_id
+        for run, *_ in by_trial.values():
             if run.data.tags.get(MLFLOW_PARENT_RUN_ID, parent) != parent:
                 self._client.set_tag(run.info.run_id, MLFLOW_PARENT_RUN_ID, parent)
 
@@ -171,28 +172,28 @@ class Runs:
             if self.parent is None:
                 raise RunGone(SEARCH_ITSELF)
             tags[MLFLOW_PARENT_RUN_ID] = self.parent
-        made = self._client.create_run(self.experiment, start_time=changes.since_ms, tags=tags)
-        self._ids[trial] = made.info.run_id
+        created = self._client.create_run(self.experiment, start_time=changes.since_ms, tags=tags)
+        self._ids[trial] = created.info.run_id
         return self._ids[trial]
 
     def _fill(self, trial: int, changes: Changes) -> None:
-        known = trial in self._ids
-        if not known and not changes.started:
+        exists = trial in self._ids
+        if not exists and not changes.started:
             raise RunGone(trial)
-        run = self._ids[trial] if known else self._make(trial, changes)
+        run = self._ids[trial] if exists else self._make(trial, changes)
         params = [Param(name, value) for name, value in changes.params.items()]
-        tags = [RunTag(name, value) for name, value in changes.tags.items() if known]
+        tags = [RunTag(name, value) for name, value in changes.tags.items() if exists]
         self._log(trial, [*params, *tags, *changes.metrics])
         if changes.state is None:
             return
         status = STATUS[changes.state.payload["state"]]
         if status != "RUNNING":
             self._client.set_terminated(run, status, changes.state.time_ms)
-        elif known:
+        elif exists:
             self._client.update_run(run, status=status)
 
     def _log(self, trial: int, items: list[Item]) -> None:
-        """Log in one call; what the server refuses for good is left out, and said once."""
+        """Log items in one call; skip, and report once, what the server rejects permanently."""
         items = [item for item in items if (type(item), item.key) not in self._refused]
         try:
             self._client.log_batch(
@@ -215,7 +216,7 @@ class Runs:
 
     def _refuse(self, trial: int, key: tuple[type, str], error: MlflowException) -> None:
         kind, name = key
-        if kind is Metric:  # its name is refused, whichever run it is for
+        if kind is Metric:  # the metric's name is invalid, and so it is for all runs
             self._refused.add(key)
         self._say(
             f"MLflow refuses {kind.__name__.lower()} {name!r} of {named(trial)}, which stays in "
@@ -223,7 +224,7 @@ class Runs:
         )
 
     def _is_there(self, trial: int, error: MlflowException) -> bool:
-        """Whether the run that an error is about exists and is not deleted."""
+        """Return whether the run that caused an error exists and is not deleted."""
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return False
         if not is_refusal(error):
@@ -239,7 +240,7 @@ class Runs:
             raise
 
     def _store(self, event: Event) -> None:
-        """Store what an event holds as files of its run."""
+        """Upload the files of an event as artifacts of its run."""
         trial = event.trial
         if trial not in self._ids:
             raise RunGone(trial)
@@ -266,5 +267,5 @@ class Runs:
 
 
 def named(trial: int) -> str:
-    """A run in words."""
+    """Return how messages name the run of a trial or of the search."""
     return "the search" if trial == SEARCH_ITSELF else f"trial {trial}"

@@ -1,8 +1,8 @@
-"""MLflow's own pages, for this machine only.
+"""Serve MLflow's UI on this machine only.
 
-MLflow's server lets everybody who reaches it read and change all runs. Here it listens on the
-loopback address, so that is everybody with an account on this machine. How to start one for others
-is in docs/cluster.md.
+MLflow's server has no access control: everybody who can reach it can read and change all runs. It
+therefore listens on the loopback address, which only users of this machine can reach.
+docs/guide/cluster.md describes a server for several machines.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ HOST = "127.0.0.1"
 
 
 def command(uri: str, port: int) -> list[str]:
-    """The command that serves MLflow's pages on a SQLite store, to this machine.
+    """Return the command that serves MLflow's UI for a SQLite store on the loopback address.
 
     Args:
-        uri: of the store.
-        port: to listen on.
+        uri: URI of the store.
+        port: TCP port.
     """
     file = sqlite_file(uri)
     assert file is not None, "only a SQLite store needs a server of ours"
@@ -43,7 +43,7 @@ def command(uri: str, port: int) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """What the server is told by its environment."""
+    """Return the environment variables of the server process."""
     return os.environ | {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # saves 7 processes
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -51,14 +51,14 @@ def environment() -> dict[str, str]:
 
 
 def serve(uri: str, port: int) -> None:
-    """Become the server: the process is replaced, so Ctrl-C ends it.
+    """Replace this process with the MLflow server, so that Ctrl-C ends it; does not return.
 
     Args:
-        uri: of a SQLite store.
-        port: to listen on.
+        uri: URI of a SQLite store.
+        port: TCP port.
     """
-    words = command(uri, port)
-    os.execve(words[0], words, environment())  # noqa: S606 - our own interpreter, no shell
+    arguments = command(uri, port)
+    os.execve(arguments[0], arguments, environment())  # noqa: S606 - this interpreter, no shell
 
 
 def check_store(file: Path, home: Path, say: Callable[[str], None]) -> None:
@@ -81,25 +81,25 @@ def check_store(file: Path, home: Path, say: Callable[[str], None]) -> None:
             pass  # it can be read all the same
         return
     if not names(home):
-        remedy = "launch one first, or name their folder by --home or $SYNREP_HOME"
-        raise InputError(str(home), "no searches there", remedy)
-    rule = "not there: no search has told MLflow anything here"
-    remedy = "`synrep-search ui NAME` says where the search NAME is tracked"
+        remedy = "launch one first, or give the folder of your searches by --home or $SYNREP_HOME"
+        raise InputError(str(home), "contains no searches", remedy)
+    rule = "does not exist: no search of this home is tracked in it"
+    remedy = "`synrep-search ui NAME` shows where the search NAME is tracked"
     raise InputError(str(file), rule, remedy)
 
 
 def elsewhere(uri: str) -> str:
-    """How to see the runs of a search that is not tracked in a SQLite store; no secrets."""
+    """Return a hint how to view runs that are tracked elsewhere, with secrets masked."""
     where = masked(uri)
     if uri.startswith(("http://", "https://", "databricks")):
-        return f"this search is tracked by a server that is running already: {where}"
-    hint = "" if where == uri else " (with the secret in the place of ***)"
+        return f"this search is tracked by an MLflow server: {where}"
+    hint = "" if where == uri else " (replace *** with the secret)"
     shown = f"`mlflow server --backend-store-uri {shlex.quote(where)}`{hint}"
-    return f"this search is tracked in {where}, which is no server: see it by {shown}"
+    return f"this search is tracked in {where}, which is not a server: view it with {shown}"
 
 
 def free_port(wanted: int) -> int:
-    """The wanted port of the loopback address if it is free, else another."""
+    """Return the wanted port if it is free on the loopback address, else another free port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -74,7 +74,7 @@ def test_no_pages_without_searches(run) -> None:
     """Nothing is served and nothing made where there is no search."""
     result = run("ui")
     assert result.exit_code == 2
-    assert result.output.startswith(f"Error: {Path('searches').absolute()}: no searches there")
+    assert result.output.startswith(f"Error: {Path('searches').absolute()}: contains no searches")
     assert "--home" in result.output
     assert list(Path().iterdir()) == []
 
@@ -85,17 +85,17 @@ def test_no_pages_without_runs(run, make) -> None:
     for words in (("ui",), ("ui", "a")):
         result = run(*words)
         assert result.exit_code == 2
-        assert result.output.startswith(f"Error: {home / 'mlflow.db'}: not there")
+        assert result.output.startswith(f"Error: {home / 'mlflow.db'}: does not exist")
     assert [path.name for path in home.iterdir()] == ["a"]
 
 
 @pytest.mark.parametrize(
     ("uri", "wanted"),
     [
-        ("http://mlflow.lab:5000", "by a server that is running already: http://mlflow.lab:5000"),
+        ("http://mlflow.lab:5000", "by an MLflow server: http://mlflow.lab:5000"),
         (
             "postgresql://me@db.lab/runs",
-            "see it by `mlflow server --backend-store-uri postgresql://me@db.lab/runs`",
+            "view it with `mlflow server --backend-store-uri postgresql://me@db.lab/runs`",
         ),
     ],
 )
@@ -105,4 +105,4 @@ def test_runs_that_are_elsewhere(run, make, uri, wanted) -> None:
     result = run("ui", "a")
     assert result.exit_code == 0
     assert wanted in result.output
-    assert ("running already" in result.output) == uri.startswith("http")
+    assert ("MLflow server: " in result.output) == uri.startswith("http")

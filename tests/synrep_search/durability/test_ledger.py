@@ -93,7 +93,7 @@ def test_a_study_of_others_is_refused(ledgers) -> None:
     optuna.create_study(study_name="alien", storage=storage)
     storage.remove_session()
     storage.engine.dispose()
-    with pytest.raises(LedgerError, match=r"'alien' in .* is not a search of ours"):
+    with pytest.raises(LedgerError, match=r"'alien' in .* was not made by synrep-search"):
         ledgers.open("alien")
 
 
@@ -343,7 +343,7 @@ def test_a_copy_made_in_use(sqlite_ledgers, make_spec, make_report, tmp_path: Pa
 def test_a_server_is_not_copied(postgres_url, make_spec, tmp_path: Path) -> None:
     """A database server has its own ways; the message says so, and no file appears."""
     ledger = Ledger.create(postgres_url, make_spec(), {})
-    with pytest.raises(LedgerError, match="only a SQLite ledger is copied"):
+    with pytest.raises(LedgerError, match="only a SQLite ledger can be copied"):
         ledger.backup(tmp_path / "copy.sqlite")
     ledger.close()
     assert not list(tmp_path.glob("*.sqlite"))

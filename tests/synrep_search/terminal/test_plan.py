@@ -38,7 +38,7 @@ def test_all_that_decides_is_shown(make_spec) -> None:
         "scripted",
         "as many as fit",
         "the search's folder",
-        "SQLite of the home",
+        "SQLite in the home",
         "-1.0 .. 1.0",
         "1, 2, 5",
     ):

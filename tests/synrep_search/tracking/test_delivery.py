@@ -56,7 +56,7 @@ def test_an_experiment_that_cannot_be_used_is_said_once(tracked, client: MlflowC
     began = time.monotonic()
     assert tracked.deliver() == 2
     assert time.monotonic() - began < 10
-    assert tracked.said.count("was deleted: bring it back with `mlflow experiments restore") == 1
+    assert tracked.said.count("was deleted: restore it with `mlflow experiments restore") == 1
     client.restore_experiment(experiment)
     assert tracked.deliver() == 0
     assert sorted(tracked.runs()) == [SEARCH_ITSELF, 0]
@@ -86,8 +86,8 @@ def test_a_deleted_run_is_made_anew_from_the_ledger_once(tracked, client: Mlflow
         delivery.stop()
     assert sorted(tracked.runs()) == [SEARCH_ITSELF, 1]
     assert tracked.history(1, "loss") == [(3, 0.3)]
-    assert "the run of trial 0 is not in MLflow any more: it is made anew" in tracked.said
-    assert "the run of trial 0 was deleted again: it is left alone" in tracked.said
+    assert "the run of trial 0 is no longer in MLflow; it is being recreated" in tracked.said
+    assert "the run of trial 0 was deleted again; it will not be recreated" in tracked.said
 
 
 def test_a_new_parent_takes_over_the_children(tracked, client: MlflowClient) -> None:
@@ -116,7 +116,7 @@ def test_a_store_that_lost_everything_is_filled_again(tracked, client: MlflowCli
     assert tracked.deliver() == 0
     assert sorted(tracked.runs()) == [SEARCH_ITSELF, 0, 1]
     assert tracked.history(1, "loss") == [(1, 1.0)]
-    assert "all of it is sent again" in tracked.said
+    assert "they are being recreated" in tracked.said
 
 
 def test_a_run_that_was_made_twice_becomes_one(tracked, client: MlflowClient) -> None:
@@ -147,10 +147,10 @@ def test_a_generator_that_cannot_be_exported_holds_up_nothing(tracked) -> None:
     assert tracked.deliver() == 2
     assert tracked.history(1, "loss")[-1] == (5, 1.0)
     assert "the generator of trial 0 can't be exported: checkpoint" in tracked.said
-    assert "MLflow does without" not in tracked.said
+    assert "MLflow will not show" not in tracked.said
     away.rename(trials)
     assert tracked.deliver() == 0
-    assert tracked.said.count("MLflow does without the generator of trial 0") == 1
+    assert tracked.said.count("MLflow will not show the generator of trial 0") == 1
     assert stored(tracked, 0) == []
 
 

@@ -148,7 +148,7 @@ def test_a_process_that_dies_is_said(
     ledger, paths, _, (_, damaged, _) = exported
     monkeypatch.setattr("sys.executable", "/bin/false")
     monkeypatch.setattr(paths, "exports", tmp_path / "exports")
-    with pytest.raises(LedgerError, match="the export broke off: exit code 1"):
+    with pytest.raises(LedgerError, match="the export process failed: exit code 1"):
         export_trial(ledger, paths, damaged, tmp_path / "new")
 
 
@@ -205,7 +205,7 @@ def test_an_export_under_way_can_be_stopped(
         while not future.done():
             exports.stop()
             time.sleep(0.1)
-    assert future.result()[sound].problem.startswith("the export broke off")
+    assert future.result()[sound].problem.startswith("the export process failed")
     assert not future.result()[sound].lasting
 
 

@@ -124,7 +124,7 @@ def test_what_an_earlier_version_told_is_delivered(moved) -> None:
     resume(moved)
     check(moved)
     for number in (9, 18):
-        assert f"MLflow does without the generator of trial {number}" in moved.said
+        assert f"MLflow will not show the generator of trial {number}" in moved.said
 
 
 def test_what_is_gone_for_good_is_given_up(moved, tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_what_is_gone_for_good_is_given_up(moved, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "bucket" / moved.paths.name / folder)
     resume(moved)
     assert moved.ledger.outbox.depth() == 0
-    assert f"MLflow does without the generator of trial {other}" in moved.said
+    assert f"MLflow will not show the generator of trial {other}" in moved.said
     client, run = open_client(moved.uri), moved.runs()[best].info.run_id
     assert client.get_model_version_by_alias(moved.ledger.name, "champion").run_id == run
     assert (moved.paths.best / "model.onnx").exists()

@@ -1,4 +1,4 @@
-"""A server that is gone for a while: training goes on, and everything arrives."""
+"""A server that is gone for a while: training continues, and everything arrives."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_search_outlives_its_server(server, tmp_path: Path, make_tracked) -> N
             until(lambda: tracked.ledger.outbox.depth() == 0)
             server.stop()
         if count == 4:
-            until(lambda: "does not answer; training goes on" in tracked.said)
+            until(lambda: "does not answer; training continues" in tracked.said)
             server.start()
 
     tracked.run(run_with(act))
@@ -74,7 +74,7 @@ def test_what_a_missing_server_did_not_get_is_delivered_later(
     assert time.monotonic() - last < 5
     assert search.ledger.target_met
     assert tracked.ledger.outbox.depth() > 0
-    assert tracked.said.count("does not answer; training goes on, events are kept") == 1
+    assert tracked.said.count("does not answer; training continues, events are kept") == 1
     assert f"`synrep-search resume {tracked.ledger.name} --home {tmp_path}" in tracked.said
     spec = tracked.ledger.spec
     tracking = spec.tracking.model_copy(update={"uri": server.uri})

@@ -1,1 +1,1 @@
-"""Optuna's storage. Nothing else in durability imports Optuna."""
+"""Trials in Optuna's storage. No other part of `durability` imports Optuna."""

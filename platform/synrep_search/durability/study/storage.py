@@ -1,4 +1,4 @@
-"""Databases with the tables of Optuna and ours: opened, closed, and what their failures raise."""
+"""Open and close the ledger's database, and convert its errors."""
 
 from __future__ import annotations
 
@@ -24,26 +24,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 UNREACHABLE = (SQLAlchemyError, StorageInternalError)
-"""What a database that fails raises, ours and Optuna's."""
+"""Exceptions of a failing database, raised by SQLAlchemy and by Optuna."""
 
 
 class _Storage(RDBStorage):
-    """Optuna's storage, for studies whose space may be changed."""
+    """Optuna's storage, extended to studies whose search space may change."""
 
     def _set_trial_param_without_commit(self, *arguments: Any, **named: Any) -> None:
-        # It would look up an earlier trial's distribution for each parameter, and refuse another
-        # kind, scale or set of options. The sampler learns from a study in memory instead.
+        # Optuna compares each parameter with its distribution in an earlier trial and rejects
+        # another kind, scale or set of options. Here samplers use a study in memory instead, so
+        # that check is skipped.
         named["previous_distribution"] = arguments[4]
         super()._set_trial_param_without_commit(*arguments, **named)
 
 
 def open_storage(url: str, *, make: bool = True) -> RDBStorage:
-    """Optuna's storage on a database, with our tables.
+    """Open Optuna's storage on a database that also has the tables of the ledger.
 
     Args:
-        url: of the database.
-        make: make the tables where they are missing. A reader doesn't: it would get in the way of
-            a launch that is making them just now.
+        url: URL of the database.
+        make: create missing tables. Readers pass False, so as not to interfere with a launch that
+            is creating the tables at the same time.
 
     Raises:
         NoSearch: the tables are missing.
@@ -51,8 +52,8 @@ def open_storage(url: str, *, make: bool = True) -> RDBStorage:
     """
     try:
         sa.make_url(url)
-    except (SQLAlchemyError, ValueError):  # the message could quote a part of a password
-        rule = "must be a URL as postgresql://user@host/database or sqlite:////folder/file"
+    except (SQLAlchemyError, ValueError):  # the error message may contain parts of a password
+        rule = "must be a URL like postgresql://user@host/database or sqlite:////folder/file"
         raise LedgerError(f"the ledger's address {rule}") from None
     sqlite = url.startswith("sqlite")
     arguments = {"connect_args": connection_arguments(sa.make_url(url))}
@@ -71,7 +72,7 @@ def open_storage(url: str, *, make: bool = True) -> RDBStorage:
 
 @contextmanager
 def opened(url: str, *, make: bool) -> Iterator[RDBStorage]:
-    """A storage that is closed again if no ledger comes of it; see `open_storage`."""
+    """Open a storage, and close it if the body of the context fails; see `open_storage`."""
     storage = open_storage(url, make=make)
     try:
         yield storage
@@ -82,7 +83,7 @@ def opened(url: str, *, make: bool) -> Iterator[RDBStorage]:
 
 @contextmanager
 def lost_as_error(search: str) -> Iterator[None]:
-    """Turns what a failing database raises into one error.
+    """Convert the exceptions of a failing database to `LedgerLost`.
 
     Raises:
         LedgerLost: the database failed.
@@ -97,6 +98,6 @@ def lost_as_error(search: str) -> Iterator[None]:
 
 
 def close(storage: RDBStorage) -> None:
-    """Let go of a database."""
+    """Close all connections of a storage."""
     storage.remove_session()
     storage.engine.dispose()

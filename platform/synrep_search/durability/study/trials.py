@@ -1,13 +1,13 @@
-"""Our trials in an Optuna study.
+"""Store trials in an Optuna study.
 
-| here          | in Optuna                                                   |
+| state         | in Optuna                                                   |
 |---------------|-------------------------------------------------------------|
 | waiting       | WAITING                                                     |
 | running       | RUNNING                                                     |
 | completed     | COMPLETE, with the best value                               |
 | stopped_early | PRUNED, with the values at its rungs                        |
-| diverged      | PRUNED and infeasible: the sampler keeps away from it       |
-| failed        | FAIL: the sampler passes it over                            |
+| diverged      | PRUNED and infeasible: the sampler avoids the point         |
+| failed        | FAIL: the sampler ignores it                                |
 """
 
 from __future__ import annotations
@@ -47,17 +47,17 @@ TO_OPTUNA: dict[StateName, TrialState] = {
     "failed": TrialState.FAIL,
 }
 RECORD = "synrep"
-"""Name of the trial's user attribute that holds its `Record`."""
+"""User attribute of a trial that holds its `Record` as JSON."""
 DIVERGED = "constraints:diverged"
 """System attribute that Optuna's `Trial.set_constraint` writes: above 0 is infeasible."""
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 class OptunaSuggest:
-    """Draws the parameters of one trial.
+    """Suggest the parameters of one trial with Optuna.
 
     Args:
-        trial: Optuna's.
+        trial: the Optuna trial.
     """
 
     def __init__(self, trial: BaseTrial) -> None:
@@ -66,33 +66,33 @@ class OptunaSuggest:
     def float(
         self, name: str, low: _Float, high: _Float, *, log: bool, step: _Float | None
     ) -> _Float:
-        """A number in [low, high]."""
+        """Suggest a number in [low, high]."""
         return self._trial.suggest_float(name, low, high, log=log, step=step)
 
     def int(self, name: str, low: _Int, high: _Int, *, log: bool, step: _Int) -> _Int:
-        """A whole number in [low, high]."""
+        """Suggest an integer in [low, high]."""
         return self._trial.suggest_int(name, low, high, log=log, step=step)
 
     def choice(self, name: str, options: Sequence[Scalar]) -> Scalar:
-        """One of the options."""
+        """Suggest one of the options."""
         return cast("Scalar", self._trial.suggest_categorical(name, list(options)))
 
 
 def distributions(space: Space, params: dict[str, Any]) -> dict[str, BaseDistribution]:
-    """Optuna's distributions of the flat parameters of a point."""
+    """Return Optuna's distribution of each flat parameter of a point."""
     replay = optuna.trial.FixedTrial(params)
     space.sample(OptunaSuggest(replay))
     return replay.distributions
 
 
 class StoredTrial(NamedTuple):
-    """A trial as the study has it.
+    """A trial as read from the study.
 
     Attributes:
-        number: of the trial.
+        number: number of the trial.
         params: flat parameters.
-        record: what we add.
-        settled: whether Optuna's state is the one that belongs to ours.
+        record: the trial's record.
+        settled: whether Optuna's state corresponds to the state of the record.
     """
 
     number: int
@@ -102,11 +102,12 @@ class StoredTrial(NamedTuple):
 
 
 class Study:
-    """The study of one search. Made by `create` and `load`.
+    """The Optuna study of one search; use `create` or `load` to get one.
 
     Args:
-        storage: of the database; written to directly, since a study reads back what it writes.
-        name: of the search.
+        storage: storage of the study; trials are written to it directly, because Optuna's `Study`
+            reads back everything it writes.
+        name: name of the search.
     """
 
     def __init__(self, storage: RDBStorage, name: str) -> None:
@@ -121,24 +122,24 @@ class Study:
     def create(
         cls, storage: RDBStorage, name: str, direction: Literal["minimize", "maximize"]
     ) -> Self:
-        """A new study, without attributes or trials."""
+        """Create a study without attributes and trials."""
         optuna.create_study(study_name=name, storage=storage, direction=direction)
         return cls(storage, name)
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """What was noted of the search."""
+        """User attributes of the study, as stored by `note`."""
         return self.optuna.user_attrs
 
     def note(self, key: str, value: Any) -> None:
-        """Note something of the search, as JSON."""
+        """Store a user attribute of the study, as JSON."""
         self.optuna.set_user_attr(key, value)
 
     def read(self) -> list[StoredTrial]:
-        """All trials. Not by Optuna's study, which would keep them in memory for good.
+        """Read all trials from the storage; Optuna's `Study` would keep them all in memory.
 
         Raises:
-            LedgerError: a record was not written by us.
+            LedgerError: the record of a trial is damaged.
         """
         return [
             _stored(frozen)
@@ -146,7 +147,7 @@ class Study:
         ]
 
     def add(self, number: int, point: Point, record: Record, space: Space) -> None:
-        """A new trial in one write, so that a dying driver leaves all of it or nothing."""
+        """Add a trial in one atomic write: a dying driver leaves no partial trial."""
         template = create_trial(
             state=TrialState.RUNNING,
             params=point.params,
@@ -160,11 +161,11 @@ class Study:
         self._storage.set_trial_user_attr(self._id(number), RECORD, record.model_dump_json())
 
     def settle(self, trial: Trial, rungs: Sequence[int]) -> None:
-        """Bring Optuna's trial into the state that ours is in; its record is stored already.
+        """Set the state of the Optuna trial to the state of its record, which is already stored.
 
         Args:
-            trial: ours.
-            rungs: iterations at which early stopping judges a trial.
+            trial: the trial.
+            rungs: iterations at which early stopping decides on a trial.
         """
         key = self._id(trial.number)
         if trial.state == "diverged":
@@ -177,7 +178,7 @@ class Study:
         self._storage.set_trial_state_values(key, TO_OPTUNA[trial.state], values)
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the connections to the database."""
         close(self._storage)
 
     def _id(self, number: int) -> int:
@@ -198,16 +199,16 @@ def _stored(frozen: FrozenTrial) -> StoredTrial:
 
 
 def _kept(trial: Trial, rungs: Sequence[int]) -> list[int]:
-    """The reports whose values Optuna keeps: those at the rungs, and the last one."""
+    """Return the iterations whose values Optuna stores: those at the rungs and the last one."""
     judged = {next((at for at in trial.best_by_iteration if at >= rung), 0) for rung in rungs}
     return sorted((judged | {trial.iteration}) - {0})
 
 
 def load(storage: RDBStorage, name: str) -> Study:
-    """The study of that name.
+    """Load the study of a search.
 
     Raises:
-        NoSearch: there is none.
+        NoSearch: there is no study of this name.
     """
     try:
         return Study(storage, name)
@@ -219,17 +220,20 @@ def load(storage: RDBStorage, name: str) -> Study:
 
 
 def remove_stub(storage: RDBStorage, name: str, early: set[str]) -> bool:
-    """Remove what a launch that was cut off has left of a study; false if it is more than that.
+    """Delete the incomplete study that an interrupted launch left, if there is one.
 
     Args:
-        storage: of the ledger.
-        name: of the study.
-        early: attributes that a launch writes before the study is a search.
+        storage: storage of the ledger.
+        name: name of the study.
+        early: attributes that a launch writes before the study is complete.
+
+    Returns:
+        False if the study is complete; it is then left unchanged.
     """
-    for known in storage.get_all_studies():
-        if known.study_name == name:
-            key = known._study_id  # noqa: SLF001 - Optuna has no public way
-            if set(known.user_attrs) - early or storage.get_n_trials(key):
+    for study in storage.get_all_studies():
+        if study.study_name == name:
+            key = study._study_id  # noqa: SLF001 - Optuna has no public way
+            if set(study.user_attrs) - early or storage.get_n_trials(key):
                 return False
             storage.delete_study(key)
     return True
