@@ -6,7 +6,7 @@ Axes: F frames, J joints. Camera frame: x right, y down, z away.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Literal, Protocol, TypedDict
 
 import numpy as np
 import torch
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from synrep.config import TrainConfig
+    from synrep.evaluation.tables import BodyScale
     from synrep.inference.keypoints.keypoints import Keypoints
-    from synrep.inference.lifter import Lifter
     from synrep.skeleton import Skeleton
 
 Scale = Literal["bone_length", "constant", "radii"]
@@ -63,8 +64,27 @@ class How(TypedDict, total=False):
     skip_missing_joints: bool
 
 
+class PoseGenerator(Protocol):
+    """What lifting needs of a trained generator; `synrep.inference.lifter.Lifter` has it."""
+
+    @property
+    def config(self) -> TrainConfig:
+        """The configuration of its training."""
+
+    @property
+    def body(self) -> BodyScale:
+        """Sizes of the training poses."""
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """Joints of the poses that go in and come out."""
+
+    def lift_radii(self, keypoints_px: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Return poses (N, J, 3) in radii of 2D poses (N, J, 2) in pixels."""
+
+
 def lift(
-    trained: Lifter,
+    generator: PoseGenerator,
     keypoints: Keypoints,
     *,
     scale: Scale = "bone_length",
@@ -74,7 +94,7 @@ def lift(
     """Lift 2D keypoints of any resolution to 3D poses.
 
     Args:
-        trained: the generator.
+        generator: such as a `Lifter`.
         keypoints: of one person.
         scale: 'bone_length' gives every pose the same sum of bone lengths, the training poses'
             mean; 'constant' multiplies every pose by the same number; 'radii' leaves it as it
@@ -90,15 +110,15 @@ def lift(
         raise InputError("height_mm", f"given with scale {scale!r}", "use it with 'bone_length'")
     if height_mm is not None and not (height_mm > 0 and np.isfinite(height_mm)):
         raise InputError("height_mm", f"{height_mm:g} is no height", "give millimetres")
-    sh_map = trained.config.data.sh_map
+    sh_map = generator.config.data.sh_map
     left_out: dict[int, list[str]] = {}
     if skip_missing_joints:
-        keypoints, left_out = skip_missing(keypoints, trained.skeleton, sh_map)
-    points = to_skeleton(keypoints, trained.skeleton, sh_map)
-    radii = trained.lift_radii(points)
-    factor, reason = _factor(trained, radii, scale, height_mm)
+        keypoints, left_out = skip_missing(keypoints, generator.skeleton, sh_map)
+    points = to_skeleton(keypoints, generator.skeleton, sh_map)
+    radii = generator.lift_radii(points)
+    factor, reason = _factor(generator, radii, scale, height_mm)
     return Lifted(
-        skeleton=trained.skeleton,
+        skeleton=generator.skeleton,
         keypoints_px=points,
         poses=(radii * factor[:, None, None]).astype(np.float32),
         units="radii" if scale == "radii" else "mm",
@@ -106,16 +126,16 @@ def lift(
         frames=keypoints.frames,
         left_out=left_out,
         estimated=tuple(
-            joint for joint in trained.skeleton.joints if joint in keypoints.joints.estimated
+            joint for joint in generator.skeleton.joints if joint in keypoints.joints.estimated
         ),
     )
 
 
 def _factor(
-    trained: Lifter, radii: NDArray[np.float32], scale: Scale, height_mm: float | None
+    generator: PoseGenerator, radii: NDArray[np.float32], scale: Scale, height_mm: float | None
 ) -> tuple[NDArray[np.float64], str]:
     """What each pose (F,) is multiplied by, and why."""
-    body, skeleton = trained.body, trained.skeleton
+    body, skeleton = generator.body, generator.skeleton
     if scale == "radii":
         return np.ones(len(radii)), "none: in mean 2D radii of each pose"
     if scale == "constant":
