@@ -217,7 +217,7 @@ def test_the_best_generator(home) -> None:
     search = synrep_search.launch(MODEL, local=True)
     best = search.best()
     assert best is not None
-    keypoints = np.random.default_rng(0).normal(size=(3, 17, 2))
+    keypoints = np.random.default_rng(0).normal(500, 100, size=(3, 17, 2))
     lifter = search.best_lifter()
     assert lifter.best["value"] == best["value"]
     assert lifter.config.seed == best["seed"]

@@ -86,7 +86,7 @@ def test_a_search_of_two_trials(run: Callable[..., Result], name: str) -> None:
 @pytest.mark.parametrize(
     ("space", "reason"),
     [
-        ("baseline: {choice: [repnet, kudo]}", "names what is trained"),
+        ("baseline: {choice: [repnet, kudo]}", "it identifies the baseline"),
         ("data.pair_real: {choice: [true, false]}", "the 2D pose of a real 3D pose"),
         ("evaluation.views: {int: [10, 20]}", "how the goal is measured"),
     ],

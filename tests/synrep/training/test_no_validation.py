@@ -131,7 +131,7 @@ def test_export_and_lift(run_folder: Path, tmp_path: Path) -> None:
     assert "best validation" not in readme
     assert "the last generator, chosen by nothing" in readme
     keypoints = tmp_path / "keypoints.json"
-    keypoints.write_text(json.dumps([[[n * 7 % 90, n * 11 % 70] for n in range(17)]] * 2))
+    keypoints.write_text(json.dumps([[[50 + n * 7 % 90, 50 + n * 11 % 70] for n in range(17)]] * 2))
     out = tmp_path / "poses.json"
     result = synrep("lift", exported, keypoints, "--skeleton", "human36m-17", "--out", out)
     assert result.exit_code == 0, result.output

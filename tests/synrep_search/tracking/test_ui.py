@@ -24,4 +24,4 @@ def test_a_database_is_shown_by_a_server_of_its_own(uri: str, shown: str) -> Non
     assert "hunter2" not in said
     command = said.split("`")[1]
     assert shlex.split(command) == ["mlflow", "server", "--backend-store-uri", shown]
-    assert "***)" in said
+    assert "(replace *** with the secret)" in said
