@@ -127,14 +127,16 @@ def test_the_search_of_another_user_is_not_stopped(others_search) -> None:
 
 
 SLOW = SEARCH.replace("reports: 5}", "reports: 5, sleep_s: 2}")
+IN_A_TERMINAL = ["env", "--default-signal=HUP"]
+"""As a terminal starts a program, even if these tests run under nohup, which they would inherit."""
 
 
 @pytest.mark.parametrize(
     ("before", "number", "code"),
     [
-        ([], signal.SIGHUP, 3),
+        (IN_A_TERMINAL, signal.SIGHUP, 3),
         (["nohup"], signal.SIGHUP, 0),
-        ([], signal.SIGTERM, 3),
+        (IN_A_TERMINAL, signal.SIGTERM, 3),
     ],
     ids=["a terminal that is closed", "under nohup", "a service that is ended"],
 )
