@@ -43,7 +43,8 @@ def stopped(tmp_path: Path, number: int, *, save_s: float = 0, **env: str) -> st
     """Launch a search, send its process group a signal while it trains; what it printed."""
     journal, file, home = tmp_path / "journal", tmp_path / "slow.yaml", tmp_path / "home"
     file.write_text(SEARCH.format(save_s=save_s, journal=journal))
-    words = [sys.executable, "-c", MAIN, "launch", str(file), "--yes", "--home", str(home)]
+    words = ["env", "--default-signal=HUP"]  # these tests may run under nohup
+    words += [sys.executable, "-c", MAIN, "launch", str(file), "--yes", "--home", str(home)]
     with (tmp_path / "log").open("w+") as log:
         driver = subprocess.Popen(
             words, stdout=log, stderr=log, start_new_session=True, env=os.environ | env
