@@ -36,7 +36,7 @@ test: setup ## Run the tests that need no servers and no cluster; ARGS="-k lift"
 	$(BIN)/pytest -m "not system" --numprocesses logical --maxprocesses 8 --dist worksteal $(ARGS)
 
 test-system: setup ## Run the tests that need servers, a cluster or a browser
-	$(BIN)/pytest -m system $(ARGS)
+	$(BIN)/pytest -m system --numprocesses 2 --dist loadfile $(ARGS)
 
 check: setup ## Lint, formatting and types
 	$(BIN)/ruff check
