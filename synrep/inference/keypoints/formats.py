@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from synrep.errors import InputError
-from synrep.inference.keypoints import (
+from synrep.inference.keypoints.readers import (
     alphapose,
     coco,
     csv_table,

@@ -15,8 +15,8 @@ from hypothesis.extra.numpy import arrays
 from synrep.errors import InputError
 from synrep.inference.keypoints import formats
 from synrep.inference.keypoints.keypoints import read_keypoints, skip_missing
+from synrep.inference.keypoints.readers.spelling import plain
 from synrep.inference.keypoints.source import Content, Format, Source, stack_frames
-from synrep.inference.keypoints.spelling import plain
 from synrep.keypoint_sets import COCO_17, KEYPOINT_SETS, MPII_16
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from synrep.errors import InputError
-from synrep.inference.keypoints.coco import read_results
+from synrep.inference.keypoints.readers.coco import read_results
 from synrep.inference.keypoints.source import Content, Format
 from synrep.keypoint_sets import COCO_17, HALPE_26
 

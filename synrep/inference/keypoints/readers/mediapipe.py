@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synrep.errors import InputError
-from synrep.inference.keypoints.csv_table import FRAMES, frame_column
 from synrep.inference.keypoints.people import Person, same_joints
+from synrep.inference.keypoints.readers.csv_table import FRAMES, frame_column
+from synrep.inference.keypoints.readers.spelling import numbers_of, plain
+from synrep.inference.keypoints.readers.table import number, rows_of
 from synrep.inference.keypoints.source import Content, Format, read_json
-from synrep.inference.keypoints.spelling import numbers_of, plain
-from synrep.inference.keypoints.table import number, rows_of
 from synrep.keypoint_sets import MEDIAPIPE_33
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synrep.errors import InputError
+from synrep.inference.keypoints.readers.spelling import numbers_of, plain, set_of
+from synrep.inference.keypoints.readers.table import number, rows_of
 from synrep.inference.keypoints.source import Content, Format
-from synrep.inference.keypoints.spelling import numbers_of, plain, set_of
-from synrep.inference.keypoints.table import number, rows_of
 from synrep.keypoint_sets import KEYPOINT_SETS
 
 if TYPE_CHECKING:

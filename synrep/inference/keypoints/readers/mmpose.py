@@ -8,8 +8,8 @@ import numpy as np
 
 from synrep.errors import InputError
 from synrep.inference.keypoints.people import Person, same_joints
+from synrep.inference.keypoints.readers.spelling import numbers_of, plain
 from synrep.inference.keypoints.source import Content, Format, read_json
-from synrep.inference.keypoints.spelling import numbers_of, plain
 from synrep.keypoint_sets import COCO_17, HALPE_26, KEYPOINT_SETS
 
 if TYPE_CHECKING:
