@@ -6,8 +6,9 @@ only on the values reported so far, which are restored from the ledger when a se
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from synrep_search.search_file.early_stopping import Asha, Median
 
@@ -17,14 +18,17 @@ if TYPE_CHECKING:
     from synrep_search.search_file.early_stopping import EarlyStoppingOptions
 
 
-class EarlyStopping(Protocol):
+class EarlyStopping(ABC):
     """Decides which trials continue."""
 
     def restore(self, trial: int, losses: Mapping[int, float]) -> None:
-        """Add the recorded losses of a trial, by iteration, without deciding anything."""
+        """Add the recorded losses of a trial, by iteration; what follows from them is past."""
+        for iteration, loss in losses.items():
+            self.goes_on(trial, iteration, loss)
 
+    @abstractmethod
     def goes_on(self, trial: int, iteration: int, loss: float) -> bool:
-        """Return whether a trial continues after a report.
+        """Return whether a trial continues after a report, and remember the report.
 
         Args:
             trial: number of the trial.
@@ -32,11 +36,12 @@ class EarlyStopping(Protocol):
             loss: best value so far; smaller is better.
         """
 
+    @abstractmethod
     def reason(self, iteration: int) -> str:
         """Return why a trial was stopped at a report."""
 
 
-class SuccessiveHalving:
+class SuccessiveHalving(EarlyStopping):
     """Asynchronous successive halving, the stopping variant (Li et al., MLSys 2020).
 
     A trial that reaches a rung continues only if its best value so far is among the best
@@ -52,11 +57,6 @@ class SuccessiveHalving:
         self.rungs = rungs
         self._values: dict[int, list[float]] = {rung: [] for rung in rungs}
         self._reached: dict[int, int] = {}
-
-    def restore(self, trial: int, losses: Mapping[int, float]) -> None:
-        """Add the recorded losses of a trial, by iteration, without deciding anything."""
-        for iteration, loss in losses.items():
-            self._enter(trial, iteration, loss)
 
     def goes_on(self, trial: int, iteration: int, loss: float) -> bool:
         """Return whether a trial continues after a report.
@@ -89,7 +89,7 @@ class SuccessiveHalving:
         return loss <= values[places - 1]
 
 
-class MedianStopping:
+class MedianStopping(EarlyStopping):
     """The median stopping rule (Golovin et al., KDD 2017), applied to best values so far.
 
     A trial continues only if its best value so far is no worse than the median of the best values
@@ -105,11 +105,6 @@ class MedianStopping:
         self._minimum = minimum
         self._losses: dict[int, dict[int, float]] = {}
         self._at: dict[int, list[float]] = {}  # by iteration, of every trial that reached it
-
-    def restore(self, trial: int, losses: Mapping[int, float]) -> None:
-        """Add the recorded losses of a trial, by iteration, without deciding anything."""
-        for iteration, loss in losses.items():
-            self._enter(trial, iteration, loss)
 
     def goes_on(self, trial: int, iteration: int, loss: float) -> bool:
         """Return whether a trial continues after a report.
